@@ -1,0 +1,135 @@
+// Package spec is the desired state of one node: what the operator wrote, typed, defaulted and checked.
+package spec
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Version is the document version this package writes; older ones are migrated when read.
+const Version = 1
+
+// Limits of one spec, checked before anything reaches the kernel.
+const (
+	MaxNICs      = 64
+	MaxVIPs      = 512
+	MaxAddresses = 512 // over all VIPs, per family
+	MaxBackends  = 32767
+	MaxWeight    = 65535
+	MaxSettle    = time.Hour
+	MinRing      = 251
+	MaxRing      = 131071
+)
+
+// Defaults that Parse writes out where the document is silent.
+const (
+	DefaultRing      = 65537
+	DefaultEncapPort = 6080
+	DefaultSettle    = 15 * time.Minute
+	DefaultWeight    = 100
+)
+
+// Rings are the sizes a VIP's ring may have: primes, so that every Maglev step visits every slot.
+var Rings = [...]uint32{251, 509, 1021, 2039, 4099, 8191, 16381, 32749, 65537, 131071}
+
+// Spec is one whole desired state. Slices keep the order of the document.
+type Spec struct {
+	Version int
+	NICs    []NIC
+	VIPs    []VIP
+	Agent   *Agent
+}
+
+// NIC names a network interface and the stages of its chains, one list a hook, first stage first.
+type NIC struct {
+	Name       string
+	XDP        []Stage
+	TCXIngress []Stage
+	TCXEgress  []Stage
+}
+
+// Stage is the name of a kernel function as it stands in a chain.
+type Stage string
+
+// Stages of this version.
+const (
+	Balancer Stage = "balancer"
+	Decap    Stage = "decap"
+)
+
+// Protocol is the transport of a VIP.
+type Protocol uint8
+
+// Protocols by their IANA numbers.
+const (
+	TCP Protocol = 6
+	UDP Protocol = 17
+)
+
+// Encap is how packets travel from the load balancer to a backend.
+type Encap uint8
+
+// Encapsulations. GUE is variant 1: the inner IP packet follows the UDP header.
+const (
+	GUE Encap = iota
+	IPIP
+)
+
+// Flow says what a UDP VIP owes to flows older than a change of its ring.
+type Flow uint8
+
+// FlowSticky keeps them for 30 s and longer where they were seen; FlowNone always follows the ring.
+const (
+	FlowSticky Flow = iota
+	FlowNone
+)
+
+// VIP is a virtual address (or several), port and protocol, and the backends behind it.
+type VIP struct {
+	Name      string
+	Addresses []netip.Addr
+	Port      uint16 // 0 = every port
+	Protocol  Protocol
+	Encap     Encap
+	EncapPort uint16 // outer UDP destination port; 0 with IPIP
+	Ring      uint32 // slots
+	Flow      Flow
+	Settle    time.Duration
+	Backends  []Backend
+}
+
+// Backend is a server behind a VIP. Its identity within the VIP is its address.
+type Backend struct {
+	Address netip.Addr
+	Weight  uint32 // share of new flows relative to the others; 0 = none
+	State   State
+}
+
+// State is what the operator wants of a backend.
+type State uint8
+
+// Backend states: Up takes new flows; Drain keeps the established ones only; Down and Maintenance take nothing.
+const (
+	Up State = iota
+	Drain
+	Down
+	Maintenance
+)
+
+// Agent is the backend's side: which encapsulated VIPs it accepts and how replies leave.
+type Agent struct {
+	VIPs      []netip.Addr
+	Mode      AgentMode
+	EncapPort uint16
+}
+
+// AgentMode says how replies leave a backend.
+type AgentMode uint8
+
+// DSR: the VIP is configured on the backend's lo, and replies go straight to the client.
+const (
+	DSR AgentMode = iota
+)
+
+// TakesNew tells whether new flows may go to b.
+func (b Backend) TakesNew() bool { return b.State == Up && b.Weight > 0 }

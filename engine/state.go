@@ -1,0 +1,148 @@
+// Package engine is the node's load balancer as one value and a few verbs: it owns the kernel objects through
+// datapath, keeps the spec, and publishes immutable snapshots for whoever shows them.
+package engine
+
+import (
+	"net/netip"
+	"time"
+
+	"hairpin/engine/spec"
+)
+
+// State is one immutable snapshot of the node: what front ends draw. Rates are per second over the last tick.
+type State struct {
+	Time    time.Time
+	Node    string
+	Version string // of the program that owns the data path
+	PID     int    // of the owner; 0 = no engine runs, the data path was read from its pins
+	Role    Role
+	Since   time.Time // when the owner took over
+	Epoch   uint64    // of the gate
+
+	Generation Generation
+	Spec       *spec.Spec // the running spec; nil when nothing was ever applied
+	Revision   string     // names Spec; the same on every node that runs the same spec
+
+	NICs     []NIC
+	Reasons  []Reason // summed over NICs, every reason that ever counted, by descending rate
+	VIPs     []VIP
+	Events   []Event // newest last, bounded
+	Problems []Problem
+
+	EventsLost uint64 // events the ring buffer had no room for, ever
+}
+
+// Role is what this process is on the node.
+type Role string
+
+// Roles.
+const (
+	Owner    Role = "owner"    // this process's engine writes
+	Observer Role = "observer" // another process's engine writes
+	Pins     Role = "pins"     // no engine runs
+)
+
+// Generation is the gate's word on what is live.
+type Generation struct {
+	Active    int // -1 = none
+	Confirmed int
+	Deadline  time.Time // zero = nothing waits for confirmation
+	Fallbacks uint64    // how often the kernel went back by itself
+}
+
+// Counter is a total since the data path was attached, and its rates.
+type Counter struct {
+	Packets uint64
+	Bytes   uint64
+	PPS     float64
+	BPS     float64 // bytes per second
+}
+
+// NIC is one network interface with a chain.
+type NIC struct {
+	Name    string
+	Hook    string // xdp, tcx_ingress, clsact_ingress, tcx_egress
+	Mode    string // native, generic, tc
+	State   string // attached, detached, missing
+	Why     string // one sentence when State is not "attached" or the mode is not the best one
+	Index   int    // ifindex; 0 when missing
+	Stages  []Stage
+	In      Counter
+	Forward Counter
+	Pass    Counter
+	Drop    Counter
+	Reasons []Reason
+	History []float64 // In.PPS of the last 60 ticks, oldest first
+}
+
+// Stage is one kernel function of a chain, with the packets that reached it.
+type Stage struct {
+	Name string
+	In   Counter
+	Drop Counter
+}
+
+// Reason is one way out of the chain.
+type Reason struct {
+	Name    string
+	Verdict string // forward, pass, drop
+	Stage   string
+	Counter
+	History []float64 // PPS of the last 60 ticks, oldest first
+}
+
+// VIP is one virtual address with its backends.
+type VIP struct {
+	Name      string
+	Addresses []netip.Addr
+	Port      uint16
+	Protocol  string
+	Encap     string
+	Counter
+	Drop     Counter // packets of this VIP that were dropped
+	History  []float64
+	Settling *Settling // nil = quiet
+	Ring     int       // slots
+	Empty    bool      // no backend takes new flows
+	Backends []Backend
+}
+
+// Settling is a VIP whose ring changed: older flows still follow the ring before.
+type Settling struct {
+	Since    time.Time
+	Marked   float64   // share of slots that ask the connection table
+	Stray    float64   // packets per second that still go elsewhere than the ring says
+	LastSeen time.Time // of such a packet; zero = never
+	Ends     time.Time // when it ends if none is seen again
+	Unheld   uint64    // SYNs that could not be remembered
+}
+
+// Backend is a server behind a VIP.
+type Backend struct {
+	Address netip.Addr
+	Weight  uint32
+	State   string  // up, drain, down, maintenance
+	Gone    bool    // no longer in the spec, shown while its flows end
+	Share   float64 // of the ring
+	Counter
+	History []float64
+	NextHop string // MAC, or why there is none
+}
+
+// Event is something that happened.
+type Event struct {
+	Seq      uint64
+	Time     time.Time
+	Severity string // info, warn, crit, audit
+	Who      string // engine, kernel, or a person
+	What     string
+	Detail   []string
+}
+
+// Problem is one way in which the node is not as it should be.
+type Problem struct {
+	Severity string // warn, crit
+	Since    time.Time
+	What     string // one sentence
+	Cure     string // what to do; may be empty
+}
