@@ -1,0 +1,110 @@
+package action
+
+// The actions by name, for code that asks for one.
+const (
+	GoOverview ID = "screen.overview"
+	GoVIPs     ID = "screen.vips"
+	GoEvents   ID = "screen.events"
+
+	Down     ID = "list.down"
+	Up       ID = "list.up"
+	Top      ID = "list.top"
+	Bottom   ID = "list.bottom"
+	PageDown ID = "list.page_down"
+	PageUp   ID = "list.page_up"
+	Open     ID = "list.open"
+	Filter   ID = "list.filter"
+	Sort     ID = "list.sort"
+	Reverse  ID = "list.reverse"
+	NextPane ID = "pane.next"
+
+	Cancel ID = "nav.cancel"
+	Back   ID = "nav.back"
+	Older  ID = "nav.older"
+	Newer  ID = "nav.newer"
+	Last   ID = "nav.last"
+
+	Palette ID = "palette.open"
+	Help    ID = "help.show"
+	Pause   ID = "time.pause"
+	Live    ID = "time.live"
+
+	Arm     ID = "arm.toggle"
+	Undo    ID = "stage.undo"
+	Redo    ID = "stage.redo"
+	Discard ID = "stage.discard"
+	Apply   ID = "change.apply"
+	Confirm ID = "change.confirm"
+	Detach  ID = "node.detach"
+	Quit    ID = "app.quit"
+
+	Weight      ID = "backend.weight"
+	Heavier     ID = "backend.heavier"
+	Lighter     ID = "backend.lighter"
+	Drain       ID = "backend.drain"
+	Toggle      ID = "backend.toggle"
+	Maintenance ID = "backend.maintenance"
+	Add         ID = "backend.add"
+	Remove      ID = "backend.remove"
+)
+
+// The actions of a dialog. They have no place in a keymap file and none in the palette.
+const (
+	Accept    ID = "dialog.accept"
+	Dismiss   ID = "dialog.cancel"
+	NextField ID = "dialog.next"
+	PrevField ID = "dialog.previous"
+	LineDown  ID = "dialog.down"
+	LineUp    ID = "dialog.up"
+	Erase     ID = "dialog.erase"
+	EraseWord ID = "dialog.erase_word"
+	EraseLine ID = "dialog.erase_line"
+	Quickest  ID = "dialog.quit" // ctrl+c inside a dialog
+)
+
+var table = [...]Action{
+	{ID: GoOverview, Scope: Global, Title: "overview", Help: "what is wrong, what is forwarded and dropped"},
+	{ID: GoVIPs, Scope: Global, Title: "VIPs", Help: "virtual addresses and the backends behind them"},
+	{ID: GoEvents, Scope: Global, Title: "events", Help: "what happened on this node, newest first"},
+
+	{ID: Down, Scope: Global, Title: "down", Help: "next row"},
+	{ID: Up, Scope: Global, Title: "up", Help: "row before"},
+	{ID: Top, Scope: Global, Title: "top", Help: "first row"},
+	{ID: Bottom, Scope: Global, Title: "bottom", Help: "last row"},
+	{ID: PageDown, Scope: Global, Title: "page down", Help: "half a page on"},
+	{ID: PageUp, Scope: Global, Title: "page up", Help: "half a page back"},
+	{ID: Open, Scope: Global, Title: "open", Help: "open the row under the cursor"},
+	{ID: Filter, Scope: Global, Title: "filter", Help: "show only rows with this text, or key=value", Arg: "text"},
+	{ID: Sort, Scope: Global, Title: "sort", Help: "sort by the next column"},
+	{ID: Reverse, Scope: Global, Title: "reverse", Help: "turn the sort order round"},
+	{ID: NextPane, Scope: Global, Title: "next pane", Help: "move the cursor to the next list"},
+
+	{ID: Cancel, Scope: Global, Title: "cancel", Help: "drop the filter, or go one level up; never quits"},
+	{ID: Back, Scope: Global, Title: "back", Help: "one level up; at the top it asks how to quit"},
+	{ID: Older, Scope: Global, Title: "older", Help: "the view before this one"},
+	{ID: Newer, Scope: Global, Title: "newer", Help: "the view after this one"},
+	{ID: Last, Scope: Global, Title: "last", Help: "to and fro between two views"},
+
+	{ID: Palette, Scope: Global, Title: "command", Help: "every action by name, with its argument"},
+	{ID: Help, Scope: Global, Title: "help", Help: "the keys of this screen"},
+	{ID: Pause, Scope: Global, Title: "pause", Help: "hold the picture; collecting goes on"},
+	{ID: Live, Scope: Global, Title: "live", Help: "show the newest again"},
+
+	{ID: Arm, Scope: Global, Title: "arm", Help: "allow changes for ten minutes, or stop allowing them", Arg: "reason"},
+	{ID: Undo, Scope: Global, Title: "undo", Help: "take the last staged edit back"},
+	{ID: Redo, Scope: Global, Title: "redo", Help: "stage again what was undone"},
+	{ID: Discard, Scope: Global, Title: "discard", Help: "drop everything that is staged"},
+	{ID: Apply, Scope: Global, Title: "apply", Help: "preview what is staged and make it live", Arms: true},
+	{ID: Confirm, Scope: Global, Title: "confirm", Help: "keep the running generation", Arms: true},
+	{ID: Detach, Scope: Global, Title: "detach", Help: "remove everything of hairpin's from this node", Arms: true},
+	{ID: Quit, Scope: Global, Title: "quit", Help: "leave the console; asks about the data path"},
+
+	{ID: Weight, Scope: Backends, Title: "weight", Help: "stage a weight for this backend", Arms: true, Arg: "weight"},
+	{ID: Heavier, Scope: Backends, Title: "heavier", Help: "stage a step more weight", Arms: true},
+	{ID: Lighter, Scope: Backends, Title: "lighter", Help: "stage a step less weight", Arms: true},
+	{ID: Drain, Scope: Backends, Title: "drain", Help: "stage: no new flows, established ones stay", Arms: true},
+	{ID: Toggle, Scope: Backends, Title: "up/down", Help: "stage: take it out, or back in", Arms: true},
+	{ID: Maintenance, Scope: Backends, Title: "maintenance", Help: "stage: out for planned work", Arms: true},
+	{ID: Add, Scope: Backends, Title: "add", Help: "stage a new backend for this VIP", Arms: true, Arg: "address [weight]"},
+	{ID: Remove, Scope: Backends, Title: "remove", Help: "stage: no longer behind this VIP", Arms: true},
+}
