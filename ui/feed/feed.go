@@ -1,0 +1,70 @@
+// Package feed is the mailbox between the engine and the screen: one slot, the latest wins, nobody waits.
+package feed
+
+import (
+	"context"
+	"sync/atomic"
+
+	"hairpin/engine"
+)
+
+// Source is the part of an engine that is watched.
+type Source interface {
+	State() *engine.State
+	Changed() <-chan struct{}
+}
+
+// Feed holds the newest snapshot and the one that is shown. Freezing and reading belong to one goroutine, the
+// screen's; collecting goes on in its own.
+type Feed struct {
+	slot   atomic.Pointer[engine.State]
+	frozen *engine.State
+}
+
+// New collects from src until ctx ends. A source that hangs leaves the last snapshot in the slot: its age shows it.
+func New(ctx context.Context, src Source) *Feed {
+	f := &Feed{}
+	go f.collect(ctx, src)
+	return f
+}
+
+func (f *Feed) collect(ctx context.Context, src Source) {
+	for {
+		f.Put(src.State())
+		select {
+		case <-ctx.Done():
+			return
+		case _, open := <-src.Changed():
+			if !open {
+				return
+			}
+		}
+	}
+}
+
+// Put replaces what is in the slot.
+func (f *Feed) Put(s *engine.State) {
+	if s != nil {
+		f.slot.Store(s)
+	}
+}
+
+// Latest is the newest snapshot, frozen or not; nil until the first one came.
+func (f *Feed) Latest() *engine.State { return f.slot.Load() }
+
+// Shown is the snapshot to draw: the frozen one, else the newest; nil until the first one came.
+func (f *Feed) Shown() *engine.State {
+	if f.frozen != nil {
+		return f.frozen
+	}
+	return f.slot.Load()
+}
+
+// Freeze keeps showing what is shown now; collecting goes on.
+func (f *Feed) Freeze() { f.frozen = f.Shown() }
+
+// Thaw shows the newest again.
+func (f *Feed) Thaw() { f.frozen = nil }
+
+// Frozen tells whether the picture is held.
+func (f *Feed) Frozen() bool { return f.frozen != nil }
