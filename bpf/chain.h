@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#pragma once
+#include "rows.h"
+#include "scratch.h"
+
+// The packet at hand.
+MAP(scratch, PERCPU_ARRAY, struct scratch, 1, 0);
+
+// One element a CPU instead of a per-CPU map: user space maps it and reads without a system call.
+MAP(counters, ARRAY, struct counters, 1, BPF_F_MMAPABLE);
+
+// Sampled drops.
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 18);
+} events SEC(".maps");
+
+// Set when the stage is loaded a second time for dry runs: every write to a shared map is compiled out, and the one
+// door leaves a note instead.
+const volatile __u32 dry = 0;
+
+AI struct scratch *scratch_of_this_cpu(void)
+{
+	__u32 zero = 0;
+	return bpf_map_lookup_elem(&scratch, &zero);
+}
+
+AI struct counters *counters_of_this_cpu(void)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	return bpf_map_lookup_elem(&counters, &cpu);
+}
+
+// One event a reason, CPU and 32 jiffies: enough to see who is dropped, too few to matter under a flood.
+AI void drop_event(struct scratch *s, struct counters *c, enum reason reason)
+{
+	__u64 now = bpf_jiffies64() >> 5;
+	if (c->event_at[reason] == now)
+		return;
+	c->event_at[reason] = now;
+	struct drop_event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	if (!e) {
+		c->events_lost++;
+		return;
+	}
+	*e = (struct drop_event){
+		.time = bpf_ktime_get_coarse_ns(),
+		.chain = s->chain,
+		.bytes = s->bytes,
+		.vip = s->has_vip ? s->vip.num : 0,
+		.src_port = s->src_port,
+		.dst_port = s->dst_port,
+		.reason = reason,
+		.family = s->family,
+		.l4_proto = s->l4_proto,
+		.tcp_flags = s->tcp_flags,
+	};
+	__builtin_memcpy(e->src, s->src6, 16);
+	__builtin_memcpy(e->dst, s->dst6, 16);
+	bpf_ringbuf_submit(e, 0);
+}
+
+// The one door. Every packet that parse saw goes through it once, with the verdict of its hook and a reason.
+AI int leave(struct scratch *s, int verdict, enum reason reason)
+{
+	if (dry) {
+		s->note.reason = reason;
+		s->note.seq = s->seq;
+		return verdict;
+	}
+	struct counters *c = counters_of_this_cpu();
+	if (!c)
+		return verdict; // cannot be: one element a CPU
+	struct count *n = &c->exit[s->chain & (CHAINS - 1)][reason];
+	n->packets++;
+	n->bytes += s->bytes;
+	return verdict;
+}
+
+// The door for a packet that is not delivered.
+AI int leave_dropped(struct scratch *s, int verdict, enum reason reason)
+{
+	if (!dry) {
+		struct counters *c = counters_of_this_cpu();
+		if (c) {
+			if (s->has_vip) {
+				struct count *n = &c->vip_drop[s->vip.num & (VIPS - 1)];
+				n->packets++;
+				n->bytes += s->bytes;
+			}
+			drop_event(s, c, reason);
+		}
+	}
+	return leave(s, verdict, reason);
+}
+
+// On to the next position of the row. Returns only when there is none, and then the packet goes on to the kernel: a
+// mistake in the rows must not lock the operator out of the node.
+#define next_or(ctx, s) bpf_tail_call(ctx, &rows, (s)->next++)

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#pragma once
+#include "ring.h"
+
+// The connection table: where flows went that the rings alone cannot answer for. Sets of eight entries in a cache line,
+// found by a keyed hash, so that nobody outside can aim at a set. Two CPUs may write one entry; the later one wins, and
+// an entry is always whole.
+MAP(connections, ARRAY, struct set, SETS, BPF_F_MMAPABLE);
+
+// What settling needs to know of a VIP.
+MAP(settlings, ARRAY, struct settling, VIPS, BPF_F_MMAPABLE);
+
+const volatile __u64 conn_key[2] = {};
+
+struct connection {
+	struct set *set;
+	__u64 tag;  // in place: shifted, nothing else set
+	__u32 tick; // now
+	__u32 way;  // of the entry that was found; SET_WAYS = none
+	__u64 entry;
+};
+
+AI __u32 entry_age(__u64 entry, __u32 tick)
+{
+	return (tick - (__u32)(entry >> ENTRY_AGE_SHIFT)) & ENTRY_AGE_MASK;
+}
+
+// An expired entry is a miss also when no engine sweeps.
+AI int entry_alive(__u64 entry, __u32 tick, __u32 life)
+{
+	__u32 age = entry_age(entry, tick);
+	if (!(entry & ENTRY_CONFIRMED))
+		return entry && age <= LIFE_UNCONFIRMED;
+	if (entry & ENTRY_CLOSING)
+		return age <= LIFE_CLOSING;
+	return age <= life;
+}
+
+AI __u64 connection_hash(struct scratch *s)
+{
+	__u64 h = conn_key[0] ^ ((__u64)s->vip.num << 32 | s->ports);
+	if (s->family == 4)
+		return mix(mix(h) ^ ((__u64)s->src4 << 32 | s->dst4) ^ conn_key[1]);
+	h = mix(h) ^ s->src6[0];
+	h = mix(h) ^ s->src6[1];
+	h = mix(h) ^ s->dst6[0];
+	return mix((h ^ conn_key[1]) * MIX1 ^ s->dst6[1]);
+}
+
+// Returns whether the flow is known. c->set is null only where the table cannot be read.
+AI int find_connection(struct scratch *s, struct connection *c, __u64 now, __u32 life)
+{
+	__u64 h = connection_hash(s);
+	__u32 place = h & (SETS - 1);
+	c->tick = now >> 32 & ENTRY_AGE_MASK;
+	c->tag = h >> ENTRY_TAG_SHIFT << ENTRY_TAG_SHIFT;
+	c->way = SET_WAYS;
+	c->set = bpf_map_lookup_elem(&connections, &place);
+	if (!c->set)
+		return 0;
+#pragma clang loop unroll(full)
+	for (__u32 i = 0; i < SET_WAYS; i++) {
+		__u64 entry = c->set->entry[i];
+		if (entry >> ENTRY_TAG_SHIFT == c->tag >> ENTRY_TAG_SHIFT && entry) {
+			c->entry = entry;
+			c->way = i;
+		}
+	}
+	return c->way < SET_WAYS && entry_alive(c->entry, c->tick, life);
+}
+
+AI void write_entry(struct connection *c, __u32 way, __u64 entry)
+{
+	if (!dry)
+		*(volatile __u64 *)&c->set->entry[way & (SET_WAYS - 1)] = entry;
+}
+
+// At most BUDGET new entries a CPU and tick, so that a flood fills the table slowly.
+AI int within_budget(__u64 tick)
+{
+	if (dry)
+		return 1;
+	struct counters *n = counters_of_this_cpu();
+	if (!n)
+		return 0;
+	if (n->budget_tick != tick) {
+		n->budget_tick = tick;
+		n->budget_used = 0;
+	}
+	return n->budget_used++ < BUDGET;
+}
+
+// Remembers the flow, unconfirmed. It takes the place of its own older entry, of a dead one, or of an unconfirmed one;
+// never that of a confirmed flow. Returns whether there was one.
+AI int remember(struct scratch *s, struct connection *c, __u32 backend)
+{
+	if (!c->set || !within_budget(c->tick))
+		return 0;
+	__u32 zero = 0, way = c->way;
+	struct settling *longest = bpf_map_lookup_elem(&settlings, &zero);
+	__u32 life = longest ? longest->life : ENTRY_AGE_MASK;
+	if (way == SET_WAYS) {
+#pragma clang loop unroll(full)
+		for (__u32 i = 0; i < SET_WAYS; i++)
+			if (!(c->set->entry[i] & ENTRY_CONFIRMED))
+				way = i;
+#pragma clang loop unroll(full)
+		for (__u32 i = 0; i < SET_WAYS; i++)
+			if (!entry_alive(c->set->entry[i], c->tick, life))
+				way = i;
+	}
+	if (way == SET_WAYS)
+		return 0;
+	write_entry(c, way,
+		    c->tag | (__u64)(s->seq_high & ENTRY_SEQ_MASK) << ENTRY_SEQ_SHIFT |
+			    (__u64)c->tick << ENTRY_AGE_SHIFT | backend);
+	return 1;
+}

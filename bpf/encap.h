@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#pragma once
+#include "parse.h"
+
+// How to reach each backend.
+MAP(backends, ARRAY, struct backend, BACKENDS, BPF_F_MMAPABLE);
+
+// Encapsulation in GUE variant 1 (the inner IP packet follows the outer UDP header) and IPIP (RFC 2003, 2473).
+
+#define OUTER_TTL     64
+#define DONT_FRAGMENT 0x4000
+
+AI __u16 fold(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum;
+}
+
+// The sum of the inner packet's 16-bit words as it will leave, from its header alone: a transport segment with a right
+// checksum sums up to the complement of its pseudo header, and an IPv4 header with a right checksum to nothing.
+AI __u64 inner_sum(struct scratch *s)
+{
+	__u32 proto = (__u32)s->l4_proto << 8;
+	if (s->family == 4) {
+		__u32 pseudo = (s->src4 & 0xffff) + (s->src4 >> 16) + (s->dst4 & 0xffff) + (s->dst4 >> 16) + proto +
+			       bpf_htons(s->l3_len - s->l4_off);
+		return 6 * 0xffff - pseudo;
+	}
+	__u32 next_header_and_ttl = s->l4_proto | (__u32)(s->ttl - 1) << 8;
+	return (s->first_word & 0xffff) + (s->first_word >> 16) + next_header_and_ttl + 0xffff - proto;
+}
+
+AI __u8 traffic_class(struct scratch *s)
+{
+	return s->family == 4 ? s->first_word >> 8 : bpf_ntohl(s->first_word) >> 20;
+}
+
+// The outer UDP header. Its checksum covers the inner packet, except where that has none of its own to derive it from.
+AI void put_udp(struct scratch *s, struct backend *b, void *at, __be16 src_port, __u32 pseudo_sum)
+{
+	__be16 len = bpf_htons(s->l3_len + sizeof(struct udphdr)), dst_port = s->vip.encap_port;
+	__u16 check = 0;
+	if (!s->no_sum) {
+		check = fold(inner_sum(s) + pseudo_sum + bpf_htons(IPPROTO_UDP) + 2 * (__u32)len + src_port + dst_port);
+		if (!check)
+			check = 0xffff;
+	}
+	*(__u32 *)at = src_port | (__u32)dst_port << 16;
+	*(__u32 *)(at + 4) = len | (__u32)check << 16;
+}
+
+// One hop less, as a router between client and backend would do.
+AI void lower_ttl(struct scratch *s, void *inner)
+{
+	if (s->family == 6) {
+		*(__u8 *)(inner + offsetof(struct ipv6hdr, hop_limit)) = s->ttl - 1;
+		return;
+	}
+	__u16 *check = inner + offsetof(struct iphdr, check);
+	__u32 sum = *check + bpf_htons(0x0100);
+	*check = sum + (sum >> 16);
+	*(__u8 *)(inner + offsetof(struct iphdr, ttl)) = s->ttl - 1;
+}
+
+// Two stores instead of a copy byte by byte.
+AI void put_ethernet(struct backend *b, void *data, __be16 eth_proto)
+{
+	*(__u64 *)data = b->mac_head;
+	*(__u32 *)(data + 8) = b->mac_tail;
+	*(__be16 *)(data + 12) = eth_proto;
+}
+
+AI int put_outer4(struct xdp_md *ctx, struct scratch *s, struct backend *b, __be16 src_port, int gue)
+{
+	int grow = sizeof(struct iphdr) + (gue ? sizeof(struct udphdr) : 0);
+	if (bpf_xdp_adjust_head(ctx, -grow))
+		return leave_dropped(s, XDP_DROP, REASON_NO_HEADROOM);
+	// From here on the packet is changed: what goes wrong is a drop.
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	void *ip = data + sizeof(struct ethhdr), *inner = ip + grow;
+	if (inner + sizeof(struct iphdr) > end)
+		return leave_dropped(s, XDP_DROP, REASON_INTERNAL);
+	__u8 proto = gue ? IPPROTO_UDP : s->family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+	__u32 word0 = bpf_htons(0x4500 | traffic_class(s)) | (__u32)bpf_htons(s->l3_len + grow) << 16;
+	__u32 word1 = (__u32)bpf_htons(DONT_FRAGMENT) << 16;
+	__u16 ttl_proto = bpf_htons(OUTER_TTL << 8 | proto);
+	__u16 check = fold((__u64)b->pseudo_sum + (word0 & 0xffff) + (word0 >> 16) + (word1 >> 16) + ttl_proto);
+	put_ethernet(b, data, bpf_htons(ETH_P_IP));
+	*(__u32 *)ip = word0;
+	*(__u32 *)(ip + 4) = word1;
+	*(__u32 *)(ip + 8) = ttl_proto | (__u32)check << 16;
+	*(__u32 *)(ip + 12) = b->src4;
+	*(__u32 *)(ip + 16) = b->dst4;
+	if (gue)
+		put_udp(s, b, ip + sizeof(struct iphdr), src_port, b->pseudo_sum);
+	lower_ttl(s, inner);
+	return leave(s, XDP_TX, REASON_FORWARDED);
+}
+
+AI int put_outer6(struct xdp_md *ctx, struct scratch *s, struct backend *b, __be16 src_port, int gue)
+{
+	int grow = sizeof(struct ipv6hdr) + (gue ? sizeof(struct udphdr) : 0);
+	if (bpf_xdp_adjust_head(ctx, -grow))
+		return leave_dropped(s, XDP_DROP, REASON_NO_HEADROOM);
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	void *ip = data + sizeof(struct ethhdr), *inner = ip + grow;
+	if (inner + sizeof(struct iphdr) > end)
+		return leave_dropped(s, XDP_DROP, REASON_INTERNAL);
+	__u8 proto = gue ? IPPROTO_UDP : s->family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+	put_ethernet(b, data, bpf_htons(ETH_P_IPV6));
+	*(__u32 *)ip = bpf_htonl(0x60000000 | (__u32)traffic_class(s) << 20);
+	*(__u16 *)(ip + 4) = bpf_htons(s->l3_len + grow - sizeof(struct ipv6hdr));
+	*(__u16 *)(ip + 6) = bpf_htons(proto << 8 | OUTER_TTL);
+	*(__u64 *)(ip + 8) = b->src6[0];
+	*(__u64 *)(ip + 16) = b->src6[1];
+	*(__u64 *)(ip + 24) = b->dst6[0];
+	*(__u64 *)(ip + 32) = b->dst6[1];
+	if (gue)
+		put_udp(s, b, ip + sizeof(struct ipv6hdr), src_port, b->pseudo_sum);
+	lower_ttl(s, inner);
+	return leave(s, XDP_TX, REASON_FORWARDED);
+}

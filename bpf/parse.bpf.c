@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//go:build ignore
+
+#include <linux/pkt_cls.h>
+#include "parse.h"
+#include "vip.h"
+
+// Which table versions a generation reads.
+MAP(generations, ARRAY, struct generation, GENERATIONS, BPF_F_MMAPABLE);
+
+// Ethernet, two VLAN tags, IPv4 with options, UDP and an inner IPv6 header with room to spare.
+#define HEADERS 192
+
+// Position 0 of every row: the packet is parsed once, its VIP looked up once.
+AI enum reason parse_once(struct scratch *s, void *data, void *end, __u32 bytes)
+{
+	__u32 zero = 0;
+	struct entry *e = bpf_map_lookup_elem(&entry, &zero);
+	if (!e)
+		return REASON_INTERNAL;
+	__u32 generation = e->generation;
+	struct generation *g = bpf_map_lookup_elem(&generations, &generation);
+	if (!g)
+		return REASON_INTERNAL;
+	s->next = row_of(generation, e->chain) + 1;
+	s->chain = e->chain;
+	s->version = g->vip_version;
+	s->generation_flags = g->flags;
+	s->vip_seed = g->vip_seed;
+	s->bytes = bytes;
+	s->l2_len = sizeof(struct ethhdr);
+	*(__u64 *)&s->family = 0; // family to has_vip, eight bytes in a row
+	s->ports = 0;
+	enum reason reason = parse_frame(data, end, s);
+	if (!reason)
+		find_vip(s);
+	return reason;
+}
+
+SEC("xdp")
+int parse(struct xdp_md *ctx)
+{
+	struct scratch *s = scratch_of_this_cpu();
+	if (!s)
+		return XDP_PASS;
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	enum reason reason = parse_once(s, data, end, end - data);
+	if (reason)
+		return leave(s, XDP_PASS, reason);
+	next_or(ctx, s);
+	return leave(s, XDP_PASS, REASON_EMPTY_SLOT);
+}
+
+SEC("tc")
+int parse_tc(struct __sk_buff *ctx)
+{
+	struct scratch *s = scratch_of_this_cpu();
+	if (!s)
+		return TC_ACT_UNSPEC;
+	bpf_skb_pull_data(ctx, ctx->len < HEADERS ? ctx->len : HEADERS); // what cannot be pulled parses as truncated
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	enum reason reason = parse_once(s, data, end, ctx->len);
+	if (reason)
+		return leave(s, TC_ACT_UNSPEC, reason);
+	next_or(ctx, s);
+	return leave(s, TC_ACT_UNSPEC, REASON_EMPTY_SLOT);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#pragma once
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <bpf/bpf_endian.h>
+#include "chain.h"
+
+// The only parser of the data path. Each parse_x checks bounds, fills in what it read, and moves the cursor on.
+struct cursor {
+	void *at;
+	void *end;
+};
+
+struct vlan_tag {
+	__be16 tci;
+	__be16 eth_proto;
+};
+
+#define VLAN_TAGS 2
+#define FRAG_MASK 0x3fff // more fragments, or an offset
+
+AI enum reason parse_ports(struct cursor *c, struct scratch *s)
+{
+	if (s->l4_proto == IPPROTO_TCP) {
+		struct tcphdr *tcp = c->at;
+		if ((void *)(tcp + 1) > c->end)
+			return REASON_TRUNCATED;
+		if (s->l3_len < s->l4_off + sizeof(*tcp) || tcp->doff * 4 < sizeof(*tcp))
+			return REASON_MALFORMED;
+		s->ports = *(__u32 *)tcp;
+		s->seq_high = bpf_ntohl(tcp->seq) >> 16;
+		s->tcp_flags = *((__u8 *)tcp + 13);
+	} else if (s->l4_proto == IPPROTO_UDP) {
+		struct udphdr *udp = c->at;
+		if ((void *)(udp + 1) > c->end)
+			return REASON_TRUNCATED;
+		__u32 len = bpf_ntohs(udp->len);
+		if (len < sizeof(*udp) || s->l3_len < s->l4_off + len)
+			return REASON_MALFORMED;
+		s->ports = *(__u32 *)udp;
+		s->no_sum = !udp->check;
+	}
+	return 0;
+}
+
+AI enum reason parse_ipv4(struct cursor *c, struct scratch *s)
+{
+	struct iphdr *ip = c->at;
+	if ((void *)(ip + 1) > c->end)
+		return REASON_TRUNCATED;
+	__u32 header = ip->ihl * 4, total = bpf_ntohs(ip->tot_len);
+	if (ip->version != 4 || header < sizeof(*ip) || total < header)
+		return REASON_MALFORMED;
+	if (s->l2_len + total > s->bytes)
+		return REASON_TRUNCATED;
+	s->family = 4;
+	s->l3_len = total;
+	s->l4_off = header;
+	s->l4_proto = ip->protocol;
+	s->ttl = ip->ttl;
+	s->first_word = *(__u32 *)ip;
+	s->src4 = ip->saddr;
+	s->dst4 = ip->daddr;
+	if (ip->frag_off & bpf_htons(FRAG_MASK)) {
+		s->kind |= KIND_FRAGMENT;
+		return 0;
+	}
+	if (ip->protocol == IPPROTO_ICMP)
+		s->kind |= KIND_ICMP;
+	c->at += header;
+	return parse_ports(c, s);
+}
+
+AI int is_extension(__u8 next_header)
+{
+	return next_header == IPPROTO_HOPOPTS || next_header == IPPROTO_ROUTING || next_header == IPPROTO_DSTOPTS ||
+	       next_header == IPPROTO_AH || next_header == IPPROTO_MH;
+}
+
+AI enum reason parse_ipv6(struct cursor *c, struct scratch *s)
+{
+	struct ipv6hdr *ip = c->at;
+	if ((void *)(ip + 1) > c->end)
+		return REASON_TRUNCATED;
+	__u32 total = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+	if (ip->version != 6)
+		return REASON_MALFORMED;
+	if (s->l2_len + total > s->bytes)
+		return REASON_TRUNCATED;
+	s->family = 6;
+	s->l3_len = total;
+	s->l4_off = sizeof(*ip);
+	s->l4_proto = ip->nexthdr;
+	s->ttl = ip->hop_limit;
+	s->first_word = *(__u32 *)ip;
+	__u64 *address = (void *)&ip->saddr;
+	s->src6[0] = address[0];
+	s->src6[1] = address[1];
+	s->dst6[0] = address[2];
+	s->dst6[1] = address[3];
+	if (ip->nexthdr == IPPROTO_FRAGMENT)
+		s->kind |= KIND_FRAGMENT;
+	else if (ip->nexthdr == IPPROTO_ICMPV6)
+		s->kind |= KIND_ICMP;
+	else if (is_extension(ip->nexthdr))
+		s->kind |= KIND_EXTENSION;
+	c->at += sizeof(*ip);
+	return parse_ports(c, s);
+}
+
+// Fills in what the packet says. Returns the reason to let it pass, or 0.
+AI enum reason parse_frame(void *data, void *end, struct scratch *s)
+{
+	struct cursor c = {.at = data, .end = end};
+	struct ethhdr *eth = data;
+	if ((void *)(eth + 1) > end)
+		return REASON_TRUNCATED;
+	__be16 eth_proto = eth->h_proto;
+	c.at += sizeof(*eth);
+#pragma clang loop unroll(full)
+	for (int i = 0; i < VLAN_TAGS; i++) {
+		if (eth_proto != bpf_htons(ETH_P_8021Q) && eth_proto != bpf_htons(ETH_P_8021AD))
+			break;
+		struct vlan_tag *tag = c.at;
+		if ((void *)(tag + 1) > end)
+			return REASON_TRUNCATED;
+		s->kind |= KIND_VLAN;
+		eth_proto = tag->eth_proto;
+		c.at += sizeof(*tag);
+		s->l2_len += sizeof(*tag);
+	}
+	if (eth_proto == bpf_htons(ETH_P_IP))
+		return parse_ipv4(&c, s);
+	if (eth_proto == bpf_htons(ETH_P_IPV6))
+		return parse_ipv6(&c, s);
+	return REASON_NOT_IP;
+}

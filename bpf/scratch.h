@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#pragma once
+#include "abi.h"
+
+// Facts of the packet at hand, written once by parse and read by every stage.
+struct scratch {
+	__u32 next; // place in the rows of the stage that comes next
+	__u32 chain;
+	__u32 version; // of the VIP table
+	__u32 generation_flags;
+	__u64 vip_seed;
+	__u64 seq;   // of a dry run
+	__u32 bytes; // of the frame
+	__u16 l2_len;
+	__u16 l3_len; // of the IP packet, by its own header
+	__u8 family;  // 4, 6; 0 = not IP
+	__u8 l4_proto;
+	__u8 l4_off; // from the IP header
+	__u8 tcp_flags;
+	__u8 ttl;
+	__u8 kind;   // of packet: KIND_*
+	__u8 no_sum; // UDP without a checksum
+	__u8 has_vip;
+	__be32 first_word; // of the IP header: version, TOS or traffic class, length or flow label
+	__u32 seq_high;	   // upper half of the TCP sequence number
+	union {
+		__u32 ports; // as on the wire
+		struct {
+			__be16 src_port;
+			__be16 dst_port;
+		};
+	};
+	__u32 slot_hash; // upper half of the flow's hash: where in the ring
+	union {
+		__be32 src4;
+		__u64 src6[2];
+	};
+	union {
+		__be32 dst4;
+		__u64 dst6[2];
+	};
+	struct vip vip;
+	struct note note; // of a dry run
+};
+
+#define KIND_FRAGMENT	1
+#define KIND_EXTENSION	2
+#define KIND_ICMP	4
+#define KIND_VLAN	8
+#define KIND_UNBALANCED (KIND_FRAGMENT | KIND_EXTENSION | KIND_ICMP | KIND_VLAN)

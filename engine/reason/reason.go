@@ -1,0 +1,79 @@
+// Package reason is the one enumeration of ways out of a chain, by the names that every screen, event and metric prints.
+package reason
+
+// Verdict is what becomes of a packet.
+type Verdict string
+
+// Verdicts: Forward leaves by XDP_TX to a backend, Pass goes up to the local stack, Drop ends here.
+const (
+	Forward Verdict = "forward"
+	Pass    Verdict = "pass"
+	Drop    Verdict = "drop"
+)
+
+// Stage is the kernel function that decides for a reason.
+type Stage string
+
+// Stages by the names that specs use; Root and Parse stand before every chain.
+const (
+	Root     Stage = "root"
+	Parse    Stage = "parse"
+	Balancer Stage = "balancer"
+	Decap    Stage = "decap"
+)
+
+// Reason says why a packet left the chain.
+type Reason struct {
+	ID      uint8 // enum reason in bpf/abi.h
+	Name    string
+	Verdict Verdict
+	Stage   Stage
+	Doc     string // one sentence: what it means
+	Cure    string // one sentence: what to look at; empty where nothing is wrong
+}
+
+var all = []Reason{
+	{1, "forwarded", Forward, Balancer, "sent to a backend, encapsulated", ""},
+	{2, "empty_slot", Pass, Parse, "the row of this NIC has no stage at its next position", "detach and apply the spec again"},
+	{3, "not_ip", Pass, Parse, "neither IPv4 nor IPv6, such as ARP", ""},
+	{4, "truncated", Pass, Parse, "the frame ends before its headers say so", "look for a broken sender or cable on this NIC"},
+	{5, "malformed", Pass, Parse, "a header contradicts itself", "look for a broken or hostile sender"},
+	{6, "no_vip", Pass, Balancer, "for this node itself, or for no service of it", ""},
+	{7, "fragment", Drop, Balancer, "a fragment of a packet for a VIP; fragments carry no ports", "lower the clients' MTU or MSS"},
+	{8, "extension_header", Drop, Balancer, "IPv6 extension headers on a packet for a VIP", ""},
+	{9, "icmp", Drop, Balancer, "ICMP for a VIP's address", ""},
+	{10, "vlan", Drop, Balancer, "a VLAN tag on a packet for a VIP", "strip the tag before this node, or let the NIC strip it"},
+	{11, "ttl_exceeded", Drop, Balancer, "its TTL or hop limit is used up", "look for a routing loop between router and this node"},
+	{12, "no_backend", Drop, Balancer, "no backend of the VIP takes this flow", "bring a backend up, or give one weight"},
+	{13, "no_next_hop", Drop, Balancer, "the MAC address of the way to the backend is unknown", "check route and neighbour of the backend"},
+	{14, "other_nic", Drop, Balancer, "the way to the backend leaves by another NIC", "route the backends out of the NIC that the VIP comes in by"},
+	{15, "too_big", Drop, Balancer, "encapsulated, it would not fit the NIC's MTU", "raise the MTU towards the backends, or lower the clients' MSS"},
+	{16, "no_headroom", Drop, Balancer, "the driver left no room in front of the packet", "use a driver with XDP headroom, or generic mode"},
+	{17, "decapsulated", Pass, Decap, "the outer headers were taken off", ""},
+	{18, "not_encapsulated", Pass, Decap, "not in GUE or IPIP", ""},
+	{19, "foreign_vip", Drop, Decap, "encapsulated, but for no VIP of this backend", "add the VIP to the agent's spec, or remove this backend from the load balancer"},
+	{20, "inner_malformed", Drop, Decap, "what is inside is not a whole IP packet", "look for a broken or hostile sender"},
+	{21, "no_generation", Pass, Root, "nothing is applied for this NIC", "apply a spec"},
+	{22, "internal", Drop, Parse, "a step that cannot fail has failed", "report it with the output of hairpin status -o json"},
+}
+
+// All are the reasons of this version, by ID.
+func All() []Reason { return append([]Reason(nil), all...) }
+
+// ByID is the reason with that number, and whether there is one.
+func ByID(id int) (Reason, bool) {
+	if id < 1 || id > len(all) {
+		return Reason{}, false
+	}
+	return all[id-1], true
+}
+
+// ByName is the reason with that name, and whether there is one.
+func ByName(name string) (Reason, bool) {
+	for _, r := range all {
+		if r.Name == name {
+			return r, true
+		}
+	}
+	return Reason{}, false
+}
