@@ -1,0 +1,59 @@
+# One file for people and for .ci/run: `make` alone says what there is.
+
+GO      ?= go
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)'
+TEST    := $(GO) test -count=1
+CLANG   := clang-16
+LLVM    := 16.0.6
+FORMAT  := clang-format-16
+C       := $(wildcard bpf/*.c bpf/*.h)
+
+# Tests load programs and make namespaces. Not root: go builds them as you, and sudo runs them.
+ifneq ($(shell id -u),0)
+TEST += -exec 'sudo -E'
+endif
+
+.PHONY: help build cross lab test soak generate format lint bench
+
+help: ## this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## bin/hairpin, one static binary
+	$(BUILD) -o bin/hairpin .
+
+cross: ## bin/hairpin-arm64 and bin/hairpin-amd64
+	GOARCH=arm64 $(BUILD) -o bin/hairpin-arm64 .
+	GOARCH=amd64 $(BUILD) -o bin/hairpin-amd64 .
+
+lab: build ## a load-balancer node with real traffic in network namespaces, and its console (ARGS=--keep)
+	@if [ "$$(id -u)" = 0 ]; then exec bin/hairpin lab $(ARGS); \
+	elif command -v sudo >/dev/null; then echo 'the lab makes network namespaces: asking for root'; exec sudo -E bin/hairpin lab $(ARGS); \
+	else echo 'make lab: the lab makes network namespaces and needs root: run it as root or install sudo' >&2; exit 1; fi
+
+test: ## every test: unit, programs in the kernel, namespaces end to end, console (up to 10 minutes)
+	$(TEST) -timeout 10m ./...
+
+soak: ## the same tests with long counts (hours)
+	HAIRPIN_SOAK=1 $(TEST) -timeout 12h ./...
+
+generate: ## the Go bindings of bpf/ anew (needs clang 16.0.6)
+	@$(CLANG) --version 2>/dev/null | grep -q 'version $(LLVM)' || \
+	{ echo 'make generate: $(CLANG) $(LLVM) is needed, since its output is committed' >&2; exit 1; }
+	$(GO) generate ./bpf/...
+
+format: ## gofmt and clang-format, in place
+	gofmt -w $$(git ls-files '*.go')
+	$(if $(C),$(FORMAT) -i $(C))
+
+lint: ## gofmt, vet, staticcheck, clang-format
+	@out=$$(gofmt -l main.go house_test.go bpf engine ui keymaps themes); \
+	[ -z "$$out" ] || { echo "not formatted (make format):"; echo "$$out"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	@if command -v $(FORMAT) >/dev/null; then $(if $(C),$(FORMAT) --dry-run -Werror $(C),:); \
+	elif [ -n "$$CI" ]; then echo 'make lint: $(FORMAT) is missing' >&2; exit 1; \
+	else echo 'make lint: $(FORMAT) is not installed, the C was not checked'; fi
+
+bench: ## ns per packet, apply latency, snapshot cost, bytes per frame (up to 50 s)
+	$(TEST) -v -run TestBench ./engine/bench -bench.report
