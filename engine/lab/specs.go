@@ -1,0 +1,42 @@
+package lab
+
+import (
+	"hairpin/engine/spec"
+)
+
+// LBSpec is what runs on lb: the two VIPs of the lab, over IPv4 to every backend.
+func (l *Lab) LBSpec() *spec.Spec {
+	web := vip("web", spec.TCP, HTTPPort)
+	web.Addresses = append(web.Addresses, VIP4, VIP6)
+	echo := vip("echo", spec.UDP, EchoPort)
+	echo.Addresses = append(echo.Addresses, VIP4)
+	for i := 1; i <= l.backends; i++ {
+		b := spec.Backend{Address: l.Addresses(Backend(i))[0], Weight: spec.DefaultWeight, State: spec.Up}
+		web.Backends = append(web.Backends, b)
+		echo.Backends = append(echo.Backends, b)
+	}
+	return &spec.Spec{
+		Version: spec.Version,
+		NICs:    []spec.NIC{{Name: NIC, XDP: []spec.Stage{spec.Balancer}}},
+		VIPs:    []spec.VIP{web, echo},
+	}
+}
+
+func vip(name string, protocol spec.Protocol, port uint16) spec.VIP {
+	return spec.VIP{
+		Name: name, Port: port, Protocol: protocol,
+		Encap: spec.GUE, EncapPort: spec.DefaultEncapPort,
+		Ring: spec.DefaultRing, Flow: spec.FlowSticky, Settle: spec.DefaultSettle,
+	}
+}
+
+// BackendSpec is what runs on every backend.
+func (l *Lab) BackendSpec() *spec.Spec {
+	agent := &spec.Agent{Mode: spec.DSR, EncapPort: spec.DefaultEncapPort}
+	agent.VIPs = append(agent.VIPs, VIP4, VIP6)
+	return &spec.Spec{
+		Version: spec.Version,
+		NICs:    []spec.NIC{{Name: NIC, XDP: []spec.Stage{spec.Decap}}},
+		Agent:   agent,
+	}
+}
