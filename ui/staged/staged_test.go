@@ -22,7 +22,9 @@ func running() *spec.Spec {
 	}}}
 }
 
-func weight(b netip.Addr, w uint32) Edit { return Edit{Kind: SetWeight, VIP: "web", Backend: b, Weight: w} }
+func weight(b netip.Addr, w uint32) Edit {
+	return Edit{Kind: SetWeight, VIP: "web", Backend: b, Weight: w}
+}
 
 func words(l List) string {
 	var out []string
