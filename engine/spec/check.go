@@ -1,0 +1,139 @@
+package spec
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Validate tells what is wrong with a spec that did not come from Parse, as an *Error with all of it, or nil. Unlike
+// Parse it fills in no defaults.
+func (s *Spec) Validate() error {
+	f := &faults{}
+	check(s, f)
+	return f.err("check spec", nil)
+}
+
+// check notes every value that a spec must not have, alone or together with others.
+func check(s *Spec, f *faults) {
+	if s.Version != Version {
+		f.wrong(whole.field("version"), "%d is not %d", s.Version, Version)
+	}
+	checkNICs(s, f)
+	checkVIPs(s, f)
+	if s.Agent != nil {
+		checkAgent(s.Agent, f)
+	}
+	checkRoles(s, f)
+}
+
+// whole is the place of the whole spec.
+var whole *at
+
+func checkNICs(s *Spec, f *faults) {
+	nics := whole.field("nics")
+	if len(s.NICs) > MaxNICs {
+		f.wrong(nics, "%d are too many: at most %d", len(s.NICs), MaxNICs)
+	}
+	seen := map[string]bool{}
+	for _, n := range s.NICs {
+		here := nics.field(n.Name)
+		if why := badNICName(n.Name); why != "" {
+			f.wrong(here, "%s", why)
+		}
+		if seen[n.Name] {
+			f.wrong(here, "given twice")
+		}
+		seen[n.Name] = true
+		for _, c := range n.Chains() {
+			checkChain(c, here.field(string(c.Hook)), f)
+		}
+	}
+}
+
+// badNICName is what the kernel has against a name of a network interface, and what a terminal has.
+func badNICName(name string) string {
+	const most = 15
+	odd := func(c rune) bool { return c <= ' ' || c > '~' || c == '/' || c == ':' }
+	switch {
+	case name == "":
+		return "empty: write the name of a network interface"
+	case len(name) > most:
+		return fmt.Sprintf("a network interface's name has at most %d bytes, this has %d", most, len(name))
+	case name == "." || name == "..":
+		return "not a name that a network interface can have"
+	case strings.ContainsFunc(name, odd):
+		return "a network interface's name has letters, digits and signs, but no space, slash or colon"
+	}
+	return ""
+}
+
+func checkChain(c Chain, here *at, f *faults) {
+	if len(c.Stages) > mostStages {
+		f.wrong(here, "%d are too many: at most %d", len(c.Stages), mostStages)
+	}
+	for i, s := range c.Stages {
+		hooks, why := hooksOf(s)
+		switch last := slices.Index(c.Stages, Balancer); {
+		case why != "":
+			f.wrong(here.item(i), "%s", why)
+		case slices.Index(c.Stages, s) < i:
+			f.wrong(here.item(i), "%s stands in this chain already: a stage stands once", s)
+		case !slices.Contains(hooks, c.Hook):
+			f.wrong(here.item(i), "%s cannot stand in %s, only in %s", s, c.Hook, listed(hooks, " or "))
+		case last >= 0 && last < i:
+			f.wrong(here.item(i), "no packet gets behind the balancer: it sends those for a VIP to a backend and "+
+				"passes all others to the host; take %s away from there", s)
+		}
+	}
+}
+
+// hooksOf is where a stage can stand, or why there is no such stage.
+func hooksOf(s Stage) (hooks []Hook, why string) {
+	names := make([]string, len(stages))
+	for i, k := range stages {
+		if k.name == s {
+			return k.hooks, ""
+		}
+		names[i] = string(k.name)
+	}
+	return nil, "stage " + unknown(string(s), names)
+}
+
+func listed[T ~string](words []T, between string) string {
+	all := make([]string, len(words))
+	for i, w := range words {
+		all[i] = string(w)
+	}
+	return strings.Join(all, between)
+}
+
+// checkRoles compares what the chains do with what the rest of the spec is for.
+func checkRoles(s *Spec, f *faults) {
+	if f.outside("vips", "version") {
+		return // a stage or block may only look missing
+	}
+	balancer, decap := (*at)(nil), (*at)(nil)
+	for _, n := range s.NICs {
+		here := whole.field("nics").field(n.Name)
+		if n.Has(Balancer) {
+			balancer = here
+		}
+		if n.Has(Decap) {
+			decap = here
+		}
+		if n.Has(Balancer) && n.Has(Decap) {
+			f.wrong(here, "balancer and decap share a NIC: what decap unwraps is for a VIP, and the balancer is there to "+
+				"send such packets away; give each a NIC of its own")
+		}
+	}
+	if len(s.VIPs) > 0 && balancer == nil {
+		f.wrong(whole.field("vips"), "no chain has a balancer to serve them: add one, as in nics: {eth0: {xdp: [balancer]}}")
+	}
+	if decap != nil && s.Agent == nil {
+		f.wrong(decap, "decap unwraps nothing without an agent block: add one, as in agent: {vips: [10.99.0.1]}")
+	}
+	if s.Agent != nil && decap == nil {
+		f.wrong(whole.field("agent"), "no chain has decap to work for it: add one, as in nics: {eth0: {xdp: [decap]}}")
+	}
+}

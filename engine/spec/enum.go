@@ -1,0 +1,123 @@
+package spec
+
+import (
+	"fmt"
+	"strings"
+)
+
+// word is one value of an enumeration and its name in the document.
+type word[T comparable] struct {
+	name  string
+	value T
+}
+
+var (
+	protocols = []word[Protocol]{{"tcp", TCP}, {"udp", UDP}}
+	encaps    = []word[Encap]{{"gue", GUE}, {"ipip", IPIP}}
+	flows     = []word[Flow]{{"sticky", FlowSticky}, {"none", FlowNone}}
+	states    = []word[State]{{"up", Up}, {"drain", Drain}, {"down", Down}, {"maintenance", Maintenance}}
+	modes     = []word[AgentMode]{{"dsr", DSR}}
+)
+
+// String is the name in the document, or protocol(N) for a value that has none; so for the other enumerations.
+func (p Protocol) String() string  { return nameOf(protocols, p, "protocol", int(p)) }
+func (e Encap) String() string     { return nameOf(encaps, e, "encap", int(e)) }
+func (f Flow) String() string      { return nameOf(flows, f, "flow", int(f)) }
+func (s State) String() string     { return nameOf(states, s, "state", int(s)) }
+func (m AgentMode) String() string { return nameOf(modes, m, "mode", int(m)) }
+
+// ParseProtocol is the reverse of Protocol.String, and so on; an unknown name is an error that lists the known ones.
+func ParseProtocol(s string) (Protocol, error)   { return parseWord("protocol", protocols, s) }
+func ParseEncap(s string) (Encap, error)         { return parseWord("encap", encaps, s) }
+func ParseFlow(s string) (Flow, error)           { return parseWord("flow", flows, s) }
+func ParseState(s string) (State, error)         { return parseWord("state", states, s) }
+func ParseAgentMode(s string) (AgentMode, error) { return parseWord("mode", modes, s) }
+
+// MarshalText is String for encoders such as JSON; a value without a name is an error.
+func (p Protocol) MarshalText() ([]byte, error)  { return marshalWord("protocol", protocols, p) }
+func (e Encap) MarshalText() ([]byte, error)     { return marshalWord("encap", encaps, e) }
+func (f Flow) MarshalText() ([]byte, error)      { return marshalWord("flow", flows, f) }
+func (s State) MarshalText() ([]byte, error)     { return marshalWord("state", states, s) }
+func (m AgentMode) MarshalText() ([]byte, error) { return marshalWord("mode", modes, m) }
+
+// UnmarshalText is the reverse of MarshalText.
+func (p *Protocol) UnmarshalText(b []byte) error  { return unmarshalWord("protocol", protocols, p, b) }
+func (e *Encap) UnmarshalText(b []byte) error     { return unmarshalWord("encap", encaps, e, b) }
+func (f *Flow) UnmarshalText(b []byte) error      { return unmarshalWord("flow", flows, f, b) }
+func (s *State) UnmarshalText(b []byte) error     { return unmarshalWord("state", states, s, b) }
+func (m *AgentMode) UnmarshalText(b []byte) error { return unmarshalWord("mode", modes, m, b) }
+
+func nameOf[T comparable](words []word[T], v T, kind string, number int) string {
+	for _, w := range words {
+		if w.value == v {
+			return w.name
+		}
+	}
+	return fmt.Sprintf("%s(%d)", kind, number)
+}
+
+// has tells whether v has a name.
+func has[T comparable](words []word[T], v T) bool {
+	for _, w := range words {
+		if w.value == v {
+			return true
+		}
+	}
+	return false
+}
+
+// lookup is the value of a name; where there is none, why says so and lists the known names.
+func lookup[T comparable](words []word[T], name string) (v T, why string) {
+	names := make([]string, len(words))
+	for i, w := range words {
+		if w.name == name {
+			return w.value, ""
+		}
+		names[i] = w.name
+	}
+	return v, unknown(name, names)
+}
+
+func parseWord[T comparable](kind string, words []word[T], name string) (T, error) {
+	v, why := lookup(words, name)
+	if why != "" {
+		return v, fmt.Errorf("%s: %s", kind, why)
+	}
+	return v, nil
+}
+
+func marshalWord[T comparable](kind string, words []word[T], v T) ([]byte, error) {
+	for _, w := range words {
+		if w.value == v {
+			return []byte(w.name), nil
+		}
+	}
+	return nil, fmt.Errorf("%s: value %v has no name", kind, any(v))
+}
+
+func unmarshalWord[T comparable](kind string, words []word[T], dst *T, b []byte) error {
+	v, err := parseWord(kind, words, string(b))
+	if err != nil {
+		return err
+	}
+	*dst = v
+	return nil
+}
+
+// unknown says that name is none of the known ones, and which was perhaps meant.
+func unknown(name string, known []string) string {
+	const most = 12
+	list := "there are " + strings.Join(known[:min(len(known), most)], ", ")
+	switch {
+	case len(known) == 0:
+		list = "there is none"
+	case len(known) == 1:
+		list = "there is only " + known[0]
+	case len(known) > most:
+		list += fmt.Sprintf(" and %d more", len(known)-most)
+	}
+	if near := nearest(name, known); near != "" && len(known) > 1 {
+		list = fmt.Sprintf("did you mean %s? %s", near, list)
+	}
+	return fmt.Sprintf("%s is not known: %s", quote(name), list)
+}

@@ -1,0 +1,60 @@
+package spec
+
+import "slices"
+
+// Clone is a copy of s that shares nothing with it.
+func (s *Spec) Clone() *Spec {
+	if s == nil {
+		return nil
+	}
+	c := *s
+	c.NICs = slices.Clone(s.NICs)
+	for i := range c.NICs {
+		n := &c.NICs[i]
+		n.XDP, n.TCXIngress, n.TCXEgress = slices.Clone(n.XDP), slices.Clone(n.TCXIngress), slices.Clone(n.TCXEgress)
+	}
+	c.VIPs = slices.Clone(s.VIPs)
+	for i := range c.VIPs {
+		v := &c.VIPs[i]
+		v.Addresses, v.Backends = slices.Clone(v.Addresses), slices.Clone(v.Backends)
+	}
+	if s.Agent != nil {
+		g := *s.Agent
+		g.VIPs = slices.Clone(g.VIPs)
+		c.Agent = &g
+	}
+	return &c
+}
+
+// Equal tells whether two specs say the same in the same order. A nil slice equals an empty one; a nil spec equals
+// only nil.
+func (s *Spec) Equal(o *Spec) bool {
+	if s == nil || o == nil {
+		return s == o
+	}
+	return s.Version == o.Version &&
+		slices.EqualFunc(s.NICs, o.NICs, NIC.Equal) &&
+		slices.EqualFunc(s.VIPs, o.VIPs, VIP.Equal) &&
+		s.Agent.Equal(o.Agent)
+}
+
+// Equal is Spec.Equal for a NIC.
+func (n NIC) Equal(o NIC) bool {
+	return n.Name == o.Name && slices.Equal(n.XDP, o.XDP) &&
+		slices.Equal(n.TCXIngress, o.TCXIngress) && slices.Equal(n.TCXEgress, o.TCXEgress)
+}
+
+// Equal is Spec.Equal for a VIP.
+func (v VIP) Equal(o VIP) bool {
+	return v.Name == o.Name && v.Port == o.Port && v.Protocol == o.Protocol && v.Encap == o.Encap &&
+		v.EncapPort == o.EncapPort && v.Ring == o.Ring && v.Flow == o.Flow && v.Settle == o.Settle &&
+		slices.Equal(v.Addresses, o.Addresses) && slices.Equal(v.Backends, o.Backends)
+}
+
+// Equal is Spec.Equal for an agent.
+func (g *Agent) Equal(o *Agent) bool {
+	if g == nil || o == nil {
+		return g == o
+	}
+	return g.Mode == o.Mode && g.EncapPort == o.EncapPort && slices.Equal(g.VIPs, o.VIPs)
+}

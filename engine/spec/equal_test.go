@@ -1,0 +1,110 @@
+package spec
+
+import (
+	"net/netip"
+	"reflect"
+	"testing"
+	"time"
+)
+
+// wholeSpec is one in which nothing is empty.
+func wholeSpec() *Spec {
+	return &Spec{
+		Version: 1,
+		NICs:    []NIC{{Name: "eth0", XDP: []Stage{"a"}, TCXIngress: []Stage{"b"}, TCXEgress: []Stage{"c"}}},
+		VIPs: []VIP{{
+			Name: "web", Addresses: []netip.Addr{netip.MustParseAddr("10.99.0.1")}, Port: 80, Protocol: TCP,
+			Encap: GUE, EncapPort: 6080, Ring: 251, Settle: time.Minute,
+			Backends: []Backend{{netip.MustParseAddr("10.1.1.11"), 100, Up}},
+		}},
+		Agent: &Agent{VIPs: []netip.Addr{netip.MustParseAddr("10.99.0.1")}, EncapPort: 6080},
+	}
+}
+
+// leaves calls visit for each single value below v, and how to change and restore it.
+func leaves(v reflect.Value, path string, visit func(path string, change, restore func())) {
+	old := reflect.ValueOf(v.Interface())
+	restore := func() { v.Set(old) }
+	switch {
+	case v.Type() == reflect.TypeFor[netip.Addr]():
+		visit(path, func() { v.Set(reflect.ValueOf(netip.MustParseAddr("::5"))) }, restore)
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			leaves(v.Field(i), path+"."+v.Type().Field(i).Name, visit)
+		}
+	case v.Kind() == reflect.Pointer:
+		leaves(v.Elem(), path, visit)
+		visit(path, func() { v.SetZero() }, restore)
+	case v.Kind() == reflect.Slice:
+		for i := range v.Len() {
+			leaves(v.Index(i), path+"[]", visit)
+		}
+		visit(path, func() { v.SetZero() }, restore)
+	case v.Kind() == reflect.String:
+		visit(path, func() { v.SetString(v.String() + "x") }, restore)
+	case v.CanInt():
+		visit(path, func() { v.SetInt(v.Int() + 1) }, restore)
+	default:
+		visit(path, func() { v.SetUint(v.Uint() + 1) }, restore)
+	}
+}
+
+func TestEveryFieldCounts(t *testing.T) {
+	s, same := wholeSpec(), wholeSpec()
+	visited := 0
+	leaves(reflect.ValueOf(s).Elem(), "Spec", func(path string, change, restore func()) {
+		visited++
+		before := s.Clone()
+		change()
+		switch {
+		case s.Equal(same) || same.Equal(s):
+			t.Errorf("Equal does not look at %s", path)
+		case Revision(s) == Revision(same):
+			t.Errorf("Revision does not look at %s", path)
+		case !before.Equal(same):
+			t.Errorf("Clone shares %s", path)
+		}
+		restore()
+		if !s.Equal(same) {
+			t.Fatalf("%s was not restored", path)
+		}
+	})
+	if visited < 25 {
+		t.Errorf("only %d values visited", visited)
+	}
+}
+
+func TestEqualOfNothing(t *testing.T) {
+	var none *Spec
+	empty := &Spec{}
+	switch {
+	case !none.Equal(nil), none.Equal(empty), empty.Equal(none), none.Clone() != nil:
+		t.Error("no spec is like an empty one")
+	case !empty.Equal(&Spec{NICs: []NIC{}, VIPs: []VIP{}}):
+		t.Error("nil and empty slices differ")
+	}
+}
+
+func TestLookups(t *testing.T) {
+	s := wholeSpec()
+	s.VIP("web").Backend(s.VIPs[0].Backends[0].Address).Weight = 7
+	switch {
+	case s.VIPs[0].Backends[0].Weight != 7:
+		t.Error("a lookup finds a copy")
+	case s.NIC("eth0") != &s.NICs[0], s.NIC("eth1") != nil, s.VIP("dns") != nil:
+		t.Error("a lookup by name finds another")
+	case s.VIPs[0].Backend(netip.MustParseAddr("10.1.1.12")) != nil:
+		t.Error("a lookup by address finds another")
+	}
+}
+
+func TestChains(t *testing.T) {
+	n := NIC{XDP: []Stage{Balancer}, TCXEgress: []Stage{"x"}}
+	want := []Chain{{XDP, []Stage{Balancer}}, {TCXEgress, []Stage{"x"}}}
+	if got := n.Chains(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if !n.Has(Balancer) || !n.Has("x") || n.Has(Decap) {
+		t.Error("Has is wrong about a stage")
+	}
+}

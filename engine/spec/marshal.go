@@ -1,0 +1,123 @@
+package spec
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Marshal is s as a YAML document with every default written out, the same bytes for equal specs. Parse reads it back
+// to a spec equal to s, if s is valid. nil is the empty document.
+func Marshal(s *Spec) []byte {
+	if s == nil {
+		return nil
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "version: %d\n", s.Version)
+	if len(s.NICs) > 0 {
+		b.WriteString("nics:\n")
+	}
+	for _, n := range s.NICs {
+		fmt.Fprintf(&b, "  %s: {%s}\n", plain(n.Name), chains(n))
+	}
+	if len(s.VIPs) > 0 {
+		b.WriteString("vips:\n")
+	}
+	for i := range s.VIPs {
+		writeVIP(&b, &s.VIPs[i])
+	}
+	if g := s.Agent; g != nil {
+		fmt.Fprintf(&b, "agent: {vips: [%s], mode: %s, encap_port: %d}\n", addresses(g.VIPs), g.Mode, g.EncapPort)
+	}
+	return b.Bytes()
+}
+
+// Revision names the content of s in 12 hex digits: equal specs have the same one on every node. nil has one too.
+func Revision(s *Spec) string {
+	sum := sha256.Sum256(Marshal(s))
+	return hex.EncodeToString(sum[:6])
+}
+
+func writeVIP(b *bytes.Buffer, v *VIP) {
+	fmt.Fprintf(b, "  - name: %s\n", plain(v.Name))
+	fmt.Fprintf(b, "    addresses: [%s]\n", addresses(v.Addresses))
+	fmt.Fprintf(b, "    port: %d\n", v.Port)
+	fmt.Fprintf(b, "    protocol: %s\n", v.Protocol)
+	fmt.Fprintf(b, "    encap: %s\n", v.Encap)
+	if v.Encap == GUE {
+		fmt.Fprintf(b, "    encap_port: %d\n", v.EncapPort)
+	}
+	fmt.Fprintf(b, "    ring: %d\n", v.Ring)
+	fmt.Fprintf(b, "    flow: %s\n", v.Flow)
+	fmt.Fprintf(b, "    settle: %s\n", duration(v.Settle))
+	if len(v.Backends) == 0 {
+		b.WriteString("    backends: []\n")
+		return
+	}
+	b.WriteString("    backends:\n")
+	for _, k := range v.Backends {
+		fmt.Fprintf(b, "      - {address: %s, weight: %d, state: %s}\n", address(k.Address), k.Weight, k.State)
+	}
+}
+
+func chains(n NIC) string {
+	var all []string
+	for _, c := range n.Chains() {
+		names := make([]string, len(c.Stages))
+		for i, s := range c.Stages {
+			names[i] = plain(string(s))
+		}
+		all = append(all, fmt.Sprintf("%s: [%s]", c.Hook, strings.Join(names, ", ")))
+	}
+	return strings.Join(all, ", ")
+}
+
+func addresses(list []netip.Addr) string {
+	all := make([]string, len(list))
+	for i, a := range list {
+		all[i] = address(a)
+	}
+	return strings.Join(all, ", ")
+}
+
+// address quotes what YAML would take for a mapping: a colon at the end of a word.
+func address(a netip.Addr) string {
+	if a.Is4() {
+		return a.String()
+	}
+	return strconv.Quote(a.String())
+}
+
+// plain quotes a word unless it is one to YAML in every place and version.
+func plain(s string) string {
+	switch s {
+	case "y", "n", "yes", "no", "on", "off", "true", "false", "null":
+		return strconv.Quote(s)
+	}
+	for i, c := range s {
+		if letter := c >= 'a' && c <= 'z'; !letter && (i == 0 || !(c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.')) {
+			return strconv.Quote(s)
+		}
+	}
+	if s == "" {
+		return `""`
+	}
+	return s
+}
+
+// duration is d as an operator writes it: 15m, not 15m0s.
+func duration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}

@@ -1,0 +1,80 @@
+package spec
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// dice make valid specs of every kind. The seed is in the test's log.
+type dice struct{ *rand.Rand }
+
+func newDice(t *testing.T) dice {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	return dice{rand.New(rand.NewPCG(seed, 0))}
+}
+
+func pick[T any](d dice, from ...T) T { return from[d.IntN(len(from))] }
+
+func (d dice) spec() *Spec {
+	s := &Spec{Version: Version}
+	odd := []string{"eth0", "eth0.100", "null", "-", "123", "0x1f", "~", "a#b", "{x}", `"q"`, "[", "%d", "&a", "*a", "!t", "yes"}
+	for _, i := range d.Perm(len(odd))[:1+d.IntN(4)] {
+		s.NICs = append(s.NICs, NIC{Name: odd[i]})
+	}
+	if d.IntN(3) > 0 {
+		s.NICs[0].XDP = []Stage{Balancer}
+		for i := range d.IntN(6) {
+			s.VIPs = append(s.VIPs, d.vip(i))
+		}
+	}
+	if n := &s.NICs[len(s.NICs)-1]; len(n.XDP) == 0 && d.IntN(2) == 0 {
+		if d.IntN(2) == 0 {
+			n.XDP = []Stage{Decap}
+		} else {
+			n.TCXIngress = []Stage{Decap}
+		}
+		s.Agent = &Agent{VIPs: d.addresses(10, 1+d.IntN(3)), EncapPort: uint16(1 + d.IntN(65535))}
+	}
+	return s
+}
+
+func (d dice) vip(i int) VIP {
+	v := VIP{
+		Name:      fmt.Sprint(pick(d, "", "-", "web-", "0"), i),
+		Addresses: d.addresses(20+i, 1+d.IntN(3)),
+		Port:      uint16(pick(d, 0, 1, 80, 65535)),
+		Protocol:  pick(d, TCP, UDP),
+		Encap:     pick(d, GUE, IPIP),
+		Ring:      pick(d, Rings[:]...),
+		Settle:    time.Second + time.Duration(d.Int64N(int64(MaxSettle-time.Second+1))),
+	}
+	if d.IntN(2) == 0 {
+		v.Settle = pick(d, time.Second, time.Minute, time.Hour, 61*time.Second, 1500*time.Millisecond)
+	}
+	if v.Encap == GUE {
+		v.EncapPort = uint16(1 + d.IntN(65535))
+	}
+	if v.Protocol == UDP {
+		v.Flow = pick(d, FlowSticky, FlowNone)
+	}
+	for _, a := range d.addresses(200, d.IntN(5)) {
+		v.Backends = append(v.Backends, Backend{a, uint32(d.IntN(MaxWeight + 1)), pick(d, Up, Drain, Down, Maintenance)})
+	}
+	return v
+}
+
+// addresses are n different ones of a network that no other number has.
+func (d dice) addresses(network, n int) (all []netip.Addr) {
+	for i := range n {
+		a := netip.AddrFrom4([4]byte{10, byte(network), byte(d.IntN(256)), byte(i)})
+		if d.IntN(2) == 0 {
+			a = netip.AddrFrom16([16]byte{0xfd, byte(network), 8: byte(d.IntN(2)), 14: byte(i), 15: byte(d.IntN(2))})
+		}
+		all = append(all, a)
+	}
+	return all
+}
