@@ -42,7 +42,7 @@ func (p *parser) ports(s *Summary, header string, at, end, size int) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
-	s.SrcPort, s.DstPort = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
+	s.HasPorts, s.SrcPort, s.DstPort = true, binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
 	s.Payload = p.data[at+size : end]
 	return b, nil
 }

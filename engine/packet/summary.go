@@ -25,6 +25,7 @@ type Summary struct {
 	NetworkAt   int     // position of the IP header in the frame
 	TransportAt int     // position of what follows the IP headers
 
+	HasPorts         bool // the ports were read: TCP or UDP, and not behind the first fragment
 	SrcPort, DstPort uint16
 	Seq, Ack         uint32
 	Flags            string // of TCP, letters in the order F S R P A U E C

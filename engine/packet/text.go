@@ -62,7 +62,7 @@ func (s Summary) kind() string {
 
 // end is one end of the packet, with its port where the packet has ports.
 func (s Summary) end(a netip.Addr, port uint16) string {
-	if (s.Protocol == ProtoTCP || s.Protocol == ProtoUDP) && s.Offset == 0 {
+	if s.HasPorts {
 		return netip.AddrPortFrom(a, port).String()
 	}
 	return a.String()
