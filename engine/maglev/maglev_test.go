@@ -1,6 +1,8 @@
 package maglev
 
 import (
+	"encoding/binary"
+	"hash/fnv"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -189,6 +191,29 @@ func TestFollowsPermutations(t *testing.T) {
 			if got := build(t, size, entries); !slices.Equal(got, want) {
 				t.Errorf("%d slots, %d backends: not the ring of the paper", size, n)
 			}
+		}
+	}
+}
+
+// TestRingsAreFrozen holds the rings still: nodes of different versions serve one VIP, and must agree on every slot.
+func TestRingsAreFrozen(t *testing.T) {
+	weighted := list(100)
+	for i := range weighted {
+		weighted[i].Weight = uint32(1 + i)
+	}
+	weighted[7].Key = netip.MustParseAddr("fd00:1:1::11")
+	for _, row := range []struct {
+		sentence string
+		size     int
+		entries  []Entry
+		want     uint64
+	}{{"equal", 65537, list(12), 0x2b3352f5b795da66}, {"weighted", 4099, weighted, 0xfdf5f87dfc2bf33d}} {
+		sum := fnv.New64a()
+		if err := binary.Write(sum, binary.BigEndian, build(t, row.size, row.entries)); err != nil {
+			t.Fatal(err)
+		}
+		if got := sum.Sum64(); got != row.want {
+			t.Errorf("%s weights: the ring has the sum %#x, in versions before %#x", row.sentence, got, row.want)
 		}
 	}
 }
