@@ -14,7 +14,7 @@ func badAddress(a netip.Addr) string {
 		return "empty: write an IP address"
 	case a.Zone() != "":
 		return fmt.Sprintf("%s has a zone, which means something on one host only: write it without %s",
-			short(a.String()), short("%"+a.Zone()))
+			quote(a.String()), quote("%"+a.Zone()))
 	case a.Is4In6():
 		return fmt.Sprintf("%s is an IPv4 address in the form of IPv6: write %s", a, a.Unmap())
 	case a.IsUnspecified():

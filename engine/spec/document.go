@@ -82,6 +82,7 @@ func unprintable(data []byte) (line int, what string) {
 
 var (
 	withLine      = regexp.MustCompile(`^line (\d+): (.*)`)
+	ofParser      = regexp.MustCompile(`^(did not find expected (',' or|'-'|<|key|node)|found (undefined tag|duplicate %|incompatible))`)
 	unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced`)
 )
 
@@ -104,8 +105,8 @@ func syntax(err error, data []byte, f *faults) {
 	if m := withLine.FindStringSubmatch(text); m != nil {
 		line, _ = strconv.Atoi(m[1])
 		text = m[2]
-		if strings.HasPrefix(text, "did not find expected") {
-			line++ // what the package's parser misses it counts from line 0, what its scanner misses from 1
+		if ofParser.MatchString(text) {
+			line++ // the package's parser counts lines from 0, its scanner from 1
 		}
 	}
 	if m := unknownAnchor.FindStringSubmatch(text); m != nil {

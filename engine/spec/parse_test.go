@@ -178,3 +178,21 @@ func many(n int, format string) string {
 	}
 	return b.String()
 }
+
+func TestParseAddress(t *testing.T) {
+	for text, want := range map[string]string{
+		"10.1.1.1":    "10.1.1.1",
+		"FD00:0::1":   "fd00::1",
+		"10.1.1.1/24": `address: "10.1.1.1/24" is a network: write one address, as 10.1.1.1`,
+		"224.0.0.1":   "address: 224.0.0.1 is multicast: it has many receivers, and a packet goes to one backend",
+	} {
+		a, err := ParseAddress(text)
+		got := a.String()
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
+}

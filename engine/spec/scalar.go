@@ -76,6 +76,18 @@ func parseRing(s string) (uint32, string) {
 	return uint32(n), why
 }
 
+// ParseAddress reads an address that a VIP or backend may have, and says what to write instead of one that it may not.
+func ParseAddress(s string) (netip.Addr, error) {
+	a, why := parseAddress(s)
+	if why == "" {
+		why = badAddress(a)
+	}
+	if why != "" {
+		return netip.Addr{}, fmt.Errorf("address: %s", why)
+	}
+	return a, nil
+}
+
 func parseAddress(s string) (netip.Addr, string) {
 	a, err := netip.ParseAddr(s)
 	if err == nil {
