@@ -101,7 +101,8 @@ _Static_assert(sizeof(struct gate_args) == 32, "gate_args");
 struct generation {
 	__u64 vip_seed;
 	__u32 vip_version;
-	__u32 flags;
+	__u16 flags;
+	__be16 decap_port; // outer UDP destination port that the agent takes GUE from
 	__u8 revision[16]; // of the spec
 };
 _Static_assert(sizeof(struct generation) == 32, "generation");
@@ -171,7 +172,7 @@ struct backend {
 };
 _Static_assert(sizeof(struct backend) == 64, "backend");
 #define BACKEND_NEW	  1 // takes new flows
-#define BACKEND_REMOVED	  2 // takes nothing any more
+#define BACKEND_GONE	  2 // takes nothing any more
 #define BACKEND_REACHABLE 4 // its next hop is known
 
 // The connection table: sets of one cache line. An entry, from bit 0: backend 15, confirmed 1, closing 1, age 11,

@@ -12,9 +12,6 @@
 #define DECAP_TO_IPV4 (1ULL << 7)
 #define DECAP_TO_IPV6 (1ULL << 8)
 
-// Outer UDP destination port of GUE, in wire order.
-const volatile __be16 encap_port = 0;
-
 // What was found behind the outer header.
 struct inner {
 	__u32 outer; // bytes to take off, from the outer IP header on
@@ -26,7 +23,7 @@ AI __u32 outer_len(struct scratch *s)
 {
 	if (s->kind & (KIND_FRAGMENT | KIND_EXTENSION | KIND_ICMP | KIND_VLAN))
 		return 0;
-	if (s->l4_proto == IPPROTO_UDP && s->dst_port == encap_port)
+	if (s->l4_proto == IPPROTO_UDP && s->dst_port == s->decap_port)
 		return s->l4_off + sizeof(struct udphdr);
 	if (s->l4_proto == IPPROTO_IPIP || s->l4_proto == IPPROTO_IPV6)
 		return s->l4_off;

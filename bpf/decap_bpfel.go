@@ -16,17 +16,16 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	DecapMapCounters  = "counters"
-	DecapMapEntry     = "entry"
-	DecapMapEvents    = "events"
-	DecapMapRows      = "rows"
-	DecapMapScratch   = "scratch"
-	DecapMapVips4     = "vips4"
-	DecapMapVips6     = "vips6"
-	DecapProgDecap    = "decap"
-	DecapProgDecapTc  = "decap_tc"
-	DecapVarDry       = "dry"
-	DecapVarEncapPort = "encap_port"
+	DecapMapCounters = "counters"
+	DecapMapEntry    = "entry"
+	DecapMapEvents   = "events"
+	DecapMapRows     = "rows"
+	DecapMapScratch  = "scratch"
+	DecapMapVips4    = "vips4"
+	DecapMapVips6    = "vips6"
+	DecapProgDecap   = "decap"
+	DecapProgDecapTc = "decap_tc"
+	DecapVarDry      = "dry"
 )
 
 // LoadDecap returns the embedded CollectionSpec for Decap.
@@ -92,8 +91,7 @@ type DecapMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type DecapVariableSpecs struct {
-	Dry       *ebpf.VariableSpec `ebpf:"dry"`
-	EncapPort *ebpf.VariableSpec `ebpf:"encap_port"`
+	Dry *ebpf.VariableSpec `ebpf:"dry"`
 }
 
 // DecapObjects contains all objects after they have been loaded into the kernel.
@@ -141,8 +139,7 @@ func (m *DecapMaps) Close() error {
 //
 // It can be passed to LoadDecapObjects or ebpf.CollectionSpec.LoadAndAssign.
 type DecapVariables struct {
-	Dry       *ebpf.Variable `ebpf:"dry"`
-	EncapPort *ebpf.Variable `ebpf:"encap_port"`
+	Dry *ebpf.Variable `ebpf:"dry"`
 }
 
 // DecapPrograms contains all programs after they have been loaded into the kernel.

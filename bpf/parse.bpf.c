@@ -17,15 +17,16 @@ AI enum reason parse_once(struct scratch *s, void *data, void *end, __u32 bytes)
 	__u32 zero = 0;
 	struct entry *e = bpf_map_lookup_elem(&entry, &zero);
 	if (!e)
-		return REASON_INTERNAL;
+		return REASON_EMPTY_SLOT;
 	__u32 generation = e->generation;
 	struct generation *g = bpf_map_lookup_elem(&generations, &generation);
 	if (!g)
-		return REASON_INTERNAL;
+		return REASON_EMPTY_SLOT;
 	s->next = row_of(generation, e->chain) + 1;
 	s->chain = e->chain;
 	s->version = g->vip_version;
 	s->generation_flags = g->flags;
+	s->decap_port = g->decap_port;
 	s->vip_seed = g->vip_seed;
 	s->bytes = bytes;
 	s->l2_len = sizeof(struct ethhdr);

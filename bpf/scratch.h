@@ -7,7 +7,8 @@ struct scratch {
 	__u32 next; // place in the rows of the stage that comes next
 	__u32 chain;
 	__u32 version; // of the VIP table
-	__u32 generation_flags;
+	__u16 generation_flags;
+	__be16 decap_port;
 	__u64 vip_seed;
 	__u64 seq;   // of a dry run
 	__u32 bytes; // of the frame

@@ -23,7 +23,7 @@
 AI __u32 backend_flags(__u32 id)
 {
 	struct backend *b = bpf_map_lookup_elem(&backends, &id);
-	return b ? b->flags : BACKEND_REMOVED;
+	return b ? b->flags : BACKEND_GONE;
 }
 
 // The second packet of a flow carries the sequence number that its SYN announced, give or take a window. Anything else
@@ -53,7 +53,7 @@ AI void touch(struct scratch *s, struct connection *c)
 AI __u32 known_backend(struct scratch *s, struct connection *c, int syn)
 {
 	__u32 id = c->entry & SLOT_ID, flags = backend_flags(id);
-	if (flags & BACKEND_REMOVED)
+	if (flags & BACKEND_GONE)
 		return 0;
 	if (!syn) {
 		if (!(c->entry & ENTRY_CONFIRMED) && !follows_its_syn(s, c->entry))
@@ -68,6 +68,8 @@ AI __u32 known_backend(struct scratch *s, struct connection *c, int syn)
 
 AI __u32 settle_unknown(struct scratch *s, struct connection *c, __u32 id, __u32 before, int syn, int sticky)
 {
+	if (!before || backend_flags(before) & BACKEND_GONE)
+		before = id;
 	if (s->l4_proto == IPPROTO_UDP) {
 		if (!sticky)
 			return id;
@@ -114,8 +116,6 @@ AI __u32 settle(struct scratch *s, __u32 id)
 	if (!(slot & SLOT_MARK))
 		return id;
 	__u32 before = slot & SLOT_ID, num = s->vip.num;
-	if (!before)
-		before = id;
 	struct settling *vip = bpf_map_lookup_elem(&settlings, &num);
 	if (!vip)
 		return id;

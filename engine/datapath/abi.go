@@ -1,0 +1,236 @@
+// Package datapath holds every kernel object of hairpin's: the pinned maps, programs and links of one node, read and
+// written through one type. Engine memory is never the truth about them; the pins are.
+package datapath
+
+// ABI is the number of bpf/abi.h's layout. It is part of the pin path, so that two layouts never meet.
+const ABI = 1
+
+// Sizes of bpf/abi.h.
+const (
+	Generations  = 16
+	Chains       = 128
+	Positions    = 16
+	Reasons      = 64
+	VIPs         = 1024
+	VIPTable     = 4096
+	VIPChain     = 4
+	Backends     = 32768
+	Segments     = 64
+	SegmentSlots = 32 * 65537
+	Sets         = 32768
+	SetWays      = 8
+)
+
+const metaMagic = 0x6e69707269616801 // "\x01hairpin", little-endian
+
+// Count is packets and the bytes of their frames.
+type Count struct{ Packets, Bytes uint64 }
+
+// Control is what is live, as only the gate writes it. Times are ns of CLOCK_MONOTONIC.
+type Control struct {
+	Epoch     uint64
+	Deadline  uint64
+	Active    uint32
+	Pending   uint32
+	Confirmed uint32
+	Fallbacks uint32
+	Busy      uint32
+	_         uint32
+	Switched  uint64
+	Left      [Generations]uint64
+}
+
+// Flags of a generation.
+const (
+	GenerationLive    = 1
+	GenerationAnyPort = 2
+)
+
+// Generation names the table versions of one applied spec.
+type Generation struct {
+	VIPSeed    uint64
+	VIPVersion uint32
+	Flags      uint16
+	DecapPort  [2]byte
+	Revision   [16]byte
+}
+
+// Flags of a VIP.
+const (
+	VIPSettling = 1
+	VIPIPIP     = 2
+	VIPSticky   = 4
+	VIPAddress  = 8
+)
+
+// VIP is an entry of the VIP tables without its key.
+type VIP struct {
+	Ring       uint32
+	RingSize   uint32
+	Before     uint32
+	BeforeSize uint32
+	Num        uint16
+	Flags      uint16
+	EncapPort  [2]byte
+	_          uint16
+}
+
+type vip4 struct {
+	Key uint64
+	VIP VIP
+}
+
+type vip6 struct {
+	Address [2]uint64
+	Key     uint64
+	VIP     VIP
+	_       [2]uint64
+}
+
+// Flags of a backend.
+const (
+	BackendNew       = 1
+	BackendGone      = 2
+	BackendReachable = 4
+)
+
+// backend is one element of the map of the same name; Addresses is src4, dst4 or src6, dst6.
+type backend struct {
+	Family    uint8
+	Flags     uint8
+	MTU       uint16
+	PseudoSum uint32
+	MAC       [12]byte
+	Chain     uint16
+	VIP       uint16
+	Addresses [32]byte
+	_         uint64
+}
+
+// An entry of the connection table, from bit 0: backend 15, confirmed 1, closing 1, age 11, seq 8, tag 28.
+const (
+	entryConfirmed  = 1 << 15
+	entryClosing    = 1 << 16
+	entryAgeShift   = 17
+	entryAgeMask    = 0x7ff
+	lifeUnconfirmed = 14
+	lifeClosing     = 28
+	tickShift       = 32 // a tick is 2^32 ns
+	slotMark        = 0x8000
+	slotID          = 0x7fff
+)
+
+type set [SetWays]uint64
+
+type settling struct {
+	StickyUntil uint64
+	Life        uint32
+	_           uint32
+}
+
+// counters of one CPU.
+type counters struct {
+	Exit       [Chains][Reasons]Count
+	VIP        [VIPs]Count
+	VIPDrop    [VIPs]Count
+	Backend    [Backends]Count
+	Stray      [VIPs]uint64
+	StrayAt    [VIPs]uint64
+	Unheld     [VIPs]uint64
+	EventAt    [Reasons]uint64
+	EventsLost uint64
+	BudgetTick uint64
+	BudgetUsed uint64
+	_          [5]uint64
+}
+
+// Hook is where a chain is attached.
+type Hook uint16
+
+// Hooks.
+const (
+	XDP Hook = iota + 1
+	TCXIngress
+	TCXEgress
+	ClsactIngress
+)
+
+// Mode is how.
+type Mode uint16
+
+// Modes: Native runs in the driver, Generic after it allocated a socket buffer, TC at the traffic control hook.
+const (
+	Native Mode = iota + 1
+	Generic
+	TC
+)
+
+// chain is one (NIC, hook) pair.
+type chain struct {
+	NIC     [16]byte
+	Ifindex uint32
+	Hook    Hook
+	Mode    Mode
+	Stages  [Positions - 1]uint8
+	Used    uint8
+	_       [8]byte
+}
+
+// DropEvent is one dropped packet of many, as it comes out of the ring buffer.
+type DropEvent struct {
+	Time     uint64
+	Chain    uint32
+	Bytes    uint32
+	VIP      uint16
+	SrcPort  [2]byte
+	DstPort  [2]byte
+	Reason   uint8
+	Family   uint8
+	L4Proto  uint8
+	TCPFlags uint8
+	_        [6]byte
+	Src      [16]byte
+	Dst      [16]byte
+}
+
+// Settled says how a packet of a settling VIP found its backend.
+type Settled uint32
+
+// Ways; see enum settled in bpf/abi.h.
+const (
+	Quiet Settled = iota
+	Unmarked
+	Known
+	New
+	Before
+	Unheld
+)
+
+// Note is what a dry packet left behind.
+type Note struct {
+	Seq     uint64
+	Reason  uint32
+	Backend uint32
+	VIP     uint32
+	Settled Settled
+}
+
+type dryRun struct {
+	Seq        uint64
+	Generation uint32
+	Chain      uint32
+}
+
+type meta struct {
+	Magic   uint64
+	ConnKey [2]uint64
+	CPUs    uint32
+	_       uint32
+	Build   [32]byte
+}
+
+type entry struct {
+	Generation uint32
+	Chain      uint32
+	Lost       [Chains]Count
+}

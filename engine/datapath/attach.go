@@ -1,0 +1,195 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"hairpin/bpf"
+	"hairpin/engine/spec"
+)
+
+// ErrNoNIC is the reason of an attachment whose NIC is not there.
+var ErrNoNIC = errors.New("no such NIC")
+
+// maxNativeMTU is the largest MTU of a veth, and of most drivers with 4 KiB pages, at which native XDP without frags runs.
+const maxNativeMTU = 3506
+
+// Attachment is the state of one chain's link.
+type Attachment struct {
+	Chain Chain
+	Err   error  // why it is not attached; nil = attached
+	Why   string // why the mode is not the best one
+}
+
+// Attach brings root to the NICs of s, keeps what is attached already, and says how each fared. A NIC that came back under
+// another index is attached anew. Nothing else on a NIC is touched.
+func (k *Kernel) Attach(s *spec.Spec) ([]Attachment, error) {
+	var list []Attachment
+	for _, w := range wantedChains(s) {
+		n, err := k.number(w)
+		if err != nil {
+			return list, err
+		}
+		a := Attachment{}
+		a.Why, a.Err = k.attach(n)
+		for _, c := range k.Chains() {
+			if c.Number == n {
+				a.Chain = c
+			}
+		}
+		list = append(list, a)
+	}
+	return list, nil
+}
+
+func (k *Kernel) linkPin(n int) string { return k.pin("links", fmt.Sprintf("chain_%d", n)) }
+
+func (k *Kernel) attach(n int) (why string, err error) {
+	c := &k.chains.all[n]
+	name := cString(c.NIC[:])
+	nic, err := netlink.LinkByName(name)
+	if err != nil {
+		return "", fmt.Errorf("nic %s: %w", name, ErrNoNIC)
+	}
+	index := nic.Attrs().Index
+	if k.linkAlive(n, index) {
+		return "", nil
+	}
+	if err := os.Remove(k.linkPin(n)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("nic %s: remove severed link: %w", name, err)
+	}
+	root, err := k.loadRoot(n)
+	if err != nil {
+		return "", fmt.Errorf("nic %s: %w", name, err)
+	}
+	defer root.Close()
+	var l link.Link
+	mode := TC
+	switch c.Hook {
+	case XDP:
+		l, mode, why, err = attachXDP(root, nic)
+	case TCXIngress, ClsactIngress:
+		l, err = link.AttachTCX(link.TCXOptions{Interface: index, Program: root, Attach: ebpf.AttachTCXIngress})
+		if errors.Is(err, ebpf.ErrNotSupported) {
+			why, err = "tcx needs Linux 6.6; attached by clsact", attachClsact(root, nic)
+			c.Hook = ClsactIngress
+		}
+	default:
+		l, err = link.AttachTCX(link.TCXOptions{Interface: index, Program: root, Attach: ebpf.AttachTCXEgress})
+	}
+	if err != nil {
+		return "", fmt.Errorf("nic %s: attach %s: %w", name, c.Hook, explain(err))
+	}
+	c.Ifindex, c.Mode = uint32(index), mode
+	if l == nil {
+		return why, nil
+	}
+	defer l.Close()
+	if err := l.Pin(k.linkPin(n)); err != nil {
+		return "", fmt.Errorf("nic %s: pin link: %w", name, err)
+	}
+	return why, nil
+}
+
+// linkAlive tells whether the chain's link still holds the NIC of that index: after the NIC is gone it opens all the same.
+func (k *Kernel) linkAlive(n, index int) bool {
+	if k.chains.all[n].Hook == ClsactIngress {
+		return clsactAlive(index)
+	}
+	l, err := link.LoadPinnedLink(k.linkPin(n), nil)
+	if err != nil {
+		return false
+	}
+	defer l.Close()
+	info, err := l.Info()
+	if err != nil {
+		return false
+	}
+	if x := info.XDP(); x != nil {
+		return int(x.Ifindex) == index
+	}
+	if x := info.TCX(); x != nil {
+		return int(x.Ifindex) == index
+	}
+	return false
+}
+
+// loadRoot is a root program of its own for chain n.
+func (k *Kernel) loadRoot(n int) (*ebpf.Program, error) {
+	p := program{pin: "root", load: bpf.LoadRoot, function: "root", rows: "rows_xdp"}
+	if k.chains.all[n].Hook != XDP {
+		p.function, p.rows = "root_tc", "rows_tc"
+	}
+	c, err := k.collection(p)
+	if err != nil {
+		return nil, fmt.Errorf("load root: %w", err)
+	}
+	if err := c.spec.Variables["chain"].Set(uint32(n)); err != nil {
+		return nil, fmt.Errorf("load root: %w", err)
+	}
+	loaded, err := ebpf.NewCollectionWithOptions(c.spec, ebpf.CollectionOptions{MapReplacements: c.maps})
+	if err != nil {
+		return nil, fmt.Errorf("load root: %w", explain(verifierTail(err)))
+	}
+	defer loaded.Close()
+	return loaded.DetachProgram(p.function), nil
+}
+
+// attachXDP takes the driver's mode where it has one, and says why when it had to take the generic one.
+func attachXDP(root *ebpf.Program, nic netlink.Link) (l link.Link, mode Mode, why string, err error) {
+	index := nic.Attrs().Index
+	l, native := link.AttachXDP(link.XDPOptions{Program: root, Interface: index, Flags: link.XDPDriverMode})
+	if native == nil {
+		return l, Native, "", nil
+	}
+	if errors.Is(native, unix.EBUSY) || errors.Is(native, unix.EEXIST) {
+		return nil, 0, "", fmt.Errorf("%w: %s", ErrForeign, foreignXDP(nic))
+	}
+	if errors.Is(native, unix.EPERM) {
+		return nil, 0, "", native
+	}
+	l, err = link.AttachXDP(link.XDPOptions{Program: root, Interface: index, Flags: link.XDPGenericMode})
+	if err != nil {
+		return nil, 0, "", fmt.Errorf("native: %w; generic: %w", native, err)
+	}
+	why = fmt.Sprintf("the driver refused native XDP (%s)", errors.Unwrap(native))
+	if nic.Attrs().MTU > maxNativeMTU {
+		why = fmt.Sprintf("the driver refused native XDP at MTU %d; most run it up to %d", nic.Attrs().MTU, maxNativeMTU)
+	}
+	return l, Generic, why, nil
+}
+
+func foreignXDP(nic netlink.Link) string {
+	text := "an XDP program is attached already"
+	if x := nic.Attrs().Xdp; x != nil && x.Attached {
+		text = fmt.Sprintf("XDP program %d is attached already", x.ProgId)
+		if p, err := ebpf.NewProgramFromID(ebpf.ProgramID(x.ProgId)); err == nil {
+			if info, err := p.Info(); err == nil {
+				text = fmt.Sprintf("XDP program %q (id %d) is attached already", info.Name, x.ProgId)
+			}
+			_ = p.Close()
+		}
+	}
+	return text + "; take it off first: ip link set dev " + nic.Attrs().Name + " xdp off, or stop its owner"
+}
+
+// DetachChain takes root off one NIC and forgets the chain.
+func (k *Kernel) DetachChain(n int) error {
+	c := &k.chains.all[n]
+	if c.Hook == ClsactIngress {
+		if err := detachClsact(int(c.Ifindex)); err != nil {
+			return fmt.Errorf("nic %s: detach: %w", cString(c.NIC[:]), err)
+		}
+	}
+	if err := os.Remove(k.linkPin(n)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("nic %s: detach: %w", cString(c.NIC[:]), err)
+	}
+	*c = chain{}
+	return nil
+}

@@ -1,0 +1,164 @@
+package datapath
+
+import (
+	"encoding/binary"
+	"net"
+	"net/netip"
+
+	"hairpin/engine/plan"
+	"hairpin/engine/spec"
+)
+
+// NextHop is the way to a backend as the frame needs it.
+type NextHop struct {
+	Source  netip.Addr // of the outer header, same family as the backend
+	NIC     string
+	MTU     int
+	MAC     net.HardwareAddr // of the next hop; nil = not known
+	NICMAC  net.HardwareAddr
+	Unknown string // why it cannot be used; empty = it can
+}
+
+// Backend is one id as it is realized.
+type Backend struct {
+	ID        uint16
+	VIP       uint16
+	Address   netip.Addr
+	Source    netip.Addr
+	New       bool // takes new flows
+	Gone      bool // takes nothing any more
+	Reachable bool
+	MAC       net.HardwareAddr
+	Chain     int
+}
+
+func (b *backend) destination() netip.Addr {
+	if b.Family == 4 {
+		return netip.AddrFrom4([4]byte(b.Addresses[4:8]))
+	}
+	return netip.AddrFrom16([16]byte(b.Addresses[16:32]))
+}
+
+func (b *backend) source() netip.Addr {
+	if b.Family == 4 {
+		return netip.AddrFrom4([4]byte(b.Addresses[0:4]))
+	}
+	return netip.AddrFrom16([16]byte(b.Addresses[0:16]))
+}
+
+// Backends are all ids in use, removed ones included.
+func (k *Kernel) Backends() []Backend {
+	var list []Backend
+	for id := 1; id < Backends; id++ {
+		b := &k.backends.all[id]
+		if b.Family == 0 {
+			continue
+		}
+		list = append(list, Backend{ID: uint16(id), VIP: b.VIP, Address: b.destination(), Source: b.source(),
+			New: b.Flags&BackendNew != 0, Gone: b.Flags&BackendGone != 0, Reachable: b.Flags&BackendReachable != 0,
+			MAC: net.HardwareAddr(b.MAC[:6]), Chain: int(b.Chain)})
+	}
+	return list
+}
+
+// ids are the ids in use, by identity.
+func (k *Kernel) ids() map[plan.Key]uint16 {
+	ids := map[plan.Key]uint16{}
+	for id := 1; id < Backends; id++ {
+		if b := &k.backends.all[id]; b.Family != 0 {
+			ids[plan.Key{VIP: b.VIP, Address: b.destination()}] = uint16(id)
+		}
+	}
+	return ids
+}
+
+// newBackend writes an id that no ring names yet. Its next hop is still unknown.
+func (k *Kernel) newBackend(id, vip uint16, address netip.Addr) {
+	b := backend{VIP: vip}
+	if address.Is4() {
+		b.Family = 4
+		copy(b.Addresses[4:8], address.AsSlice())
+	} else {
+		b.Family = 6
+		copy(b.Addresses[16:32], address.AsSlice())
+	}
+	k.backends.all[id] = b
+}
+
+func pseudoSum(addresses []byte) uint32 {
+	var sum uint32
+	for i := 0; i+1 < len(addresses); i += 2 {
+		sum += uint32(binary.LittleEndian.Uint16(addresses[i:]))
+	}
+	return sum
+}
+
+// SetNextHop writes how an id is reached, while packets go to it: what changes is written before the flag that makes it
+// count. Reports whether anything changed.
+func (k *Kernel) SetNextHop(id uint16, hop NextHop) bool {
+	b := &k.backends.all[id]
+	now := *b
+	chain, known := k.chainOf(hop.NIC)
+	if hop.Unknown != "" || len(hop.MAC) != 6 || len(hop.NICMAC) != 6 || !known || hop.Source.Is4() != (b.Family == 4) {
+		b.Flags &^= BackendReachable
+		return *b != now
+	}
+	next := now
+	next.MTU, next.Chain = uint16(min(hop.MTU, 65535)), uint16(chain)
+	copy(next.MAC[:6], hop.MAC)
+	copy(next.MAC[6:], hop.NICMAC)
+	copy(next.Addresses[:], hop.Source.AsSlice())
+	used := 8
+	if b.Family == 6 {
+		used = 32
+	}
+	next.PseudoSum = pseudoSum(next.Addresses[:used])
+	if next == now && now.Flags&BackendReachable != 0 {
+		return false
+	}
+	b.MTU, b.Chain, b.MAC, b.Addresses, b.PseudoSum = next.MTU, next.Chain, next.MAC, next.Addresses, next.PseudoSum
+	b.Flags |= BackendReachable
+	return true
+}
+
+// chainOf is the chain that forwards on a NIC.
+func (k *Kernel) chainOf(nic string) (int, bool) {
+	for i := range k.chains.all {
+		if c := &k.chains.all[i]; c.Used != 0 && c.Hook == XDP && cString(c.NIC[:]) == nic {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// MarkBackend says what an id takes from now on: new flows, only known ones, or nothing.
+func (k *Kernel) MarkBackend(id uint16, takesNew, gone bool) {
+	flags := k.backends.all[id].Flags & BackendReachable
+	if takesNew {
+		flags |= BackendNew
+	}
+	if gone {
+		flags |= BackendGone
+	}
+	k.backends.all[id].Flags = flags
+}
+
+// MarkAll says of every id of a plan that went live what it takes, and that all others of its VIPs are gone.
+func (k *Kernel) MarkAll(p *plan.Plan) {
+	wanted := map[uint16]spec.Backend{}
+	for _, c := range p.VIPs {
+		for i, b := range c.Spec.Backends {
+			wanted[c.IDs[i]] = b
+		}
+	}
+	for id := uint16(1); int(id) < Backends; id++ {
+		if k.backends.all[id].Family == 0 {
+			continue
+		}
+		if b, ok := wanted[id]; ok {
+			k.MarkBackend(id, b.TakesNew(), b.State == spec.Maintenance)
+		} else {
+			k.MarkBackend(id, false, true)
+		}
+	}
+}

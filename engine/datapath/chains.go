@@ -1,0 +1,101 @@
+package datapath
+
+import (
+	"bytes"
+	"fmt"
+
+	"hairpin/engine/spec"
+)
+
+// Chain is one (NIC, hook) pair as it is realized.
+type Chain struct {
+	Number  int
+	NIC     string
+	Ifindex int // when it was attached
+	Hook    Hook
+	Mode    Mode
+	Stages  []spec.Stage
+}
+
+func (h Hook) String() string {
+	return [...]string{"", "xdp", "tcx_ingress", "tcx_egress", "clsact_ingress"}[h]
+}
+
+func (m Mode) String() string { return [...]string{"", "native", "generic", "tc"}[m] }
+
+// Chains are the chains that have a number, attached or not.
+func (k *Kernel) Chains() []Chain {
+	var list []Chain
+	for i := range k.chains.all {
+		c := &k.chains.all[i]
+		if c.Used == 0 {
+			continue
+		}
+		named := Chain{Number: i, NIC: cString(c.NIC[:]), Ifindex: int(c.Ifindex), Hook: c.Hook, Mode: c.Mode}
+		for _, id := range c.Stages {
+			if s, ok := stageByID(id); ok {
+				named.Stages = append(named.Stages, s.name)
+			}
+		}
+		list = append(list, named)
+	}
+	return list
+}
+
+func cString(b []byte) string {
+	name, _, _ := bytes.Cut(b, []byte{0})
+	return string(name)
+}
+
+// wanted is one chain of a spec.
+type wanted struct {
+	nic    string
+	hook   Hook
+	stages []spec.Stage
+}
+
+func wantedChains(s *spec.Spec) []wanted {
+	var list []wanted
+	for _, n := range s.NICs {
+		for _, w := range []wanted{{n.Name, XDP, n.XDP}, {n.Name, TCXIngress, n.TCXIngress}, {n.Name, TCXEgress, n.TCXEgress}} {
+			if len(w.stages) > 0 {
+				list = append(list, w)
+			}
+		}
+	}
+	return list
+}
+
+// number is the chain's number, a new one if it has none. Below tcx's kernels its place is taken by clsact.
+func (k *Kernel) number(w wanted) (int, error) {
+	free := -1
+	for i := range k.chains.all {
+		c := &k.chains.all[i]
+		if c.Used == 0 {
+			if free < 0 {
+				free = i
+			}
+			continue
+		}
+		same := c.Hook == w.hook || c.Hook == ClsactIngress && w.hook == TCXIngress
+		if same && cString(c.NIC[:]) == w.nic {
+			return i, nil
+		}
+	}
+	if free < 0 {
+		return 0, fmt.Errorf("nic %s: all %d chains are in use", w.nic, Chains)
+	}
+	c := chain{Hook: w.hook, Used: 1}
+	copy(c.NIC[:len(c.NIC)-1], w.nic)
+	k.chains.all[free] = c
+	return free, nil
+}
+
+func (k *Kernel) setStages(number int, names []spec.Stage) {
+	var ids [Positions - 1]uint8
+	for i, name := range names {
+		s, _ := stageByName(name)
+		ids[i] = s.id
+	}
+	k.chains.all[number].Stages = ids
+}

@@ -1,0 +1,185 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// Errors a caller branches on.
+var (
+	ErrNone    = errors.New("no data path of hairpin's here")
+	ErrForeign = errors.New("not hairpin's")
+)
+
+// Kernel is the realized state of one node: everything below its pin folder. One process writes it, the one whose epoch
+// the gate accepts; a read-only Kernel may be open in any number of others. It is not safe for concurrent use.
+type Kernel struct {
+	dir      string // BPFFS/hairpin/NODE/vABI
+	writable bool
+	maps     map[string]*ebpf.Map
+	programs map[string]*ebpf.Program
+
+	control     memory[Control]
+	generations memory[Generation]
+	vips4       memory[vip4]
+	vips6       memory[vip6]
+	backends    memory[backend]
+	connections memory[set]
+	settlings   memory[settling]
+	counters    memory[counters]
+	chains      memory[chain]
+	segments    [Segments]memory[segment]
+
+	store ringStore
+	epoch uint64
+	runs  uint64 // of dry packets
+}
+
+// Dir is the pin folder of a node on a bpffs.
+func Dir(bpffs, node string) string {
+	return filepath.Join(bpffs, "hairpin", strings.ReplaceAll(node, ".", "_"), fmt.Sprintf("v%d", ABI))
+}
+
+// CheckBPFFS says in one sentence why pins below path would not last, or nil.
+func CheckBPFFS(path string) error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(path, &fs); err != nil {
+		return fmt.Errorf("bpffs: %s: %w", path, err)
+	}
+	if fs.Type != unix.BPF_FS_MAGIC {
+		return fmt.Errorf("bpffs: none is mounted on %s; run: mount -t bpf bpf %s", path, path)
+	}
+	return nil
+}
+
+// Create makes the maps of a node and publishes them under dir with one rename, or leaves nothing.
+func Create(dir string) (k *Kernel, err error) {
+	if _, err := os.Stat(dir); err == nil {
+		return nil, fmt.Errorf("create data path: %s exists", dir)
+	}
+	if err := removeUnfinished(dir); err != nil {
+		return nil, err
+	}
+	temporary := fmt.Sprintf("%s_new_%d", dir, os.Getpid())
+	if err := os.MkdirAll(filepath.Join(temporary, "maps"), 0o700); err != nil {
+		return nil, fmt.Errorf("create data path: %w", err)
+	}
+	k = &Kernel{dir: temporary, writable: true, maps: map[string]*ebpf.Map{}, programs: map[string]*ebpf.Program{}}
+	defer func() {
+		if err != nil {
+			k.Close()
+			_ = os.RemoveAll(temporary) // what is left is found by the next start
+		}
+	}()
+	if err := k.createMaps(); err != nil {
+		return nil, fmt.Errorf("create data path: %w", err)
+	}
+	for _, folder := range []string{"links", "programs"} {
+		if err := os.Mkdir(filepath.Join(temporary, folder), 0o700); err != nil {
+			return nil, fmt.Errorf("create data path: %w", err)
+		}
+	}
+	if err := os.Rename(temporary, dir); err != nil {
+		return nil, fmt.Errorf("create data path: publish: %w", err)
+	}
+	k.dir = dir
+	if err := k.mapAll(); err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// removeUnfinished takes away what a creation left that was killed in the middle.
+func removeUnfinished(dir string) error {
+	left, err := filepath.Glob(dir + "_new_*")
+	if err != nil {
+		return fmt.Errorf("create data path: %w", err)
+	}
+	for _, folder := range left {
+		if err := os.RemoveAll(folder); err != nil {
+			return fmt.Errorf("create data path: remove unfinished: %w", err)
+		}
+	}
+	return nil
+}
+
+// Open adopts what is pinned under dir, writable or only to look. ErrNone when nothing is.
+func Open(dir string, writable bool) (*Kernel, error) {
+	if _, err := os.Stat(filepath.Join(dir, "maps", "meta")); err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("open data path: %s: %w", dir, ErrNone)
+		}
+		return nil, fmt.Errorf("open data path: %w", err)
+	}
+	k := &Kernel{dir: dir, writable: writable, maps: map[string]*ebpf.Map{}, programs: map[string]*ebpf.Program{}}
+	if err := k.openMaps(); err != nil {
+		k.Close()
+		return nil, fmt.Errorf("open data path: %w", err)
+	}
+	if err := k.mapAll(); err != nil {
+		k.Close()
+		return nil, fmt.Errorf("open data path: %w", err)
+	}
+	return k, nil
+}
+
+func (k *Kernel) mapAll() error {
+	var err error
+	for _, m := range []struct {
+		name string
+		do   func(*ebpf.Map) error
+	}{
+		{"control", func(m *ebpf.Map) error { k.control, err = mapMemory[Control](m, false); return err }},
+		{"generations", func(m *ebpf.Map) error { k.generations, err = mapMemory[Generation](m, k.writable); return err }},
+		{"vips4", func(m *ebpf.Map) error { k.vips4, err = mapMemory[vip4](m, k.writable); return err }},
+		{"vips6", func(m *ebpf.Map) error { k.vips6, err = mapMemory[vip6](m, k.writable); return err }},
+		{"backends", func(m *ebpf.Map) error { k.backends, err = mapMemory[backend](m, k.writable); return err }},
+		{"connections", func(m *ebpf.Map) error { k.connections, err = mapMemory[set](m, k.writable); return err }},
+		{"settlings", func(m *ebpf.Map) error { k.settlings, err = mapMemory[settling](m, k.writable); return err }},
+		{"counters", func(m *ebpf.Map) error { k.counters, err = mapMemory[counters](m, k.writable); return err }},
+		{"chains", func(m *ebpf.Map) error { k.chains, err = mapMemory[chain](m, k.writable); return err }},
+	} {
+		if err := m.do(k.maps[m.name]); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+	}
+	return k.openSegments()
+}
+
+// Close lets go of everything and leaves the data path running.
+func (k *Kernel) Close() {
+	k.control.unmap()
+	k.generations.unmap()
+	k.vips4.unmap()
+	k.vips6.unmap()
+	k.backends.unmap()
+	k.connections.unmap()
+	k.settlings.unmap()
+	k.counters.unmap()
+	k.chains.unmap()
+	for i := range k.segments {
+		k.segments[i].unmap()
+	}
+	for _, m := range k.maps {
+		_ = m.Close()
+	}
+	for _, p := range k.programs {
+		_ = p.Close()
+	}
+}
+
+// Control is the gate's word, read now.
+func (k *Kernel) Control() Control { return k.control.all[0] }
+
+// Monotonic is the time by the kernel's clock that control, counters and connections use, in ns.
+func Monotonic() uint64 {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // cannot fail for this clock
+	return uint64(ts.Nano())
+}

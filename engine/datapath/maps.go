@@ -1,0 +1,141 @@
+package datapath
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"hairpin/bpf"
+)
+
+// sources are the objects whose map definitions are used, and what of theirs. A pin's name is the map's own, or says
+// which copy it is.
+var sources = []struct {
+	load func() (*ebpf.CollectionSpec, error)
+	maps map[string]string // pin → name in the object
+}{
+	{bpf.LoadRoot, map[string]string{"control": "control", "entry": "entry", "rows_xdp": "rows"}},
+	{bpf.LoadGate, map[string]string{"alarms": "alarms"}},
+	{bpf.LoadParse, map[string]string{"scratch": "scratch", "counters": "counters", "events": "events",
+		"generations": "generations", "vips4": "vips4", "vips6": "vips6", "rows_tc": "rows"}},
+	{bpf.LoadBalancer, map[string]string{"rings": "rings", "backends": "backends", "connections": "connections",
+		"settlings": "settlings"}},
+	{bpf.LoadDry, map[string]string{"entry_dry": "entry", "scratch_dry": "scratch", "rows_dry": "rows"}},
+}
+
+// mapSpecs are the definitions of every map by its pin's name.
+func mapSpecs() (map[string]*ebpf.MapSpec, error) {
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return nil, fmt.Errorf("count CPUs: %w", err)
+	}
+	specs := map[string]*ebpf.MapSpec{
+		"chains": plainArray("chains", unsafe.Sizeof(chain{}), Chains),
+		"meta":   plainArray("meta", unsafe.Sizeof(meta{}), 1),
+	}
+	for _, source := range sources {
+		collection, err := source.load()
+		if err != nil {
+			return nil, fmt.Errorf("read embedded objects: %w", err)
+		}
+		for pin, name := range source.maps {
+			specs[pin] = collection.Maps[name]
+		}
+	}
+	specs["counters"].MaxEntries = uint32(cpus)
+	return specs, nil
+}
+
+func plainArray(name string, size uintptr, n uint32) *ebpf.MapSpec {
+	return &ebpf.MapSpec{Name: name, Type: ebpf.Array, KeySize: 4, ValueSize: uint32(size), MaxEntries: n,
+		Flags: unix.BPF_F_MMAPABLE}
+}
+
+func (k *Kernel) createMaps() error {
+	specs, err := mapSpecs()
+	if err != nil {
+		return err
+	}
+	for pin, spec := range specs {
+		m, err := ebpf.NewMap(spec)
+		if err != nil {
+			return fmt.Errorf("map %s: %w", pin, explain(err))
+		}
+		k.maps[pin] = m
+		if err := m.Pin(k.pin("maps", pin)); err != nil {
+			return fmt.Errorf("map %s: %w", pin, err)
+		}
+	}
+	if err := k.maps["control"].Freeze(); err != nil {
+		return fmt.Errorf("map control: %w", err)
+	}
+	return k.writeMeta(specs["counters"].MaxEntries)
+}
+
+func (k *Kernel) writeMeta(cpus uint32) error {
+	var random [16]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return fmt.Errorf("map meta: %w", err)
+	}
+	value := meta{Magic: metaMagic, CPUs: cpus}
+	value.ConnKey[0] = binary.LittleEndian.Uint64(random[:8])
+	value.ConnKey[1] = binary.LittleEndian.Uint64(random[8:])
+	if err := k.maps["meta"].Put(uint32(0), value); err != nil {
+		return fmt.Errorf("map meta: %w", err)
+	}
+	return nil
+}
+
+// openMaps opens every pin and checks that it is what it is called: a foreign map under one of our names is refused.
+func (k *Kernel) openMaps() error {
+	specs, err := mapSpecs()
+	if err != nil {
+		return err
+	}
+	for pin, spec := range specs {
+		m, err := ebpf.LoadPinnedMap(k.pin("maps", pin), nil)
+		if err != nil {
+			return fmt.Errorf("map %s: %w", pin, explain(err))
+		}
+		k.maps[pin] = m
+		if err := spec.Compatible(m); err != nil {
+			return fmt.Errorf("pin %s: %w: %w; remove it, or run: hairpin detach", k.pin("maps", pin), ErrForeign, err)
+		}
+	}
+	value, err := k.meta()
+	if err != nil {
+		return err
+	}
+	if value.Magic != metaMagic {
+		return fmt.Errorf("pin %s: %w: wrong magic; remove it, or run: hairpin detach", k.pin("maps", "meta"), ErrForeign)
+	}
+	return nil
+}
+
+func (k *Kernel) meta() (meta, error) {
+	var value meta
+	if err := k.maps["meta"].Lookup(uint32(0), &value); err != nil {
+		return value, fmt.Errorf("map meta: %w", err)
+	}
+	return value, nil
+}
+
+func (k *Kernel) pin(folder, name string) string { return filepath.Join(k.dir, folder, name) }
+
+// explain adds what an operator can do to the errors that say too little.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, unix.EPERM), errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("%w; run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON", err)
+	case errors.Is(err, unix.ENOMEM):
+		return fmt.Errorf("%w; the node has too little memory, or the locked-memory limit (ulimit -l) is too low", err)
+	}
+	return err
+}

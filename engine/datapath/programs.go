@@ -1,0 +1,140 @@
+package datapath
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/cilium/ebpf"
+
+	"hairpin/bpf"
+)
+
+// program is one function of an embedded object, as it is loaded and pinned. Dry ones write nothing but their notes.
+type program struct {
+	pin      string
+	load     func() (*ebpf.CollectionSpec, error)
+	function string
+	rows     string // pin of the rows it calls on in
+	dry      bool
+}
+
+var allPrograms = []program{
+	{"gate", bpf.LoadGate, "gate", "", false},
+	{"parse", bpf.LoadParse, "parse", "rows_xdp", false},
+	{"parse_tc", bpf.LoadParse, "parse_tc", "rows_tc", false},
+	{"parse_dry", bpf.LoadParse, "parse", "rows_dry", true},
+	{"balancer", bpf.LoadBalancer, "balancer", "rows_xdp", false},
+	{"balancer_dry", bpf.LoadBalancer, "balancer", "rows_dry", true},
+	{"decap", bpf.LoadDecap, "decap", "rows_xdp", false},
+	{"decap_tc", bpf.LoadDecap, "decap_tc", "rows_tc", false},
+	{"decap_dry", bpf.LoadDecap, "decap", "rows_dry", true},
+	{"dry_root", bpf.LoadDry, "dry_root", "rows_dry", true},
+}
+
+// LoadPrograms adopts the pinned programs when they are of this build, and loads and pins them otherwise. The rows are not
+// touched: the next generation's name what was loaded.
+func (k *Kernel) LoadPrograms() error {
+	build := bpf.Build()
+	folder := filepath.Join("programs", hex.EncodeToString(build[:8]))
+	if _, err := os.Stat(filepath.Join(k.dir, folder)); err == nil {
+		return k.adoptPrograms(folder)
+	}
+	temporary := fmt.Sprintf("%s_new_%d", folder, os.Getpid())
+	if err := os.MkdirAll(filepath.Join(k.dir, temporary), 0o700); err != nil {
+		return fmt.Errorf("load programs: %w", err)
+	}
+	for _, p := range allPrograms {
+		if err := k.loadProgram(p, temporary); err != nil {
+			_ = os.RemoveAll(filepath.Join(k.dir, temporary))
+			return fmt.Errorf("load program %s: %w", p.pin, explain(err))
+		}
+	}
+	if err := os.Rename(filepath.Join(k.dir, temporary), filepath.Join(k.dir, folder)); err != nil {
+		return fmt.Errorf("load programs: publish: %w", err)
+	}
+	return nil
+}
+
+func (k *Kernel) adoptPrograms(folder string) error {
+	for _, p := range allPrograms {
+		loaded, err := ebpf.LoadPinnedProgram(k.pin(folder, p.pin), nil)
+		if err != nil {
+			return fmt.Errorf("adopt program %s: %w", p.pin, explain(err))
+		}
+		k.programs[p.pin] = loaded
+	}
+	return nil
+}
+
+func (k *Kernel) loadProgram(p program, folder string) error {
+	collection, err := k.collection(p)
+	if err != nil {
+		return err
+	}
+	loaded, err := ebpf.NewCollectionWithOptions(collection.spec, ebpf.CollectionOptions{MapReplacements: collection.maps})
+	if err != nil {
+		return verifierTail(err)
+	}
+	defer loaded.Close()
+	k.programs[p.pin] = loaded.DetachProgram(p.function)
+	return k.programs[p.pin].Pin(k.pin(folder, p.pin))
+}
+
+type collection struct {
+	spec *ebpf.CollectionSpec
+	maps map[string]*ebpf.Map
+}
+
+// collection is the object of p with that one function, its constants set and its maps replaced by the pinned ones.
+func (k *Kernel) collection(p program) (collection, error) {
+	spec, err := p.load()
+	if err != nil {
+		return collection{}, err
+	}
+	for name := range spec.Programs {
+		if name != p.function {
+			delete(spec.Programs, name)
+		}
+	}
+	value, err := k.meta()
+	if err != nil {
+		return collection{}, err
+	}
+	for name, constant := range map[string]any{"dry": uint32(1), "conn_key": value.ConnKey} {
+		variable := spec.Variables[name]
+		if variable == nil || (name == "dry" && !p.dry) {
+			continue
+		}
+		if err := variable.Set(constant); err != nil {
+			return collection{}, fmt.Errorf("constant %s: %w", name, err)
+		}
+	}
+	replaced := map[string]*ebpf.Map{}
+	for name := range spec.Maps {
+		pin := name
+		switch {
+		case name == "rows":
+			pin = p.rows
+		case p.dry && (name == "entry" || name == "scratch"):
+			pin = name + "_dry"
+		}
+		if m := k.maps[pin]; m != nil {
+			spec.Maps[name].MaxEntries = m.MaxEntries()
+			replaced[name] = m
+		}
+	}
+	return collection{spec, replaced}, nil
+}
+
+// verifierTail keeps the last lines of the verifier's log, where the reason stands.
+func verifierTail(err error) error {
+	var ve *ebpf.VerifierError
+	if !errors.As(err, &ve) {
+		return err
+	}
+	tail := ve.Log[max(0, len(ve.Log)-3):]
+	return fmt.Errorf("%w: %q", ve.Cause, tail)
+}

@@ -1,0 +1,96 @@
+package datapath
+
+import (
+	"fmt"
+
+	"hairpin/engine/reason"
+)
+
+// Snapshot is every counter, summed over CPUs.
+type Snapshot struct {
+	Exits      map[int]*[Reasons]Count // by chain number
+	VIP        []Count                 // by VIP number
+	VIPDrop    []Count
+	Backend    []Count // by id
+	EventsLost uint64
+}
+
+// noGeneration is the reason that root counts by itself.
+const noGeneration = 21
+
+// Snapshot reads the counters: of the chains that have a number, of the VIPs, and of the backends up to the highest id.
+func (k *Kernel) Snapshot(into *Snapshot) error {
+	top := k.topBackend() + 1
+	into.VIP = zeroed(into.VIP, VIPs)
+	into.VIPDrop = zeroed(into.VIPDrop, VIPs)
+	into.Backend = zeroed(into.Backend, top)
+	into.Exits = map[int]*[Reasons]Count{}
+	into.EventsLost = 0
+	for n := range k.chains.all {
+		if k.chains.all[n].Used != 0 {
+			into.Exits[n] = new([Reasons]Count)
+		}
+	}
+	for i := range k.counters.all {
+		c := &k.counters.all[i]
+		for n, exits := range into.Exits {
+			addAll(exits[:], c.Exit[n][:])
+		}
+		addAll(into.VIP, c.VIP[:])
+		addAll(into.VIPDrop, c.VIPDrop[:])
+		addAll(into.Backend, c.Backend[:top])
+		into.EventsLost += c.EventsLost
+	}
+	return k.addLost(into)
+}
+
+func zeroed(list []Count, n int) []Count {
+	if cap(list) < n {
+		return make([]Count, n)
+	}
+	list = list[:n]
+	clear(list)
+	return list
+}
+
+func addAll(to, from []Count) {
+	for i := range to {
+		to[i].Packets += from[i].Packets
+		to[i].Bytes += from[i].Bytes
+	}
+}
+
+func (k *Kernel) topBackend() int {
+	for id := Backends - 1; id > 0; id-- {
+		if k.backends.all[id].Family != 0 {
+			return id
+		}
+	}
+	return 0
+}
+
+// addLost adds what root counted itself, for want of a row.
+func (k *Kernel) addLost(into *Snapshot) error {
+	var perCPU []entry
+	if err := k.maps["entry"].Lookup(uint32(0), &perCPU); err != nil {
+		return fmt.Errorf("read root's counters: %w", err)
+	}
+	for _, e := range perCPU {
+		for n, exits := range into.Exits {
+			exits[noGeneration].Packets += e.Lost[n].Packets
+			exits[noGeneration].Bytes += e.Lost[n].Bytes
+		}
+	}
+	return nil
+}
+
+// Sum adds up the exits of a verdict.
+func Sum(exits *[Reasons]Count, verdict reason.Verdict) (sum Count) {
+	for id := range exits {
+		if r, ok := reason.ByID(id); ok && r.Verdict == verdict {
+			sum.Packets += exits[id].Packets
+			sum.Bytes += exits[id].Bytes
+		}
+	}
+	return sum
+}

@@ -1,0 +1,228 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"hairpin/engine/plan"
+	"hairpin/engine/spec"
+)
+
+// stickyFor is how long after a change an unknown flow of a sticky UDP VIP still follows the ring before.
+const stickyFor = 30 * time.Second
+
+// reuseAfter is how long a generation, and what only it named, rests after it was left.
+const reuseAfter = time.Second
+
+// ErrNoGeneration is the answer while every number is in use or was left a moment ago.
+var ErrNoGeneration = errors.New("every generation number is in use or was left less than a second ago")
+
+// Stage writes everything of a plan beside what runs: backends, rings, a VIP table, rows. Nothing of it is live until
+// Activate; on error nothing ever will be. The NICs of the spec have their chains (Attach) already.
+func (k *Kernel) Stage(p *plan.Plan) (generation int, err error) {
+	generation, err = k.freeGeneration()
+	if err != nil {
+		return 0, err
+	}
+	version := k.freeVersion()
+	for _, c := range p.VIPs {
+		k.stageBackends(c)
+	}
+	entries, flags, err := k.stageVIPs(p)
+	if err != nil {
+		return 0, err
+	}
+	seed, err := k.writeVIPs(version, entries)
+	if err != nil {
+		return 0, err
+	}
+	g := Generation{VIPSeed: seed, VIPVersion: uint32(version), Flags: flags | GenerationLive}
+	copy(g.Revision[:], spec.Revision(p.Spec))
+	if p.Spec.Agent != nil {
+		g.DecapPort = wirePort(p.Spec.Agent.EncapPort)
+	}
+	k.generations.all[generation] = g
+	if err := k.stageRows(generation, p.Spec); err != nil {
+		return 0, err
+	}
+	return generation, nil
+}
+
+// kept tells whether a generation can still be seen by a packet, now or after the timer.
+func (k *Kernel) kept(g int) bool {
+	c := k.Control()
+	return g == int(c.Active) || g == int(c.Confirmed) ||
+		c.Left[g] != 0 && Monotonic()-c.Left[g] < uint64(reuseAfter)
+}
+
+func (k *Kernel) freeGeneration() (int, error) {
+	k.Retire()
+	for g := 1; g < Generations; g++ {
+		if !k.kept(g) {
+			return g, nil
+		}
+	}
+	return 0, ErrNoGeneration
+}
+
+// freeVersion is a version of the VIP tables that no kept generation names. There is one more of them than of those.
+func (k *Kernel) freeVersion() int {
+	var used [Generations]bool
+	for g := range k.generations.all {
+		if k.generations.all[g].Flags&GenerationLive != 0 && k.kept(g) {
+			used[k.generations.all[g].VIPVersion] = true
+		}
+	}
+	for v := range used {
+		if !used[v] {
+			return v
+		}
+	}
+	return 0
+}
+
+// stageBackends makes the new ids known. Ids that exist keep their flags until the switch.
+func (k *Kernel) stageBackends(c plan.Change) {
+	for i, b := range c.Spec.Backends {
+		id := c.IDs[i]
+		if k.backends.all[id].Family != 0 {
+			continue
+		}
+		k.newBackend(id, c.Num, b.Address)
+		k.MarkBackend(id, b.TakesNew(), false)
+	}
+}
+
+func (k *Kernel) stageVIPs(p *plan.Plan) ([]vipEntry, uint16, error) {
+	var entries []vipEntry
+	var flags uint16
+	active := k.activeVIPs()
+	seen := map[service]bool{}
+	if p.Spec.Agent != nil {
+		for _, a := range p.Spec.Agent.VIPs {
+			s := service{Address: a}
+			entries, seen[s] = append(entries, vipEntry{s, VIP{Num: agentNum, Flags: VIPAddress}}), true
+		}
+	}
+	for i := range p.VIPs {
+		c := &p.VIPs[i]
+		v, err := k.stageVIP(c, active)
+		if err != nil {
+			return nil, 0, fmt.Errorf("vip %s: %w", c.Spec.Name, err)
+		}
+		if c.Spec.Port == 0 {
+			flags |= GenerationAnyPort
+		}
+		for _, a := range c.Spec.Addresses {
+			entries = append(entries, vipEntry{service{a, c.Spec.Port, uint8(c.Spec.Protocol)}, v})
+			if s := (service{Address: a}); !seen[s] {
+				entries, seen[s] = append(entries, vipEntry{s, VIP{Num: c.Num, Flags: VIPAddress}}), true
+			}
+		}
+	}
+	return entries, flags, nil
+}
+
+// agentNum is the number under which an agent counts what it takes: the last one.
+const agentNum = VIPs - 1
+
+// stageVIP writes the rings of one VIP and returns its entry.
+func (k *Kernel) stageVIP(c *plan.Change, active map[uint16]VIP) (VIP, error) {
+	old := active[c.Num]
+	v := VIP{Num: c.Num, Ring: old.Ring, RingSize: old.RingSize}
+	if old.Flags&VIPSettling != 0 && plan.Settles(c.Spec) {
+		v.Before, v.BeforeSize, v.Flags = old.Before, old.BeforeSize, VIPSettling
+	}
+	if c.Spec.Encap == spec.IPIP {
+		v.Flags |= VIPIPIP
+	} else {
+		v.EncapPort = wirePort(c.Spec.EncapPort)
+	}
+	if plan.Settles(c.Spec) && c.Spec.Protocol == spec.UDP {
+		v.Flags |= VIPSticky
+	}
+	if c.Ring != nil {
+		p, err := k.putRing(c.Ring)
+		if err != nil {
+			return v, err
+		}
+		v.Ring, v.RingSize = p, uint32(len(c.Ring))
+	}
+	k.settlings.all[c.Num].Life = ticks(c.Spec.Settle)
+	k.settlings.all[0].Life = max(k.settlings.all[0].Life, ticks(c.Spec.Settle))
+	if c.Before != nil {
+		return v, k.stageBefore(&v, c)
+	}
+	return v, nil
+}
+
+// stageBefore marks the slots in which the rings differ: in place when the VIP settles already, else in a copy of its
+// ring. A marked slot asks the table, which changes nothing while the rings agree.
+func (k *Kernel) stageBefore(v *VIP, c *plan.Change) error {
+	if v.Flags&VIPSettling != 0 {
+		for i, slot := range k.slots(v.Before, v.BeforeSize) {
+			if c.Before[i] != slot {
+				k.slots(v.Before, v.BeforeSize)[i] = c.Before[i]
+			}
+		}
+	} else {
+		p, err := k.putRing(c.Before)
+		if err != nil {
+			return err
+		}
+		v.Before, v.BeforeSize = p, uint32(len(c.Before))
+		v.Flags |= VIPSettling
+	}
+	if v.Flags&VIPSticky != 0 {
+		k.settlings.all[c.Num].StickyUntil = Monotonic() + uint64(stickyFor)
+	}
+	return nil
+}
+
+func ticks(d time.Duration) uint32 { return uint32(uint64(d)>>tickShift) + 1 }
+
+func (k *Kernel) stageRows(generation int, s *spec.Spec) error {
+	if err := k.clearRows(generation); err != nil {
+		return err
+	}
+	for _, w := range wantedChains(s) {
+		n, err := k.number(w)
+		if err != nil {
+			return err
+		}
+		if err := k.fillRow(generation, n, w.stages); err != nil {
+			return fmt.Errorf("nic %s: %w", w.nic, err)
+		}
+		k.setStages(n, w.stages)
+	}
+	return nil
+}
+
+// Prepare makes the generations that may still be seen ready for flows that begin in the next one: the VIPs whose ring
+// differs settle in them too, so that the way back finds every flow. It is the last step before Activate.
+func (k *Kernel) Prepare(p *plan.Plan, next int) {
+	for g := 1; g < Generations; g++ {
+		if g == next || k.generations.all[g].Flags&GenerationLive == 0 || !k.kept(g) {
+			continue
+		}
+		for _, c := range p.VIPs {
+			if c.Before != nil {
+				k.settleIn(g, next, c)
+			}
+		}
+	}
+}
+
+func (k *Kernel) settleIn(g, next int, c plan.Change) {
+	for _, a := range c.Spec.Addresses {
+		s := service{a, c.Spec.Port, uint8(c.Spec.Protocol)}
+		older := k.findVIP(int(k.generations.all[g].VIPVersion), k.generations.all[g].VIPSeed, s)
+		newer := k.findVIP(int(k.generations.all[next].VIPVersion), k.generations.all[next].VIPSeed, s)
+		if older == nil || newer == nil || older.Num != newer.Num || older.Flags&VIPSettling != 0 {
+			continue
+		}
+		older.Before, older.BeforeSize = newer.Before, newer.BeforeSize
+		older.Flags |= VIPSettling // last: nobody reads the others before
+	}
+}

@@ -1,0 +1,59 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+
+	"hairpin/engine/maglev"
+)
+
+// maxNum is the highest VIP number; 0 is nobody's, 1023 an agent's.
+const maxNum = 1022
+
+// allocator gives out ids and VIP numbers that nothing uses, lowest first.
+type allocator struct {
+	ids    map[Key]uint16
+	taken  map[uint16]bool
+	nums   map[uint16]bool
+	nextID uint16
+	next   uint16
+}
+
+func newAllocator(w World) *allocator {
+	a := &allocator{ids: maps.Clone(w.IDs), taken: make(map[uint16]bool, len(w.IDs)), nums: maps.Clone(w.Nums), nextID: 1, next: 1}
+	if a.ids == nil {
+		a.ids = map[Key]uint16{}
+	}
+	if a.nums == nil {
+		a.nums = map[uint16]bool{}
+	}
+	for _, id := range w.IDs {
+		a.taken[id] = true
+	}
+	return a
+}
+
+// id is the one the backend has, also while it rests, so that one that comes back finds its flows; or a free one.
+func (a *allocator) id(k Key) (uint16, error) {
+	if id, ok := a.ids[k]; ok {
+		return id, nil
+	}
+	for ; a.nextID <= maglev.MaxID; a.nextID++ {
+		if !a.taken[a.nextID] {
+			a.taken[a.nextID] = true
+			a.ids[k] = a.nextID
+			return a.nextID, nil
+		}
+	}
+	return 0, fmt.Errorf("all %d backend ids are in use; those of removed backends come free when their flows have ended", maglev.MaxID)
+}
+
+func (a *allocator) num() (uint16, error) {
+	for ; a.next <= maxNum; a.next++ {
+		if !a.nums[a.next] {
+			a.nums[a.next] = true
+			return a.next, nil
+		}
+	}
+	return 0, fmt.Errorf("all %d VIP numbers are in use; those of removed VIPs come free when no kept generation names them", maxNum)
+}

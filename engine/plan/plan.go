@@ -1,0 +1,208 @@
+// Package plan turns a spec and what runs now into what to change: which rings to build, what older flows are owed, and
+// the preview in words. It has no side effects.
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"hairpin/engine/maglev"
+	"hairpin/engine/spec"
+)
+
+// World is what runs now, as the kernel and the stored spec say.
+type World struct {
+	Spec *spec.Spec // nil: nothing runs
+	VIPs map[string]VIP
+	IDs  map[Key]uint16  // every backend id that is still in use, also of removed backends
+	Nums map[uint16]bool // every VIP number in use
+}
+
+// Key is the identity of a backend.
+type Key struct {
+	VIP     uint16 // its number
+	Address netip.Addr
+}
+
+// VIP is the realized part of a VIP. The rings are read only and may be shared with the kernel.
+type VIP struct {
+	Num    uint16
+	Ring   []uint16
+	Before []uint16 // nil = quiet
+}
+
+// Plan is what to change to get from a World to Spec.
+type Plan struct {
+	Spec    *spec.Spec
+	VIPs    []Change // of every VIP of Spec, in its order
+	Removed []string // names of VIPs that go
+	world   World
+}
+
+// Change is what becomes of one VIP.
+type Change struct {
+	Spec   spec.VIP
+	Num    uint16
+	New    bool     // was not there before
+	IDs    []uint16 // of Spec.Backends, in their order
+	Ring   []uint16 // nil: stays as it is
+	Before []uint16 // with its marks; nil: stays as it is, or quiet if New
+	Moves  maglev.Change
+	Gone   []netip.Addr // backends that were there
+	Added  []netip.Addr
+}
+
+// Settles tells whether flows of v older than a change of its ring are kept.
+func Settles(v spec.VIP) bool { return v.Protocol == spec.TCP || v.Flow == spec.FlowSticky }
+
+// Compute plans the way from w to s. The error names what does not fit.
+func Compute(w World, s *spec.Spec) (*Plan, error) {
+	p := &Plan{Spec: s, world: w, VIPs: make([]Change, len(s.VIPs))}
+	a := newAllocator(w)
+	for i, v := range s.VIPs {
+		c, err := p.identify(a, v)
+		if err != nil {
+			return nil, fmt.Errorf("plan: %w", err)
+		}
+		p.VIPs[i] = c
+	}
+	if w.Spec != nil {
+		for _, v := range w.Spec.VIPs {
+			if s.VIP(v.Name) == nil {
+				p.Removed = append(p.Removed, v.Name)
+			}
+		}
+	}
+	if err := p.buildRings(); err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
+	return p, nil
+}
+
+// identify gives the VIP and its backends their numbers: the ones they have, or free ones.
+func (p *Plan) identify(a *allocator, v spec.VIP) (Change, error) {
+	c := Change{Spec: v, IDs: make([]uint16, len(v.Backends))}
+	old, known := p.world.VIPs[v.Name]
+	c.Num, c.New = old.Num, !known
+	var err error
+	if c.New {
+		if c.Num, err = a.num(); err != nil {
+			return c, fmt.Errorf("vip %s: %w", v.Name, err)
+		}
+	}
+	for i, b := range v.Backends {
+		if c.IDs[i], err = a.id(Key{c.Num, b.Address}); err != nil {
+			return c, fmt.Errorf("vip %s: backend %s: %w", v.Name, b.Address, err)
+		}
+	}
+	before := p.before(v.Name)
+	for _, b := range v.Backends {
+		if !hasBackend(before.Backends, b.Address) {
+			c.Added = append(c.Added, b.Address)
+		}
+	}
+	for _, b := range before.Backends {
+		if !hasBackend(v.Backends, b.Address) {
+			c.Gone = append(c.Gone, b.Address)
+		}
+	}
+	return c, nil
+}
+
+// before is the VIP of that name as it runs, or nothing.
+func (p *Plan) before(name string) spec.VIP {
+	if p.world.Spec != nil {
+		if v := p.world.Spec.VIP(name); v != nil {
+			return *v
+		}
+	}
+	return spec.VIP{}
+}
+
+func hasBackend(list []spec.Backend, address netip.Addr) bool {
+	return slices.ContainsFunc(list, func(b spec.Backend) bool { return b.Address == address })
+}
+
+// buildRings computes the rings that differ, on all CPUs.
+func (p *Plan) buildRings() error {
+	var group errgroup.Group
+	workers := min(runtime.GOMAXPROCS(0), len(p.VIPs))
+	for w := range workers {
+		group.Go(func() error {
+			var builder maglev.Builder
+			for i := w; i < len(p.VIPs); i += workers {
+				if err := p.buildRing(&builder, &p.VIPs[i]); err != nil {
+					return fmt.Errorf("vip %s: %w", p.VIPs[i].Spec.Name, err)
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+func (p *Plan) buildRing(builder *maglev.Builder, c *Change) error {
+	old := p.world.VIPs[c.Spec.Name]
+	if len(old.Ring) == int(c.Spec.Ring) && slices.Equal(takers(p.before(c.Spec.Name)), takers(c.Spec)) {
+		return nil
+	}
+	entries := make([]maglev.Entry, 0, len(c.IDs))
+	for i, b := range c.Spec.Backends {
+		if b.TakesNew() {
+			entries = append(entries, maglev.Entry{ID: c.IDs[i], Key: b.Address, Weight: b.Weight})
+		}
+	}
+	ring := make([]uint16, c.Spec.Ring)
+	if err := builder.Build(ring, entries); err != nil {
+		return err
+	}
+	if slices.Equal(ring, old.Ring) {
+		return nil
+	}
+	c.Ring = ring
+	c.Moves = maglev.Disruption(old.Ring, ring)
+	if c.New || !Settles(c.Spec) {
+		return nil
+	}
+	c.Before = oldest(old)
+	if c.Before != nil && maglev.Marks(c.Before, ring) == 0 {
+		c.Before = nil
+	}
+	return nil
+}
+
+// oldest is the ring that flows follow of which nothing is known: the one before the first change that has not settled
+// yet. Nil when there can be no such flows.
+func oldest(v VIP) []uint16 {
+	if v.Before != nil {
+		return slices.Clone(v.Before)
+	}
+	if !slices.ContainsFunc(v.Ring, func(id uint16) bool { return id != 0 }) {
+		return nil
+	}
+	return slices.Clone(v.Ring)
+}
+
+// taker is what decides about a backend's slots.
+type taker struct {
+	Address netip.Addr
+	Weight  uint32
+}
+
+func takers(v spec.VIP) []taker {
+	var list []taker
+	for _, b := range v.Backends {
+		if b.TakesNew() {
+			list = append(list, taker{b.Address, b.Weight})
+		}
+	}
+	slices.SortFunc(list, func(a, b taker) int {
+		return cmp.Or(a.Address.Compare(b.Address), cmp.Compare(a.Weight, b.Weight))
+	})
+	return list
+}

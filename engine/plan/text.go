@@ -1,0 +1,158 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"hairpin/engine/spec"
+)
+
+// Text is the preview: what moves, what stays, who is hurt. Empty when nothing would change.
+func (p *Plan) Text() []string {
+	var lines []string
+	for i := range p.VIPs {
+		lines = append(lines, p.describe(&p.VIPs[i])...)
+	}
+	for _, name := range p.Removed {
+		lines = append(lines, fmt.Sprintf("- vip %s: removed, its packets pass up to this node's own stack", name))
+	}
+	return append(lines, p.describeNICs()...)
+}
+
+func (p *Plan) describe(c *Change) []string {
+	before := p.before(c.Spec.Name)
+	head := fmt.Sprintf("~ vip %s", c.Spec.Name)
+	if c.New {
+		return []string{fmt.Sprintf("+ vip %s: new, %s", c.Spec.Name, service(c.Spec)),
+			fmt.Sprintf("  %d backends, %d take new flows, %d slots", len(c.Spec.Backends), len(takers(c.Spec)), c.Spec.Ring)}
+	}
+	lines := backendLines(before, c.Spec)
+	if before.Encap != c.Spec.Encap || before.EncapPort != c.Spec.EncapPort {
+		lines = append(lines, fmt.Sprintf("  encapsulation %s port %d → %s port %d", before.Encap, before.EncapPort, c.Spec.Encap, c.Spec.EncapPort))
+	}
+	if before.Settle != c.Spec.Settle || before.Flow != c.Spec.Flow {
+		lines = append(lines, fmt.Sprintf("  settle %s, flow %s → settle %s, flow %s", before.Settle, before.Flow, c.Spec.Settle, c.Spec.Flow))
+	}
+	if service(before) != service(c.Spec) {
+		lines = append(lines, fmt.Sprintf("  %s → %s", service(before), service(c.Spec)))
+	}
+	lines = append(lines, ringLines(c)...)
+	if len(lines) == 0 {
+		return nil
+	}
+	return append([]string{head}, lines...)
+}
+
+func ringLines(c *Change) []string {
+	if c.Ring == nil {
+		return nil
+	}
+	m := c.Moves
+	lines := []string{fmt.Sprintf("  %d of %d slots move = %.2f%% (minimum possible %.2f%%)", m.Moved, m.Slots, 100*m.MovedShare, 100*m.MinimumShare)}
+	switch {
+	case len(takers(c.Spec)) == 0:
+		lines = append(lines, "  NO BACKEND takes new flows: they are dropped with reason no_backend")
+	case !Settles(c.Spec):
+		lines = append(lines, "  flows on moved slots move at once (flow: none)")
+	}
+	if c.Before != nil {
+		lines = append(lines, fmt.Sprintf("  established connections stay; settles for %s after the last of them on another backend", c.Spec.Settle))
+	}
+	if n := len(c.Gone); n > 0 {
+		lines = append(lines, fmt.Sprintf("  connections on the %d removed are lost", n))
+	}
+	return lines
+}
+
+func backendLines(before, after spec.VIP) []string {
+	var lines []string
+	for _, b := range after.Backends {
+		old := spec.Backend{}
+		for _, o := range before.Backends {
+			if o.Address == b.Address {
+				old = o
+			}
+		}
+		switch {
+		case !old.Address.IsValid():
+			lines = append(lines, fmt.Sprintf("  + backend %s weight %d %s", b.Address, b.Weight, b.State))
+		case old != b:
+			lines = append(lines, fmt.Sprintf("  ~ backend %s %s", b.Address, strings.Join(differences(old, b), ", ")))
+		}
+	}
+	for _, o := range before.Backends {
+		if !hasBackend(after.Backends, o.Address) {
+			lines = append(lines, fmt.Sprintf("  - backend %s removed", o.Address))
+		}
+	}
+	return lines
+}
+
+func differences(old, b spec.Backend) []string {
+	var d []string
+	if old.Weight != b.Weight {
+		d = append(d, fmt.Sprintf("weight %d → %d", old.Weight, b.Weight))
+	}
+	if old.State != b.State {
+		d = append(d, fmt.Sprintf("%s → %s", old.State, b.State))
+	}
+	return d
+}
+
+func service(v spec.VIP) string {
+	names := make([]string, len(v.Addresses))
+	for i, a := range v.Addresses {
+		names[i] = a.String()
+	}
+	port := "every port"
+	if v.Port != 0 {
+		port = fmt.Sprintf("port %d", v.Port)
+	}
+	return fmt.Sprintf("%s %s %s", strings.Join(names, " "), v.Protocol, port)
+}
+
+func (p *Plan) describeNICs() []string {
+	old := map[string]string{}
+	if p.world.Spec != nil {
+		for _, n := range p.world.Spec.NICs {
+			old[n.Name] = chains(n)
+		}
+	}
+	var lines []string
+	for _, n := range p.Spec.NICs {
+		was, known := old[n.Name]
+		delete(old, n.Name)
+		switch now := chains(n); {
+		case !known:
+			lines = append(lines, fmt.Sprintf("+ nic %s: %s", n.Name, now))
+		case was != now:
+			lines = append(lines, fmt.Sprintf("~ nic %s: %s → %s", n.Name, was, now))
+		}
+	}
+	if p.world.Spec != nil {
+		for _, n := range p.world.Spec.NICs {
+			if _, gone := old[n.Name]; gone {
+				lines = append(lines, fmt.Sprintf("- nic %s: detached", n.Name))
+			}
+		}
+	}
+	return lines
+}
+
+func chains(n spec.NIC) string {
+	var parts []string
+	for _, hook := range []struct {
+		name   string
+		stages []spec.Stage
+	}{{"xdp", n.XDP}, {"tcx_ingress", n.TCXIngress}, {"tcx_egress", n.TCXEgress}} {
+		if len(hook.stages) == 0 {
+			continue
+		}
+		names := make([]string, len(hook.stages))
+		for i, s := range hook.stages {
+			names[i] = string(s)
+		}
+		parts = append(parts, hook.name+" "+strings.Join(names, "►"))
+	}
+	return strings.Join(parts, ", ")
+}
