@@ -2,7 +2,9 @@ package term
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
 	"github.com/charmbracelet/x/cellbuf"
@@ -22,26 +24,29 @@ type canvas struct {
 }
 
 // draw returns the bytes that make the terminal show a frame; none when it does already. They are valid until the
-// next call.
+// next call. It writes style by style and not row by row: columns of numbers and of bars are next to each other then, and
+// moving costs less than changing the style.
 func (c *canvas) draw(frame string, w, h int) []byte {
 	next := grid.Parse(frame, w, h)
 	if c.ascii {
 		toASCII(next)
 	}
 	c.out.Reset()
-	fresh := c.shown == nil || c.shown.W != w || c.shown.H != h
-	if fresh {
-		c.shown = grid.New(w, h)
-		c.x, c.pen = -1, cellbuf.Style{}
-		c.out.WriteString(ansi.ResetStyle)
+	if c.shown == nil || c.shown.W != w || c.shown.H != h {
+		c.wipe(w, h)
 	}
-	for y := range h {
-		if fresh { // row by row and not by a full clear, which would flicker
-			c.move(0, y)
-			c.setPen(cellbuf.Style{})
-			c.out.WriteString(ansi.EraseLineRight)
+	for _, group := range c.changes(next) {
+		c.setPen(group.pen)
+		for _, at := range group.places {
+			if !c.bridge(next, at.x, at.y) {
+				c.move(at.x, at.y)
+			}
+			if at.erase {
+				c.out.WriteString(ansi.EraseLineRight)
+			} else {
+				c.put(next, at.x, at.y)
+			}
 		}
-		c.row(next, y)
 	}
 	c.setPen(cellbuf.Style{})
 	c.shown = next
@@ -51,23 +56,53 @@ func (c *canvas) draw(frame string, w, h int) []byte {
 // forget makes the next frame a whole one.
 func (c *canvas) forget() { c.shown = nil }
 
-// row writes the cells of a row that differ.
-func (c *canvas) row(next *grid.Grid, y int) {
-	end := c.tail(next, y)
-	for x := 0; x < end; x++ {
-		if next.At(x, y).Width == 0 || c.same(next, x, y) {
-			continue
-		}
-		if !c.bridge(next, x, y) {
-			c.move(x, y)
-		}
-		c.put(next, x, y)
-	}
-	if end < next.W && !c.blankFrom(end, y) {
-		c.move(end, y)
-		c.setPen(cellbuf.Style{})
+// wipe empties the screen, row by row and not by a full clear, which would flicker.
+func (c *canvas) wipe(w, h int) {
+	c.shown = grid.New(w, h)
+	c.x, c.pen = -1, cellbuf.Style{}
+	c.out.WriteString(ansi.ResetStyle)
+	for y := range h {
+		c.move(0, y)
 		c.out.WriteString(ansi.EraseLineRight)
 	}
+}
+
+// group is what is written in one style, from the upper left to the lower right.
+type group struct {
+	pen    cellbuf.Style
+	places []place
+}
+
+type place struct {
+	x, y  int
+	erase bool // the rest of the row instead of a cell
+}
+
+// changes is where the frame differs from the screen. The plain style comes first.
+func (c *canvas) changes(next *grid.Grid) []group {
+	groups := []group{{}}
+	for y := range next.H {
+		end := tail(next, y)
+		for x := 0; x < end; x++ {
+			n := next.At(x, y)
+			if n.Width == 0 || c.same(next, x, y) {
+				continue
+			}
+			i := slices.IndexFunc(groups, func(g group) bool { return g.pen.Equal(&n.Style) })
+			if i < 0 {
+				i = len(groups)
+				groups = append(groups, group{pen: n.Style})
+			}
+			groups[i].places = append(groups[i].places, place{x: x, y: y})
+		}
+		if tail(c.shown, y) > end {
+			groups[0].places = append(groups[0].places, place{x: end, y: y, erase: true})
+		}
+	}
+	if len(groups[0].places) == 0 {
+		groups = groups[1:]
+	}
+	return groups
 }
 
 // same says whether the terminal shows a cell, and its right half, already.
@@ -77,24 +112,13 @@ func (c *canvas) same(next *grid.Grid, x, y int) bool {
 }
 
 // tail is where the blanks at the end of a row begin.
-func (c *canvas) tail(next *grid.Grid, y int) int {
+func tail(g *grid.Grid, y int) int {
 	blank := grid.Blank()
-	x := next.W
-	for x > 0 && next.At(x-1, y).Equal(&blank) {
+	x := g.W
+	for x > 0 && g.At(x-1, y).Equal(&blank) {
 		x--
 	}
 	return x
-}
-
-// blankFrom says whether erasing a row from x on would save nothing: the terminal shows blanks there.
-func (c *canvas) blankFrom(x, y int) bool {
-	blank := grid.Blank()
-	for ; x < c.shown.W; x++ {
-		if !c.shown.At(x, y).Equal(&blank) {
-			return false
-		}
-	}
-	return true
 }
 
 // bridge writes the unchanged cells between the cursor and x when that takes no more bytes than a move.
@@ -102,11 +126,11 @@ func (c *canvas) bridge(next *grid.Grid, x, y int) bool {
 	if c.y != y || c.x < 0 || c.x > x {
 		return false
 	}
-	bytes := 0
+	cost := 0
 	for i := c.x; i < x; i++ {
 		n := next.At(i, y)
-		bytes += len(n.Text)
-		if n.Width != 1 || !n.Style.Equal(&c.pen) || bytes > len(ansi.CursorForward(x-c.x)) {
+		cost += len(n.Text)
+		if !sure(n) || !n.Style.Equal(&c.pen) || cost > len(ansi.CursorForward(x-c.x)) {
 			return false
 		}
 	}
@@ -116,27 +140,24 @@ func (c *canvas) bridge(next *grid.Grid, x, y int) bool {
 	return true
 }
 
-// put writes the cell at the cursor.
+// put writes the cell at the cursor, in the style of the pen.
 func (c *canvas) put(next *grid.Grid, x, y int) {
 	n := next.At(x, y)
-	c.setPen(n.Style)
 	c.out.WriteString(n.Text)
-	switch {
-	case len(n.Text) > 1 && sure(n) || len(n.Text) == 1:
-		c.x = x + n.Width
-	default:
-		// Terminals do not agree on the width of what is wide or made of several characters.
-		c.x = -1
-	}
-	if c.x >= next.W { // it waits in the last column
+	c.x = x + n.Width
+	if !sure(n) || c.x >= next.W { // in the last column the cursor waits
 		c.x = -1
 	}
 }
 
-// sure says whether all terminals give a cell the width that we do: a single character of the sets that glyphs are from.
+// sure says whether all terminals give a cell the width that we do. They do not agree on what is wide or made of several
+// characters; on single ones of ASCII and of the sets that glyphs are from they do.
 func sure(n *grid.Cell) bool {
-	runes := []rune(n.Text)
-	return n.Width == 1 && len(runes) == 1 && (runes[0] < 0x2600 || runes[0]&^0xff == 0x2800)
+	if len(n.Text) == 1 {
+		return true
+	}
+	r, size := utf8.DecodeRuneInString(n.Text)
+	return n.Width == 1 && size == len(n.Text) && (r < 0x2600 || r&^0xff == 0x2800)
 }
 
 // move brings the cursor to a cell, in as few bytes as it can.
@@ -181,7 +202,6 @@ func sideways(from, to int) string {
 func (c *canvas) setPen(s cellbuf.Style) {
 	switch {
 	case s.Equal(&c.pen):
-		return
 	case s.Empty():
 		c.out.WriteString(ansi.ResetStyle)
 	case c.pen.Attrs&^s.Attrs != 0 || c.pen.UlStyle != s.UlStyle:

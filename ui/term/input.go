@@ -15,6 +15,7 @@ const escapeWait = 40 * time.Millisecond
 // input is the terminal as bubbletea reads it: keys are never cut in two, and answers to our questions are not keys.
 type input struct {
 	*os.File
+	wait  time.Duration // for the rest of a sequence
 	probe *probe
 }
 
@@ -25,7 +26,7 @@ var partial = regexp.MustCompile(`\x1b(O|\[[0-?]*[ -/]*)?$`)
 // was an answer.
 func (in *input) Read(p []byte) (int, error) {
 	n, err := in.File.Read(p)
-	for err == nil && n < len(p) && partial.Match(p[:n]) && in.ready(escapeWait) {
+	for err == nil && n < len(p) && partial.Match(p[:n]) && in.ready() {
 		var more int
 		more, err = in.File.Read(p[n:])
 		n += more
@@ -36,11 +37,11 @@ func (in *input) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ready waits until there is more to read.
-func (in *input) ready(wait time.Duration) bool {
+// ready waits a moment for more to read.
+func (in *input) ready() bool {
 	fds := []unix.PollFd{{Fd: int32(in.Fd()), Events: unix.POLLIN}}
 	for {
-		n, err := unix.Poll(fds, int(wait.Milliseconds()))
+		n, err := unix.Poll(fds, int(in.wait.Milliseconds()))
 		if err != unix.EINTR {
 			return err == nil && n > 0
 		}

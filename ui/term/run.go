@@ -45,7 +45,7 @@ func Run(ctx context.Context, model tea.Model, o Options) (tea.Model, Stats, err
 		return model, Stats{}, err
 	}
 	s := newShell(model, d.painter, clipboardFor(o.Getenv), time.Now)
-	in := &input{File: o.In, probe: &probe{}}
+	in := &input{File: o.In, wait: escapeWait, probe: &probe{}}
 	p := tea.NewProgram(s, tea.WithContext(ctx), tea.WithInput(in), tea.WithoutRenderer(), tea.WithoutSignalHandler())
 	ask(in.probe, d.painter, p, o.UTF8)
 	stop := watch(d, p)

@@ -3,6 +3,7 @@ package grid
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
 	"github.com/charmbracelet/x/cellbuf"
@@ -80,8 +81,8 @@ func (g *Grid) part(x, y int) {
 	}
 }
 
-// Parse lays a frame out: lines of text with SGR sequences. Every other sequence and control is left out, and so is what
-// does not fit, so that no text can reach the terminal but through cells.
+// Parse lays a frame out: lines of text with SGR sequences. Every other sequence and control is left out, and so are
+// accents that stand alone and what does not fit, so that no text can reach the terminal but through cells.
 func Parse(frame string, w, h int) *Grid {
 	g := New(w, h)
 	p := ansi.GetParser()
@@ -100,6 +101,9 @@ func Parse(frame string, w, h int) *Grid {
 		}
 		seq, width, n, next := ansi.DecodeSequence(frame, state, p)
 		switch {
+		case width > 0 && !utf8.ValidString(seq):
+			g.Put(x, y, Cell{Text: "?", Width: 1, Style: style})
+			x++
 		case width > 0:
 			g.Put(x, y, Cell{Text: seq, Width: min(width, 2), Style: style})
 			x += min(width, 2)
@@ -113,15 +117,11 @@ func Parse(frame string, w, h int) *Grid {
 	return g
 }
 
-// plain counts the printable ASCII bytes in front, which are a cell each. The last one before other bytes is not counted:
-// a combining character may follow it.
+// plain counts the printable ASCII bytes in front, which are a cell each.
 func plain(s string) int {
 	n := 0
 	for n < len(s) && s[n] >= 0x20 && s[n] < 0x7f {
 		n++
-	}
-	if n < len(s) && s[n] >= 0x80 {
-		n--
 	}
 	return n
 }
