@@ -2,7 +2,6 @@ package term
 
 import (
 	"os"
-	"strings"
 	"testing"
 	"time"
 
