@@ -1,6 +1,7 @@
 package term
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/charmbracelet/x/ansi"
@@ -53,5 +54,22 @@ func TestOverviewMoves(t *testing.T) {
 		}
 		y := after.Has(t, "CRIT", "lb-fra-07", "LIVE 1s")
 		after.RowHas(t, y+1, "web-443", "enter=why")
+	}
+}
+
+// BenchmarkFrame is the cost of one tick: View, difference, and bytes.
+func BenchmarkFrame(b *testing.B) {
+	for _, size := range [][2]int{{80, 24}, {140, 40}} {
+		w, h := size[0], size[1]
+		b.Run(fmt.Sprintf("%dx%d", w, h), func(b *testing.B) {
+			o := newOverview(1)
+			var k canvas
+			k.draw(o.frame(w, h), w, h)
+			bytes := 0
+			for b.Loop() {
+				bytes += len(k.draw(o.frame(w, h), w, h))
+			}
+			b.ReportMetric(float64(bytes)/float64(b.N), "bytes/frame")
+		})
 	}
 }

@@ -2,6 +2,8 @@ package term
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"os"
 	"regexp"
 	"time"
@@ -23,13 +25,16 @@ type input struct {
 var partial = regexp.MustCompile(`\x1b(O|\[[0-?]*[ -/]*)?$`)
 
 // Read is one read of the terminal, longer when it ends within a sequence. It may return 0 bytes and no error: what came
-// was an answer.
+// was an answer. The error is ErrHungUp when the terminal is gone.
 func (in *input) Read(p []byte) (int, error) {
 	n, err := in.File.Read(p)
 	for err == nil && n < len(p) && partial.Match(p[:n]) && in.ready() {
 		var more int
 		more, err = in.File.Read(p[n:])
 		n += more
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, unix.EIO) {
+		err = ErrHungUp // bubbletea would go on without input after the end of a file
 	}
 	if in.probe != nil {
 		n = in.probe.take(p[:n])

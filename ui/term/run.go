@@ -46,13 +46,16 @@ func Run(ctx context.Context, model tea.Model, o Options) (tea.Model, Stats, err
 	}
 	s := newShell(model, d.painter, clipboardFor(o.Getenv), time.Now)
 	in := &input{File: o.In, wait: escapeWait, probe: &probe{}}
-	p := tea.NewProgram(s, tea.WithContext(ctx), tea.WithInput(in), tea.WithoutRenderer(), tea.WithoutSignalHandler())
+	p := tea.NewProgram(s, tea.WithInput(in), tea.WithoutRenderer(), tea.WithoutSignalHandler())
 	ask(in.probe, d.painter, p, o.UTF8)
-	stop := watch(d, p)
+	unwatch := watch(d, p)
+	// A quit, and not WithContext: a killed program leaves its reader behind.
+	dismiss := context.AfterFunc(ctx, p.Quit)
 	_, err = p.Run()
-	stop()
+	dismiss()
+	unwatch()
 	closeErr := d.close()
-	return s.model, d.painter.Stats(), s.outcome(ctx, err, closeErr)
+	return s.model, d.painter.Stats(), s.outcome(err, closeErr)
 }
 
 func (o Options) withDefaults() Options {

@@ -1,12 +1,9 @@
 package term
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"runtime/debug"
-	"syscall"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -57,10 +54,10 @@ func (s *shell) Init() tea.Cmd { return s.guard(s.model.Init()) }
 func (s *shell) View() string { return "" }
 
 // Update hands a message to the model and sees that the screen follows.
-func (s *shell) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
+func (s *shell) Update(msg tea.Msg) (next tea.Model, cmd tea.Cmd) {
 	defer func() {
 		if v := recover(); v != nil {
-			s.crash, cmd = &Crash{v, debug.Stack()}, tea.Quit
+			s.crash, next, cmd = &Crash{v, debug.Stack()}, s, tea.Quit
 		}
 	}()
 	switch msg := msg.(type) {
@@ -143,14 +140,12 @@ func (s *shell) guard(cmd tea.Cmd) tea.Cmd {
 }
 
 // outcome says how the program ended.
-func (s *shell) outcome(ctx context.Context, err, closeErr error) error {
+func (s *shell) outcome(err, closeErr error) error {
 	switch {
 	case s.crash != nil:
 		return s.crash
-	case errors.Is(err, io.EOF) || errors.Is(err, syscall.EIO):
+	case errors.Is(err, ErrHungUp):
 		return ErrHungUp
-	case ctx.Err() != nil:
-		return nil
 	case err != nil:
 		return fmt.Errorf("run console: %w", err)
 	case closeErr != nil:
