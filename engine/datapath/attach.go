@@ -193,3 +193,39 @@ func (k *Kernel) DetachChain(n int) error {
 	*c = chain{}
 	return nil
 }
+
+// DetachUnused takes root off the NICs and hooks that s does not name.
+func (k *Kernel) DetachUnused(s *spec.Spec) error {
+	used := map[int]bool{}
+	if s != nil {
+		for _, w := range wantedChains(s) {
+			n, err := k.number(w)
+			if err != nil {
+				return err
+			}
+			used[n] = true
+		}
+	}
+	var errs []error
+	for _, c := range k.Chains() {
+		if !used[c.Number] {
+			errs = append(errs, k.DetachChain(c.Number))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Attached says which chains are attached, without changing anything.
+func (k *Kernel) Attached() []Attachment {
+	var list []Attachment
+	for _, c := range k.Chains() {
+		a := Attachment{Chain: c}
+		if nic, err := netlink.LinkByName(c.NIC); err != nil {
+			a.Err = fmt.Errorf("nic %s: %w", c.NIC, ErrNoNIC)
+		} else if !k.linkAlive(c.Number, nic.Attrs().Index) {
+			a.Err = fmt.Errorf("nic %s: %s: not attached", c.NIC, c.Hook)
+		}
+		list = append(list, a)
+	}
+	return list
+}

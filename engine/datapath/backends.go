@@ -143,7 +143,8 @@ func (k *Kernel) MarkBackend(id uint16, takesNew, gone bool) {
 	k.backends.all[id].Flags = flags
 }
 
-// MarkAll says of every id of a plan that went live what it takes, and that all others of its VIPs are gone.
+// MarkAll says of every id of a plan that went live what it takes, and that all others are gone. One that is down keeps
+// its flows until it is marked gone.
 func (k *Kernel) MarkAll(p *plan.Plan) {
 	wanted := map[uint16]spec.Backend{}
 	for _, c := range p.VIPs {
@@ -156,7 +157,8 @@ func (k *Kernel) MarkAll(p *plan.Plan) {
 			continue
 		}
 		if b, ok := wanted[id]; ok {
-			k.MarkBackend(id, b.TakesNew(), b.State == spec.Maintenance)
+			gone := k.backends.all[id].Flags&BackendGone != 0
+			k.MarkBackend(id, b.TakesNew(), b.State == spec.Maintenance || b.State == spec.Down && gone)
 		} else {
 			k.MarkBackend(id, false, true)
 		}

@@ -9,27 +9,17 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"hairpin/engine/plan"
 	"hairpin/engine/spec"
 )
 
-// newKernel is a data path of its own, on a bpffs of its own, with a NIC eth0 in a network namespace of its own.
-func newKernel(t *testing.T) *Kernel {
+// newKernel is a data path of its own, on a bpffs of its own, with NICs eth0 and eth1 in namespaces of its own. Only the
+// goroutine that asked for it reaches its pins and NICs; everybody reaches its maps and programs.
+func newKernel(t testing.TB) *Kernel {
 	t.Helper()
-	privateNIC(t)
-	mount := t.TempDir()
-	if err := unix.Mount("bpf", mount, "bpf", 0, ""); err != nil {
-		t.Fatalf("mount bpffs (these tests need root): %v", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(mount, unix.MNT_DETACH); err != nil {
-			t.Errorf("unmount: %v", err)
-		}
-	})
-	k, err := Create(Dir(mount, "test"))
+	k, err := Create(Dir(privateMount(t), "test"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,48 +33,53 @@ func newKernel(t *testing.T) *Kernel {
 	return k
 }
 
-// privateNIC puts the test's thread into a network namespace with a veth pair eth0, peer0.
-func privateNIC(t *testing.T) {
+// privateMount puts the test's thread into namespaces of its own, with a bpffs whose place it returns and the NICs eth0
+// and eth1. The thread is never unlocked: it ends with the test, and the namespaces with it, however the test ends.
+func privateMount(t testing.TB) (bpffs string) {
 	t.Helper()
 	runtime.LockOSThread()
-	old, err := netns.Get()
-	if err != nil {
+	if err := unix.Unshare(unix.CLONE_NEWNET | unix.CLONE_NEWNS); err != nil {
+		t.Fatalf("own namespaces (these tests need root): %v", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		t.Fatal(err)
 	}
-	ns, err := netns.New()
-	if err != nil {
-		t.Fatalf("network namespace (these tests need root): %v", err)
+	bpffs = t.TempDir()
+	if err := unix.Mount("bpf", bpffs, "bpf", 0, ""); err != nil {
+		t.Fatalf("mount bpffs: %v", err)
 	}
-	t.Cleanup(func() {
-		if err := netns.Set(old); err != nil {
-			t.Fatalf("leave network namespace: %v", err)
-		}
-		_ = ns.Close()
-		_ = old.Close()
-		runtime.UnlockOSThread()
-	})
-	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth0", MTU: 1600}, PeerName: "peer0"}
+	t.Cleanup(func() { _ = unix.Unmount(bpffs, unix.MNT_DETACH) })
+	addNIC(t, "eth0", 1600)
+	addNIC(t, "eth1", 1600)
+	return bpffs
+}
+
+// addNIC makes a veth pair, NAME and NAMEpeer, and sets both up.
+func addNIC(t testing.TB, name string, mtu int) netlink.Link {
+	t.Helper()
+	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name, MTU: mtu}, PeerName: name + "peer"}
 	if err := netlink.LinkAdd(veth); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"eth0", "peer0"} {
-		l, err := netlink.LinkByName(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := netlink.LinkSetUp(l); err != nil {
+	for _, end := range []string{veth.PeerName, name} {
+		if err := netlink.LinkSetUp(nicByName(t, end)); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return nicByName(t, name)
 }
 
-var (
-	routerMAC = net.HardwareAddr{2, 0, 0, 0, 0, 1}
-	nicMAC    = net.HardwareAddr{2, 0, 0, 0, 0, 2}
-)
+func nicByName(t testing.TB, name string) netlink.Link {
+	t.Helper()
+	nic, err := netlink.LinkByName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nic
+}
 
-// apply makes s the running spec in one go, as the engine does, with every backend reachable.
-func apply(t *testing.T, k *Kernel, old, s *spec.Spec, deadline time.Duration) *plan.Plan {
+// apply makes s the running spec in one go, as the engine does, with every backend reachable as reach says.
+func apply(t testing.TB, k *Kernel, old, s *spec.Spec, deadline time.Duration) *plan.Plan {
 	t.Helper()
 	p, generation := stageSpec(t, k, old, s)
 	k.Prepare(p, generation)
@@ -95,7 +90,7 @@ func apply(t *testing.T, k *Kernel, old, s *spec.Spec, deadline time.Duration) *
 	return p
 }
 
-func stageSpec(t *testing.T, k *Kernel, old, s *spec.Spec) (*plan.Plan, int) {
+func stageSpec(t testing.TB, k *Kernel, old, s *spec.Spec) (*plan.Plan, int) {
 	t.Helper()
 	list, err := k.Attach(s)
 	if err != nil {
@@ -115,29 +110,43 @@ func stageSpec(t *testing.T, k *Kernel, old, s *spec.Spec) (*plan.Plan, int) {
 		t.Fatal(err)
 	}
 	generation, err := k.Stage(p)
-	for err != nil {
-		runtime.Gosched() // numbers come free a second after they were left
-		if generation, err = k.Stage(p); err != nil && time.Since(started) > time.Minute {
+	for limit := time.Now().Add(10 * time.Second); err != nil; generation, err = k.Stage(p) {
+		if time.Now().After(limit) {
 			t.Fatal(err)
 		}
+		time.Sleep(10 * time.Millisecond) // numbers come free a second after they were left
 	}
 	for _, b := range k.Backends() {
-		k.SetNextHop(b.ID, reachable(b.Address))
+		k.SetNextHop(b.ID, reach(b.Address))
 	}
 	return p, generation
 }
 
-var started = time.Now()
+var (
+	routerMAC = net.HardwareAddr{2, 0, 0, 0, 0, 0xfe}
+	nicMAC    = net.HardwareAddr{2, 0, 0, 0, 0, 0x01}
+	source4   = netip.MustParseAddr("10.1.0.2")
+	source6   = netip.MustParseAddr("fd00:1::2")
+)
 
-func reachable(backend netip.Addr) NextHop {
-	source := netip.MustParseAddr("10.1.0.2")
+// reach is the way to a backend: over eth0, but for three networks.
+func reach(backend netip.Addr) NextHop {
+	hop := NextHop{Source: source4, NIC: "eth0", MTU: 1600, MAC: routerMAC, NICMAC: nicMAC}
 	if backend.Is6() {
-		source = netip.MustParseAddr("fd00:1::2")
+		hop.Source = source6
 	}
-	return NextHop{Source: source, NIC: "eth0", MTU: 1600, MAC: routerMAC, NICMAC: nicMAC}
+	switch {
+	case netip.MustParsePrefix("10.1.7.0/24").Contains(backend):
+		hop.MTU = 1500
+	case netip.MustParsePrefix("10.1.8.0/24").Contains(backend):
+		hop.MAC, hop.Unknown = nil, "its neighbour does not answer"
+	case netip.MustParsePrefix("10.1.9.0/24").Contains(backend):
+		hop.NIC = "eth1"
+	}
+	return hop
 }
 
-func parse(t *testing.T, text string) *spec.Spec {
+func parse(t testing.TB, text string) *spec.Spec {
 	t.Helper()
 	s, err := spec.Parse("test", []byte(text))
 	if err != nil {

@@ -105,3 +105,25 @@ func (k *Kernel) clearRows(generation int) error {
 	}
 	return nil
 }
+
+// OwnPrograms tells whether the rows of a generation hold the programs of this build.
+func (k *Kernel) OwnPrograms(generation int) bool {
+	own, err := k.programs["parse"].Info()
+	if err != nil {
+		return false
+	}
+	id, ok := own.ID()
+	if !ok {
+		return false
+	}
+	for c := range k.chains.all {
+		if k.chains.all[c].Used == 0 || k.chains.all[c].Hook != XDP {
+			continue
+		}
+		var there uint32
+		if err := k.maps["rows_xdp"].Lookup(rowOf(generation, c), &there); err == nil && there != uint32(id) {
+			return false
+		}
+	}
+	return true
+}

@@ -63,13 +63,12 @@ func (k *Kernel) EndSettling(num uint16) {
 
 // Settling is how far a settling VIP is.
 type Settling struct {
-	Num       uint16
-	Slots     int
-	Marked    int
-	Stray     uint64 // packets that went elsewhere than the ring says, ever
-	StrayAt   uint64 // ns of CLOCK_MONOTONIC of the last of them; 0 = never
-	Unheld    uint64 // SYNs that could not be remembered, ever
-	BeforeIDs map[uint16]int
+	Num     uint16
+	Before  uint32 // where its ring before lies: another change of the ring marks more slots of the same
+	Slots   int    // of it
+	Stray   uint64 // packets that went elsewhere than the ring says, ever
+	StrayAt uint64 // ns of CLOCK_MONOTONIC of the last of them; 0 = never
+	Unheld  uint64 // SYNs that could not be remembered, ever
 }
 
 // Settlings are the VIPs of the active generation that settle.
@@ -79,13 +78,7 @@ func (k *Kernel) Settlings() []Settling {
 		if v.Flags&VIPSettling == 0 {
 			continue
 		}
-		s := Settling{Num: num, Slots: int(v.BeforeSize), BeforeIDs: map[uint16]int{}}
-		for _, slot := range k.slots(v.Before, v.BeforeSize) {
-			s.BeforeIDs[slot&slotID]++
-			if slot&slotMark != 0 {
-				s.Marked++
-			}
-		}
+		s := Settling{Num: num, Before: v.Before, Slots: int(v.BeforeSize)}
 		for i := range k.counters.all {
 			c := &k.counters.all[i]
 			s.Stray += c.Stray[num]
@@ -95,6 +88,25 @@ func (k *Kernel) Settlings() []Settling {
 		list = append(list, s)
 	}
 	return list
+}
+
+// Marked counts the slots of s that ask the connection table.
+func (k *Kernel) Marked(s Settling) (marked int) {
+	for _, slot := range k.slots(s.Before, uint32(s.Slots)) {
+		if slot&slotMark != 0 {
+			marked++
+		}
+	}
+	return marked
+}
+
+// Rings are where the rings of the active generation lie, by VIP number: a ring that moved has changed.
+func (k *Kernel) Rings() map[uint16]uint32 {
+	rings := map[uint16]uint32{}
+	for num, v := range k.activeVIPs() {
+		rings[num] = v.Ring
+	}
+	return rings
 }
 
 // Sweep frees the entries of the connection table that have expired, or whose backend is in drop. It takes each with a

@@ -1,0 +1,265 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"hairpin/engine/datapath"
+	"hairpin/engine/plan"
+	"hairpin/engine/spec"
+)
+
+// Plan implements Node.
+func (o *owner) Plan(ctx context.Context, s *spec.Spec) (*Plan, error) {
+	return do(ctx, o, func() (*Plan, error) {
+		p, err := o.compute(s)
+		if err != nil {
+			return nil, err
+		}
+		return o.shownPlan(p), nil
+	})
+}
+
+func (o *owner) compute(s *spec.Spec) (*plan.Plan, error) {
+	if s == nil {
+		return nil, fmt.Errorf("plan: %w: no spec", ErrInvalid)
+	}
+	world, err := o.kernel.World(o.spec)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Compute(world, s)
+}
+
+func (o *owner) shownPlan(p *plan.Plan) *Plan {
+	shown := &Plan{Revision: o.revision(), Text: p.Text()}
+	for _, c := range p.VIPs {
+		if c.Ring == nil {
+			continue
+		}
+		shown.VIPs = append(shown.VIPs, VIPPlan{Name: c.Spec.Name, Slots: c.Moves.Slots, Moved: c.Moves.Moved,
+			Minimum: c.Moves.Minimum, Removed: len(c.Gone), Added: len(c.Added)})
+	}
+	return shown
+}
+
+func (o *owner) revision() string {
+	if o.spec == nil {
+		return ""
+	}
+	return spec.Revision(o.spec)
+}
+
+// Apply implements Node.
+func (o *owner) Apply(ctx context.Context, r ApplyRequest) (*Applied, error) {
+	return do(ctx, o, func() (*Applied, error) { return o.apply(r) })
+}
+
+// apply writes everything beside what runs, tries it dry, stores the spec, and only then switches. Whatever fails before
+// the switch leaves the node as it was.
+func (o *owner) apply(r ApplyRequest) (*Applied, error) {
+	began := time.Now()
+	if err := o.check(r); err != nil {
+		return nil, fmt.Errorf("apply: %w", err)
+	}
+	attached, err := o.attachNew(r.Spec)
+	if err != nil {
+		return nil, fmt.Errorf("apply: %w", err)
+	}
+	p, generation, err := o.stage(r.Spec)
+	if err != nil {
+		o.detachUnused(o.spec)
+		return nil, fmt.Errorf("apply: %w", err)
+	}
+	if err := o.goLive(r, p, generation); err != nil {
+		o.detachUnused(o.spec)
+		return nil, fmt.Errorf("apply: %w", err)
+	}
+	o.attached = attached
+	text := p.Text()
+	o.settled(generation, r, p)
+	o.journal.add(began, "audit", r.Who, o.sentence(r, generation), text...)
+	return &Applied{Generation: generation, Revision: o.revision(), Deadline: o.deadline(), Text: text, Took: time.Since(began)}, nil
+}
+
+func (o *owner) check(r ApplyRequest) error {
+	if o.detached {
+		return fmt.Errorf("%w: this engine was detached; start it again", ErrRefused)
+	}
+	if r.Spec == nil {
+		return fmt.Errorf("%w: no spec", ErrInvalid)
+	}
+	if r.Revision != "" && r.Revision != o.revision() {
+		return ErrStale
+	}
+	for _, n := range r.Spec.NICs {
+		known := o.spec != nil && slices.ContainsFunc(o.spec.NICs, func(old spec.NIC) bool { return old.Name == n.Name })
+		if _, err := net.InterfaceByName(n.Name); err != nil && !known && o.active != 0 {
+			return fmt.Errorf("%w: nics.%s: this node has no such NIC; it has %s", ErrInvalid, n.Name, nicNames())
+		}
+	}
+	return nil
+}
+
+func nicNames() string {
+	all, err := net.Interfaces()
+	if err != nil {
+		return "none that can be listed: " + err.Error()
+	}
+	names := make([]string, len(all))
+	for i, n := range all {
+		names[i] = n.Name
+	}
+	return strings.Join(names, ", ")
+}
+
+// attachNew brings root to NICs that have none yet: it finds no row there before the switch, and lets everything pass. A
+// NIC that is missing is not an error, it is attached when it appears; any other trouble is.
+func (o *owner) attachNew(s *spec.Spec) ([]datapath.Attachment, error) {
+	attached, err := o.kernel.Attach(s)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range attached {
+		if a.Err != nil && !errors.Is(a.Err, datapath.ErrNoNIC) {
+			o.detachUnused(o.spec)
+			return nil, a.Err
+		}
+	}
+	return attached, nil
+}
+
+// detachUnused takes root off the NICs that s does not name.
+func (o *owner) detachUnused(s *spec.Spec) {
+	if err := o.kernel.DetachUnused(s); err != nil {
+		o.journal.add(time.Now(), "warn", "engine", err.Error())
+	}
+}
+
+// stageTries bounds the wait for a generation number: each rests for a second after it was left.
+const (
+	stageTries = 30
+	stageWait  = 50 * time.Millisecond
+)
+
+func (o *owner) stage(s *spec.Spec) (*plan.Plan, int, error) {
+	p, err := o.compute(s)
+	if err != nil {
+		return nil, 0, err
+	}
+	var generation int
+	for range stageTries {
+		if generation, err = o.kernel.Stage(p); !errors.Is(err, datapath.ErrNoGeneration) {
+			break
+		}
+		time.Sleep(stageWait) // the kernel tells nobody when a number has rested
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	o.reach()
+	if err := o.dryRun(p, generation); err != nil {
+		return nil, 0, err
+	}
+	return p, generation, nil
+}
+
+func (o *owner) goLive(r ApplyRequest, p *plan.Plan, generation int) error {
+	record := record{Generation: generation, Time: time.Now(), Who: r.Who, Why: r.Why, Revision: spec.Revision(r.Spec),
+		Spec: string(spec.Marshal(r.Spec)), Settling: o.settlingSince(p)}
+	if err := o.store.write(record); err != nil {
+		return err
+	}
+	o.kernel.Prepare(p, generation)
+	if err := o.kernel.Activate(o.active, generation, r.Deadline); err != nil {
+		return err
+	}
+	o.kernel.MarkAll(p)
+	o.running, o.spec, o.active = record, r.Spec, generation
+	return nil
+}
+
+// settlingSince carries on since when the VIPs settle.
+func (o *owner) settlingSince(p *plan.Plan) map[string]time.Time {
+	since := map[string]time.Time{}
+	for _, c := range p.VIPs {
+		if c.Before != nil {
+			since[c.Spec.Name] = time.Now()
+		} else if t, ok := o.running.Settling[c.Spec.Name]; ok {
+			since[c.Spec.Name] = t
+		}
+	}
+	return since
+}
+
+// settled is what follows a switch and may be done late.
+func (o *owner) settled(generation int, r ApplyRequest, p *plan.Plan) {
+	o.noteDown(p)
+	if o.kernel.Control().Pending != 0 {
+		return // NICs and the confirmed spec stay as they are until it is confirmed
+	}
+	if err := o.store.confirm(generation); err != nil {
+		o.journal.add(time.Now(), "crit", "engine", "after a reboot an older spec would come back: "+err.Error())
+	}
+	o.detachUnused(r.Spec)
+}
+
+func (o *owner) sentence(r ApplyRequest, generation int) string {
+	text := fmt.Sprintf("applied generation %d", generation)
+	if r.Deadline > 0 {
+		text += fmt.Sprintf(", goes back in %s unless confirmed", r.Deadline)
+	}
+	if r.Why != "" {
+		text += ": " + r.Why
+	}
+	return text
+}
+
+// Confirm implements Node.
+func (o *owner) Confirm(ctx context.Context, who string) error {
+	_, err := do(ctx, o, func() (struct{}, error) { return struct{}{}, o.confirm(who) })
+	return err
+}
+
+func (o *owner) confirm(who string) error {
+	if o.kernel.Control().Pending == 0 && o.kernel.Control().Active == o.kernel.Control().Confirmed && !o.wentBack() {
+		return nil
+	}
+	if err := o.kernel.Confirm(); err != nil {
+		if errors.Is(err, datapath.ErrLate) {
+			err = ErrLate
+		}
+		return fmt.Errorf("confirm: %w", err)
+	}
+	if err := o.store.confirm(o.active); err != nil {
+		return fmt.Errorf("confirm: it is live, but after a reboot an older spec would come back: %w", err)
+	}
+	o.detachUnused(o.spec)
+	o.journal.add(time.Now(), "audit", who, fmt.Sprintf("confirmed generation %d", o.active))
+	return nil
+}
+
+// wentBack tells whether the kernel went back since this engine last looked.
+func (o *owner) wentBack() bool { return int(o.kernel.Control().Active) != o.active }
+
+// Detach implements Node.
+func (o *owner) Detach(ctx context.Context, who string) error {
+	_, err := do(ctx, o, func() (struct{}, error) {
+		if o.detached {
+			return struct{}{}, nil
+		}
+		o.log.Info("detach", "who", who)
+		if err := o.hops.Release(); err != nil {
+			o.log.Warn("release neighbours", "error", err)
+		}
+		o.detached, o.spec, o.active, o.attached = true, nil, 0, nil
+		o.journal.add(time.Now(), "audit", who, "detached everything")
+		return struct{}{}, o.kernel.Remove()
+	})
+	return err
+}

@@ -1,0 +1,17 @@
+package engine
+
+import "errors"
+
+// What a front end tells apart. Errors keep their meaning over the owner's socket.
+var (
+	// ErrNoOwner: no engine runs on this node.
+	ErrNoOwner = errors.New("no engine runs on this node")
+	// ErrStale: the running spec is not the one that the change was planned against.
+	ErrStale = errors.New("the running spec changed meanwhile; look at it again")
+	// ErrRefused: the caller may not do this.
+	ErrRefused = errors.New("refused")
+	// ErrInvalid: what was asked for cannot be; nothing was changed.
+	ErrInvalid = errors.New("invalid")
+	// ErrLate: the deadline has passed, and what was to be confirmed went back.
+	ErrLate = errors.New("too late: it went back by itself")
+)

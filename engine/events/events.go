@@ -1,0 +1,108 @@
+// Package events turns what the data path puts into its ring buffer into values with words.
+package events
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"unsafe"
+
+	"github.com/cilium/ebpf/ringbuf"
+
+	"hairpin/engine/datapath"
+	"hairpin/engine/reason"
+)
+
+// Drop is one dropped packet of many: at most a few a second for each reason are told.
+type Drop struct {
+	Reason   reason.Reason
+	Chain    int // number
+	VIP      uint16
+	Protocol uint8 // IANA number
+	Src, Dst netip.AddrPort
+	TCPFlags uint8
+	Bytes    int // of the frame
+}
+
+// Reader reads drops until it is closed. Only the owner has one.
+type Reader struct{ ring *ringbuf.Reader }
+
+// Open reads the events of k, beginning with what is left in the buffer.
+func Open(k *datapath.Kernel) (*Reader, error) {
+	ring, err := k.Events()
+	if err != nil {
+		return nil, err
+	}
+	return &Reader{ring}, nil
+}
+
+// Close makes Read return os.ErrClosed.
+func (r *Reader) Close() error { return r.ring.Close() }
+
+// Read waits for the next drop. A record that cannot be read is skipped.
+func (r *Reader) Read() (Drop, error) {
+	for {
+		raw, err := r.ring.Read()
+		if errors.Is(err, ringbuf.ErrClosed) {
+			return Drop{}, os.ErrClosed
+		}
+		if err != nil {
+			return Drop{}, fmt.Errorf("read events: %w", err)
+		}
+		if d, ok := Decode(raw.RawSample); ok {
+			return d, nil
+		}
+	}
+}
+
+// Decode reads one record of the ring buffer.
+func Decode(raw []byte) (Drop, bool) {
+	var e datapath.DropEvent
+	if len(raw) < int(unsafe.Sizeof(e)) {
+		return Drop{}, false
+	}
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(&e)), unsafe.Sizeof(e)), raw)
+	why, ok := reason.ByID(int(e.Reason))
+	if !ok {
+		return Drop{}, false
+	}
+	d := Drop{Reason: why, Chain: int(e.Chain), VIP: e.VIP, Protocol: e.L4Proto, TCPFlags: e.TCPFlags, Bytes: int(e.Bytes)}
+	src, dst := uint16(e.SrcPort[0])<<8|uint16(e.SrcPort[1]), uint16(e.DstPort[0])<<8|uint16(e.DstPort[1])
+	switch e.Family {
+	case 4:
+		d.Src = netip.AddrPortFrom(netip.AddrFrom4([4]byte(e.Src[:4])), src)
+		d.Dst = netip.AddrPortFrom(netip.AddrFrom4([4]byte(e.Dst[:4])), dst)
+	case 6:
+		d.Src = netip.AddrPortFrom(netip.AddrFrom16(e.Src), src)
+		d.Dst = netip.AddrPortFrom(netip.AddrFrom16(e.Dst), dst)
+	}
+	return d, true
+}
+
+// String is the packet in one line, such as "tcp 198.51.100.7:40000 > 10.99.0.1:80 SA, 60 bytes".
+func (d Drop) String() string {
+	if !d.Src.IsValid() {
+		return fmt.Sprintf("not IP, %d bytes", d.Bytes)
+	}
+	switch d.Protocol {
+	case 6:
+		return fmt.Sprintf("tcp %s > %s %s, %d bytes", d.Src, d.Dst, flags(d.TCPFlags), d.Bytes)
+	case 17:
+		return fmt.Sprintf("udp %s > %s, %d bytes", d.Src, d.Dst, d.Bytes)
+	}
+	return fmt.Sprintf("protocol %d %s > %s, %d bytes", d.Protocol, d.Src.Addr(), d.Dst.Addr(), d.Bytes)
+}
+
+func flags(bits uint8) string {
+	text := ""
+	for i, letter := range "FSRPAUEC" {
+		if bits>>i&1 != 0 {
+			text += string(letter)
+		}
+	}
+	if text == "" {
+		return "no flags"
+	}
+	return text
+}

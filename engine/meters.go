@@ -1,0 +1,163 @@
+package engine
+
+import (
+	"time"
+
+	"hairpin/engine/datapath"
+	"hairpin/engine/reason"
+	"hairpin/engine/stats"
+)
+
+const (
+	historySeconds = 60
+	forgetAfter    = 10 * time.Minute
+	// readEvery is the least time between two readings: over less, a rate says nothing.
+	readEvery = 900 * time.Millisecond
+)
+
+type meterKind uint8
+
+const (
+	chainIn meterKind = iota
+	chainVerdict
+	chainReason
+	chainStage
+	chainStageDrop
+	allReason
+	vipForward
+	vipDrop
+	vipStray
+	backendForward
+)
+
+// meterKey names one counter: id is a reason, a VIP number or a backend id; word a verdict or stage.
+type meterKey struct {
+	kind  meterKind
+	chain int
+	id    int
+	word  string
+}
+
+// meters are the totals of the last reading, their rates and their history.
+type meters struct {
+	deep    *stats.Set[meterKey] // a day
+	shallow *stats.Set[meterKey] // a minute
+	now     map[meterKey]Counter
+	snap    datapath.Snapshot
+	last    time.Time
+}
+
+func newMeters() meters {
+	return meters{
+		deep:    stats.NewSet[meterKey](stats.Day, forgetAfter),
+		shallow: stats.NewSet[meterKey](stats.Minute, forgetAfter),
+		now:     map[meterKey]Counter{},
+	}
+}
+
+// read takes a reading of every counter, unless there was one a moment ago.
+func (m *meters) read(now time.Time, k *datapath.Kernel) error {
+	if now.Sub(m.last) < readEvery {
+		return nil
+	}
+	if err := k.Snapshot(&m.snap); err != nil {
+		return err
+	}
+	m.last = now
+	m.now = make(map[meterKey]Counter, len(m.now))
+	m.deep.Tick(now)
+	m.shallow.Tick(now)
+	m.readChains(k)
+	for num, c := range m.snap.VIP {
+		if d := m.snap.VIPDrop[num]; c.Packets+d.Packets > 0 {
+			m.note(m.deep, meterKey{kind: vipForward, id: num}, c)
+			m.note(m.deep, meterKey{kind: vipDrop, id: num}, d)
+		}
+	}
+	for id, c := range m.snap.Backend {
+		if c.Packets > 0 {
+			m.note(m.shallow, meterKey{kind: backendForward, id: id}, c)
+		}
+	}
+	for _, s := range k.Settlings() {
+		m.note(m.shallow, meterKey{kind: vipStray, id: int(s.Num)}, datapath.Count{Packets: s.Stray})
+	}
+	return nil
+}
+
+func (m *meters) readChains(k *datapath.Kernel) {
+	var all [datapath.Reasons]datapath.Count
+	for _, c := range k.Chains() {
+		exits := m.snap.Exits[c.Number]
+		if exits == nil {
+			continue
+		}
+		var in datapath.Count
+		byVerdict, dropped := map[string]datapath.Count{}, map[string]datapath.Count{}
+		for id, n := range exits {
+			add(&in, n)
+			add(&all[id], n)
+			r, ok := reason.ByID(id)
+			if !ok || n.Packets == 0 {
+				continue
+			}
+			m.note(m.deep, meterKey{kind: chainReason, chain: c.Number, id: id}, n)
+			byVerdict[string(r.Verdict)] = plus(byVerdict[string(r.Verdict)], n)
+			if r.Verdict == reason.Drop {
+				dropped[string(r.Stage)] = plus(dropped[string(r.Stage)], n)
+			}
+		}
+		m.note(m.deep, meterKey{kind: chainIn, chain: c.Number}, in)
+		for _, verdict := range []reason.Verdict{reason.Forward, reason.Pass, reason.Drop} {
+			m.note(m.deep, meterKey{kind: chainVerdict, chain: c.Number, word: string(verdict)}, byVerdict[string(verdict)])
+		}
+		m.readStages(c, exits, in, dropped)
+	}
+	for id, n := range all {
+		if n.Packets > 0 {
+			m.note(m.deep, meterKey{kind: allReason, id: id}, n)
+		}
+	}
+}
+
+// readStages derives what reached each stage: what came in, less what left before it.
+func (m *meters) readStages(c datapath.Chain, exits *[datapath.Reasons]datapath.Count, in datapath.Count, dropped map[string]datapath.Count) {
+	left := map[reason.Stage]datapath.Count{}
+	for id, n := range exits {
+		if r, ok := reason.ByID(id); ok {
+			left[r.Stage] = plus(left[r.Stage], n)
+		}
+	}
+	in = minus(minus(in, left[reason.Root]), left[reason.Parse])
+	for _, stage := range c.Stages {
+		m.note(m.shallow, meterKey{kind: chainStage, chain: c.Number, word: string(stage)}, in)
+		m.note(m.shallow, meterKey{kind: chainStageDrop, chain: c.Number, word: string(stage)}, dropped[string(stage)])
+		in = minus(in, left[reason.Stage(stage)])
+	}
+}
+
+func (m *meters) note(set *stats.Set[meterKey], key meterKey, c datapath.Count) {
+	r := set.Read(key, stats.Total{Packets: c.Packets, Bytes: c.Bytes})
+	m.now[key] = Counter{Packets: c.Packets, Bytes: c.Bytes, PPS: r.PPS, BPS: r.BPS}
+}
+
+func (m *meters) counter(key meterKey) Counter { return m.now[key] }
+
+func (m *meters) history(key meterKey) []float64 {
+	set := m.deep
+	if key.kind == backendForward || key.kind == vipStray {
+		set = m.shallow
+	}
+	return set.AppendLast(nil, key, historySeconds)
+}
+
+func add(to *datapath.Count, n datapath.Count) { *to = plus(*to, n) }
+
+func plus(a, b datapath.Count) datapath.Count {
+	return datapath.Count{Packets: a.Packets + b.Packets, Bytes: a.Bytes + b.Bytes}
+}
+
+// minus never goes below zero: a packet may be counted between the reads of two counters.
+func minus(a, b datapath.Count) datapath.Count {
+	return datapath.Count{Packets: a.Packets - min(a.Packets, b.Packets), Bytes: a.Bytes - min(a.Bytes, b.Bytes)}
+}

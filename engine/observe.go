@@ -1,0 +1,67 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"hairpin/engine/datapath"
+	"hairpin/engine/maglev"
+)
+
+// Observe reads the node from its pins, without an engine and without changing anything: what is live, its totals and its
+// spec. Rates need two readings and are zero. A node without a data path has a State too.
+func Observe(p Paths) (*State, error) {
+	now := time.Now()
+	s := &State{Time: now, Node: p.Node, Role: Pins, Generation: Generation{Active: -1, Confirmed: -1}}
+	k, err := datapath.Open(datapath.Dir(p.BPFFS, p.Node), false)
+	if errors.Is(err, datapath.ErrNone) {
+		s.Problems = []Problem{{Severity: "warn", Since: now, What: "no data path of hairpin's on this node",
+			Cure: "hairpin run, or hairpin"}}
+		return s, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("observe: %w", err)
+	}
+	defer k.Close()
+	control := k.Control()
+	s.Epoch, s.Generation = control.Epoch, generationOf(now, control)
+	switch r, desired, err := storeOf(p.State).read(int(control.Active)); {
+	case err == nil && r.Revision == k.Revision(int(control.Active)):
+		s.Spec, s.Revision = desired, r.Revision
+	case !errors.Is(err, fs.ErrNotExist) && err != nil:
+		s.Problems = append(s.Problems, Problem{Severity: "warn", Since: now, What: err.Error()})
+	}
+	if err := s.observeKernel(now, k); err != nil {
+		return nil, fmt.Errorf("observe: %w", err)
+	}
+	problems := problemsOf(s)
+	for i := range problems {
+		problems[i].Since = now
+	}
+	s.Problems = append(s.Problems, problems...)
+	return s, nil
+}
+
+func (s *State) observeKernel(now time.Time, k *datapath.Kernel) error {
+	m := newMeters()
+	if err := m.read(now, k); err != nil {
+		return err
+	}
+	world, err := k.World(s.Spec)
+	if err != nil {
+		return err
+	}
+	v := view{k, &m, k.Attached(), observedHop, func(_ uint16, _ uint32, ring []uint16) map[uint16]int { return maglev.Shares(ring) }}
+	s.NICs, s.Reasons, s.VIPs = v.nics(), v.reasons(), v.vips(s.Spec, world)
+	s.EventsLost = m.snap.EventsLost
+	return nil
+}
+
+func observedHop(b datapath.Backend) string {
+	if b.Reachable {
+		return b.MAC.String()
+	}
+	return "was not reachable when an engine last looked"
+}

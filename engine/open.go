@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"hairpin/engine/datapath"
+	"hairpin/engine/handoff"
+	"hairpin/engine/nexthop"
+	"hairpin/engine/spec"
+)
+
+// Open makes this process the owner of the node: it adopts what is pinned, or brings back what was confirmed last, or
+// else starts with what the spec file says. The engine ends with ctx or Close, and leaves the data path running.
+func Open(ctx context.Context, options Options) (Node, error) {
+	o := &owner{
+		options: options, log: options.Log, requests: make(chan request), done: make(chan struct{}), since: time.Now(),
+		reached: map[uint16]nexthop.NextHop{}, downAt: map[uint16]time.Time{}, meters: newMeters(),
+		rings: map[uint16]ringView{},
+	}
+	if o.log == nil {
+		o.log = slog.New(slog.DiscardHandler)
+	}
+	o.journal.log = o.log
+	if err := o.acquire(); err != nil {
+		return nil, fmt.Errorf("open engine: %w", err)
+	}
+	if err := o.start(ctx); err != nil {
+		o.abandon()
+		return nil, fmt.Errorf("open engine: %w", err)
+	}
+	o.publish(time.Now())
+	ctx, o.stop = context.WithCancel(ctx)
+	go o.run(ctx)
+	return o, nil
+}
+
+// acquire makes the folders and takes the lock.
+func (o *owner) acquire() (err error) {
+	p := o.options.Paths
+	for _, dir := range []string{p.State, p.Run} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("%w; run as root", err)
+		}
+	}
+	if err := datapath.CheckBPFFS(p.BPFFS); err != nil {
+		return err
+	}
+	o.lock, err = handoff.Acquire(p.Lock())
+	return ownership(err)
+}
+
+func (o *owner) abandon() {
+	if o.kernel != nil {
+		o.kernel.Close()
+	}
+	if o.hops != nil {
+		_ = o.hops.Close() // nothing was kept yet that the next engine would miss
+	}
+	_ = o.lock.Close()
+}
+
+func (o *owner) start(ctx context.Context) (err error) {
+	if o.ns, err = currentNamespace(); err != nil {
+		return err
+	}
+	o.store = storeOf(o.options.Paths.State)
+	if err := o.store.make(); err != nil {
+		return err
+	}
+	if o.hops, err = nexthop.New(); err != nil {
+		return err
+	}
+	dir := datapath.Dir(o.options.Paths.BPFFS, o.options.Paths.Node)
+	o.kernel, err = datapath.Open(dir, true)
+	if errors.Is(err, datapath.ErrNone) {
+		o.kernel, err = datapath.Create(dir)
+	}
+	if err != nil {
+		return err
+	}
+	if err := o.kernel.LoadPrograms(); err != nil {
+		return err
+	}
+	if err := o.kernel.Take(); err != nil {
+		return err
+	}
+	if o.kernel.Control().Active != 0 {
+		return o.adopt()
+	}
+	return o.begin(ctx)
+}
+
+// adopt goes on with what the kernel runs. Nothing of it is touched but what the spec says should be there and is not.
+func (o *owner) adopt() error {
+	control := o.kernel.Control()
+	o.active = int(control.Active)
+	r, s, err := o.store.read(o.active)
+	if err != nil || r.Revision != o.kernel.Revision(o.active) {
+		// The data path goes on by itself; only its spec is not known here.
+		o.journal.add(time.Now(), "crit", "engine", fmt.Sprintf("the spec of generation %d cannot be read, so the data path runs "+
+			"on as it is and cannot be compared: %v; apply the spec again", o.active, cmp.Or(err, errors.New("another revision is stored"))))
+		return nil
+	}
+	o.running, o.spec = r, s
+	if control.Pending == 0 {
+		if err := o.store.confirm(int(control.Confirmed)); err != nil {
+			return err
+		}
+	}
+	o.kernel.Retire()
+	if o.attached, err = o.kernel.Attach(s); err != nil {
+		return err
+	}
+	o.refresh()
+	o.journal.add(time.Now(), "info", "engine", fmt.Sprintf("adopted generation %d, applied by %s at %s", o.active, r.Who,
+		r.Time.Format(time.DateTime)))
+	if !o.kernel.OwnPrograms(o.active) {
+		return o.upgrade()
+	}
+	return nil
+}
+
+// upgrade puts this build's programs into a new generation of the same spec.
+func (o *owner) upgrade() error {
+	if o.kernel.Control().Pending != 0 {
+		o.journal.add(time.Now(), "warn", "engine", "programs of another build run until the waiting change is confirmed or back")
+		return nil
+	}
+	_, err := o.apply(ApplyRequest{Spec: o.spec, Who: "engine", Why: "programs of this build"})
+	return err
+}
+
+// begin brings a node without a data path to the spec that was confirmed last, or else to the operator's file.
+func (o *owner) begin(context.Context) error {
+	s, why, err := o.firstSpec()
+	if err != nil || s == nil {
+		return err
+	}
+	_, err = o.apply(ApplyRequest{Spec: s, Who: "engine", Why: why})
+	return err
+}
+
+func (o *owner) firstSpec() (*spec.Spec, string, error) {
+	confirmed, err := o.store.confirmed()
+	if err != nil {
+		return nil, "", err
+	}
+	if confirmed != 0 {
+		r, s, err := o.store.read(confirmed)
+		if err != nil {
+			return nil, "", err
+		}
+		return s, fmt.Sprintf("confirmed last, by %s at %s", r.Who, r.Time.Format(time.DateTime)), nil
+	}
+	name := o.options.Paths.SpecFile()
+	data, err := os.ReadFile(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, "", nil
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	s, err := spec.Parse(name, data)
+	return s, "first start with " + name, err
+}

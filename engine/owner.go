@@ -1,0 +1,192 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"hairpin/engine/datapath"
+	"hairpin/engine/events"
+	"hairpin/engine/handoff"
+	"hairpin/engine/nexthop"
+	"hairpin/engine/spec"
+)
+
+// Options are how an engine is opened.
+type Options struct {
+	Paths   Paths
+	Version string
+	Log     *slog.Logger // nil: silent
+}
+
+// tickEvery is how often counters are read and a snapshot is made.
+const tickEvery = time.Second
+
+// owner is the engine of the process that owns the node. One goroutine, run, owns everything below loop; the others send
+// it requests and read snapshots.
+type owner struct {
+	options  Options
+	log      *slog.Logger
+	lock     *handoff.Lock
+	ns       namespace
+	requests chan request
+	done     chan struct{} // closed when run has returned
+	stop     context.CancelFunc
+	closing  sync.Once
+	state    atomic.Pointer[State]
+
+	subscribersMu sync.Mutex
+	subscribers   []chan struct{}
+
+	// loop
+	kernel   *datapath.Kernel
+	hops     *nexthop.Resolver
+	store    store
+	running  record     // of the active generation
+	spec     *spec.Spec // of the active generation; nil = nothing runs
+	active   int        // the generation this engine last knew to be active
+	since    time.Time  // when this process took over
+	attached []datapath.Attachment
+	reached  map[uint16]nexthop.NextHop // by backend id
+	downAt   map[uint16]time.Time       // backends that are down and still keep their flows
+	journal  journal
+	meters   meters
+	rings    map[uint16]ringView // by VIP number
+	named    vipNames
+	problems map[string]time.Time
+	swept    time.Time
+	detached bool
+}
+
+// run is the loop: requests, ticks, and what the kernel tells.
+func (o *owner) run(ctx context.Context) {
+	defer close(o.done)
+	defer o.release()
+	if err := o.ns.enter(); err != nil {
+		o.log.Error("engine stops", "error", err)
+		return
+	}
+	ticks := time.NewTicker(tickEvery)
+	defer ticks.Stop()
+	changed := o.hops.Watch(ctx)
+	drops := o.readDrops(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case r := <-o.requests:
+			r.carryOut()
+			o.publish(time.Now())
+			close(r.finished)
+			continue
+		case <-changed:
+			o.refresh()
+		case d := <-drops:
+			o.journal.dropped(time.Now(), d, o.chainName(d.Chain), o.vipName(d.VIP))
+			continue
+		case now := <-ticks.C:
+			o.upkeep(now)
+		}
+		o.publish(time.Now())
+	}
+}
+
+// release lets go of everything; the data path goes on.
+func (o *owner) release() {
+	if err := o.hops.Close(); err != nil {
+		o.log.Warn("close next hops", "error", err)
+	}
+	if !o.detached {
+		o.kernel.Close()
+	}
+	_ = o.ns.handle.Close()
+	if err := o.lock.Close(); err != nil {
+		o.log.Warn("release ownership", "error", err)
+	}
+}
+
+// readDrops reads sampled drops in a goroutine of its own. What the loop has no time for is dropped: they are samples.
+func (o *owner) readDrops(ctx context.Context) <-chan events.Drop {
+	out := make(chan events.Drop, 64)
+	reader, err := events.Open(o.kernel)
+	if err != nil {
+		o.journal.add(time.Now(), "warn", "engine", fmt.Sprintf("events cannot be read: %v", err))
+		return out
+	}
+	context.AfterFunc(ctx, func() { _ = reader.Close() })
+	go func() {
+		for {
+			d, err := reader.Read()
+			if err != nil {
+				return
+			}
+			select {
+			case out <- d:
+			default:
+			}
+		}
+	}()
+	return out
+}
+
+// request is one thing for the loop to do. It is finished when a snapshot shows what it did.
+type request struct {
+	carryOut func()
+	finished chan struct{}
+}
+
+// do runs f in the loop and waits for it.
+func do[T any](ctx context.Context, o *owner, f func() (T, error)) (value T, err error) {
+	r := request{func() { value, err = f() }, make(chan struct{})}
+	select {
+	case o.requests <- r:
+	case <-o.done:
+		return value, fmt.Errorf("engine: %w", ErrNoOwner)
+	case <-ctx.Done():
+		return value, fmt.Errorf("engine: %w", ctx.Err())
+	}
+	<-r.finished // a request that was taken is carried out, and quickly
+	return value, err
+}
+
+// State implements Node.
+func (o *owner) State() *State { return o.state.Load() }
+
+// Changed implements Node.
+func (o *owner) Changed() <-chan struct{} {
+	c := make(chan struct{}, 1)
+	o.subscribersMu.Lock()
+	defer o.subscribersMu.Unlock()
+	o.subscribers = append(o.subscribers, c)
+	return c
+}
+
+func (o *owner) signal() {
+	o.subscribersMu.Lock()
+	defer o.subscribersMu.Unlock()
+	for _, c := range o.subscribers {
+		select {
+		case c <- struct{}{}:
+		default: // it has one waiting
+		}
+	}
+}
+
+// Close implements Node.
+func (o *owner) Close() error {
+	o.closing.Do(o.stop)
+	<-o.done
+	return nil
+}
+
+// ownership explains why the node cannot be owned.
+func ownership(err error) error {
+	if errors.Is(err, handoff.ErrHeld) {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return err
+}

@@ -1,0 +1,188 @@
+package engine
+
+import (
+	"cmp"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"hairpin/engine/datapath"
+	"hairpin/engine/plan"
+	"hairpin/engine/reason"
+	"hairpin/engine/spec"
+)
+
+// publish makes a snapshot and tells whoever waits for one.
+func (o *owner) publish(now time.Time) {
+	s := &State{
+		Time: now, Node: o.options.Paths.Node, Version: o.options.Version, PID: os.Getpid(), Role: Owner, Since: o.since,
+		Spec: o.spec, Revision: o.revision(), Events: o.journal.events(),
+	}
+	if o.detached {
+		s.Generation.Active = -1
+		s.Problems = []Problem{{Severity: "crit", Since: now, What: "everything was detached: this node balances nothing",
+			Cure: "start hairpin again"}}
+		o.state.Store(s)
+		o.signal()
+		return
+	}
+	if err := o.meters.read(now, o.kernel); err != nil {
+		o.journal.add(now, "warn", "engine", err.Error())
+	}
+	world, err := o.kernel.World(o.spec)
+	if err != nil {
+		o.journal.add(now, "crit", "engine", err.Error())
+	}
+	v := view{o.kernel, &o.meters, o.attached, o.nextHopText, o.shares}
+	s.Epoch, s.Generation = o.kernel.Control().Epoch, generationOf(now, o.kernel.Control())
+	s.NICs, s.Reasons, s.VIPs = v.nics(), v.reasons(), v.vips(o.spec, world)
+	s.EventsLost = o.meters.snap.EventsLost
+	for _, settling := range o.settling(now) {
+		for i := range s.VIPs {
+			if s.VIPs[i].Name == settling.name {
+				s.VIPs[i].Settling = &settling.Settling
+			}
+		}
+	}
+	s.Problems = o.findProblems(now, s)
+	o.state.Store(s)
+	o.signal()
+}
+
+func generationOf(now time.Time, c datapath.Control) Generation {
+	g := Generation{Active: int(c.Active), Confirmed: int(c.Confirmed), Fallbacks: uint64(c.Fallbacks)}
+	if c.Active == 0 {
+		g.Active = -1
+	}
+	if c.Confirmed == 0 {
+		g.Confirmed = -1
+	}
+	if c.Pending != 0 {
+		g.Deadline = wall(now, c.Deadline)
+	}
+	return g
+}
+
+// deadline is when the running change goes back; zero when it is confirmed.
+func (o *owner) deadline() time.Time { return generationOf(time.Now(), o.kernel.Control()).Deadline }
+
+// view draws the kernel's side of a State, for an owner and for one who only looks.
+type view struct {
+	kernel   *datapath.Kernel
+	meters   *meters
+	attached []datapath.Attachment
+	nextHop  func(datapath.Backend) string
+	shares   func(num uint16, place uint32, ring []uint16) map[uint16]int
+}
+
+func (v view) nics() []NIC {
+	var list []NIC
+	for _, a := range v.attached {
+		n := a.Chain.Number
+		nic := NIC{Name: a.Chain.NIC, Hook: a.Chain.Hook.String(), Mode: a.Chain.Mode.String(), State: "attached", Why: a.Why,
+			Index: a.Chain.Ifindex, In: v.meters.counter(meterKey{kind: chainIn, chain: n}),
+			Forward: v.meters.counter(meterKey{kind: chainVerdict, chain: n, word: string(reason.Forward)}),
+			Pass:    v.meters.counter(meterKey{kind: chainVerdict, chain: n, word: string(reason.Pass)}),
+			Drop:    v.meters.counter(meterKey{kind: chainVerdict, chain: n, word: string(reason.Drop)}),
+			History: v.meters.history(meterKey{kind: chainIn, chain: n}),
+			Reasons: v.reasonsOf(chainReason, n)}
+		if a.Err != nil {
+			nic.State, nic.Why, nic.Index = attachmentState(a.Err), a.Err.Error(), 0
+		}
+		for _, stage := range a.Chain.Stages {
+			nic.Stages = append(nic.Stages, Stage{Name: string(stage),
+				In:   v.meters.counter(meterKey{kind: chainStage, chain: n, word: string(stage)}),
+				Drop: v.meters.counter(meterKey{kind: chainStageDrop, chain: n, word: string(stage)})})
+		}
+		list = append(list, nic)
+	}
+	return list
+}
+
+func (v view) reasons() []Reason { return v.reasonsOf(allReason, 0) }
+
+func (v view) reasonsOf(kind meterKind, chain int) []Reason {
+	var list []Reason
+	for _, r := range reason.All() {
+		key := meterKey{kind: kind, chain: chain, id: int(r.ID)}
+		c := v.meters.counter(key)
+		if c.Packets == 0 {
+			continue
+		}
+		list = append(list, Reason{Name: r.Name, Verdict: string(r.Verdict), Stage: string(r.Stage), Counter: c,
+			History: v.meters.history(key)})
+	}
+	slices.SortStableFunc(list, func(a, b Reason) int { return cmp.Compare(b.PPS, a.PPS) })
+	return list
+}
+
+func (v view) vips(s *spec.Spec, world plan.World) []VIP {
+	if s == nil {
+		return nil
+	}
+	backends := map[uint16][]datapath.Backend{}
+	for _, b := range v.kernel.Backends() {
+		backends[b.VIP] = append(backends[b.VIP], b)
+	}
+	places := v.kernel.Rings()
+	var list []VIP
+	for _, desired := range s.VIPs {
+		realized := world.VIPs[desired.Name]
+		num := int(realized.Num)
+		shown := VIP{Name: desired.Name, Addresses: desired.Addresses, Port: desired.Port, Protocol: desired.Protocol.String(),
+			Encap: desired.Encap.String(), Ring: len(realized.Ring),
+			Counter: v.meters.counter(meterKey{kind: vipForward, id: num}), Drop: v.meters.counter(meterKey{kind: vipDrop, id: num}),
+			History: v.meters.history(meterKey{kind: vipForward, id: num})}
+		shares := v.shares(realized.Num, places[realized.Num], realized.Ring)
+		shown.Empty = shares[0] == len(realized.Ring)
+		for _, b := range backends[realized.Num] {
+			shown.Backends = append(shown.Backends, v.backend(b, desired, shares, len(realized.Ring)))
+		}
+		order := func(b Backend) int {
+			return slices.IndexFunc(desired.Backends, func(d spec.Backend) bool { return d.Address == b.Address })
+		}
+		slices.SortStableFunc(shown.Backends, func(a, b Backend) int { return cmp.Compare(uint(order(a)), uint(order(b))) })
+		list = append(list, shown)
+	}
+	return list
+}
+
+func (v view) backend(b datapath.Backend, vip spec.VIP, shares map[uint16]int, slots int) Backend {
+	key := meterKey{kind: backendForward, id: int(b.ID)}
+	shown := Backend{Address: b.Address, Counter: v.meters.counter(key), History: v.meters.history(key),
+		Share: float64(shares[b.ID]) / float64(max(slots, 1)), NextHop: v.nextHop(b)}
+	if d := vip.Backend(b.Address); d != nil {
+		shown.Weight, shown.State = d.Weight, d.State.String()
+	} else {
+		shown.Gone, shown.State = true, "removed"
+	}
+	return shown
+}
+
+// nextHopText is the MAC of the way to a backend, or why there is none.
+func (o *owner) nextHopText(b datapath.Backend) string {
+	if b.Reachable {
+		return b.MAC.String()
+	}
+	hop, ok := o.reached[b.ID]
+	if !ok {
+		return "not looked for yet"
+	}
+	if hop.Usable() {
+		return "leaves by " + hop.NIC + ", which has no balancer"
+	}
+	return strings.TrimSuffix(string(hop.State)+": "+hop.Why, ": ")
+}
+
+func (o *owner) chainName(number int) string {
+	for _, c := range o.kernel.Chains() {
+		if c.Number == number {
+			return c.NIC + " " + c.Hook.String()
+		}
+	}
+	return "a chain that is gone"
+}
+
+// vipName is the VIP that has a number; empty when none has.
+func (o *owner) vipName(num uint16) string { return o.names()[num] }

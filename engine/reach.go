@@ -1,0 +1,112 @@
+package engine
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"hairpin/engine/datapath"
+	"hairpin/engine/nexthop"
+)
+
+// reachWait is how long a change waits for the neighbours of new backends to answer. What has not answered by then is
+// dropped with reason no_next_hop until it does.
+const reachWait = time.Second
+
+// reach finds the way to the backends that were not there before, and asks for neighbours that nobody asked for yet.
+func (o *owner) reach() {
+	fresh := map[netip.Addr]bool{}
+	for _, b := range o.kernel.Backends() {
+		if _, known := o.reached[b.ID]; !known && !b.Gone {
+			fresh[b.Address] = true
+		}
+	}
+	if len(fresh) == 0 || o.resolve() == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), reachWait)
+	defer cancel()
+	changed := o.hops.Watch(ctx)
+	o.keep()
+	for o.resolve() > 0 {
+		if _, open := <-changed; !open {
+			return
+		}
+	}
+}
+
+// refresh follows routes, neighbours, NICs and links as they are now.
+func (o *owner) refresh() {
+	if o.detached {
+		return
+	}
+	o.reattach()
+	o.resolve()
+	o.keep()
+}
+
+func (o *owner) keep() {
+	var addresses []netip.Addr
+	for _, b := range o.kernel.Backends() {
+		if !b.Gone {
+			addresses = append(addresses, b.Address)
+		}
+	}
+	if err := o.hops.Keep(addresses...); err != nil {
+		o.log.Warn("keep neighbours fresh", "error", err)
+	}
+}
+
+// resolve writes the way to every backend into the data path and returns how many may still be answered for.
+func (o *owner) resolve() (waiting int) {
+	backends := o.kernel.Backends()
+	addresses := make([]netip.Addr, len(backends))
+	for i, b := range backends {
+		addresses[i] = b.Address
+	}
+	found, err := o.hops.ResolveAll(addresses)
+	if err != nil {
+		o.log.Warn("resolve next hops", "error", err)
+		return 0 // what the data path knows stays
+	}
+	o.reached = make(map[uint16]nexthop.NextHop, len(backends))
+	for _, b := range backends {
+		hop := found[b.Address]
+		o.reached[b.ID] = hop
+		o.kernel.SetNextHop(b.ID, wireHop(hop))
+		if !b.Gone && (hop.State == nexthop.Unasked || hop.State == nexthop.Incomplete) {
+			waiting++
+		}
+	}
+	return waiting
+}
+
+func wireHop(h nexthop.NextHop) datapath.NextHop {
+	w := datapath.NextHop{Source: h.Source, NIC: h.NIC, MTU: h.MTU, MAC: h.MAC, NICMAC: h.NICMAC}
+	if !h.Usable() {
+		w.Unknown = string(h.State) + ": " + h.Why
+	}
+	return w
+}
+
+// reattach brings root to NICs that appeared, or came back.
+func (o *owner) reattach() {
+	if o.spec == nil {
+		return
+	}
+	attached, err := o.kernel.Attach(o.spec)
+	if err != nil {
+		o.journal.add(time.Now(), "crit", "engine", err.Error())
+		return
+	}
+	for i, a := range attached {
+		was := i < len(o.attached) && o.attached[i].Err != nil
+		switch {
+		case a.Err != nil && !was:
+			o.journal.add(time.Now(), "crit", "kernel", a.Err.Error())
+		case a.Err == nil && was:
+			o.journal.add(time.Now(), "info", "engine", "nic "+a.Chain.NIC+" is attached again")
+		}
+	}
+	o.attached = attached
+}

@@ -1,0 +1,102 @@
+package engine
+
+import (
+	"time"
+
+	"hairpin/engine/datapath"
+	"hairpin/engine/maglev"
+	"hairpin/engine/spec"
+)
+
+// settlingVIP is one VIP that settles, with what it takes to end it.
+type settlingVIP struct {
+	num  uint16
+	name string
+	ends time.Time
+	Settling
+}
+
+// settling are the VIPs whose older flows are still owed their backends.
+func (o *owner) settling(now time.Time) []settlingVIP {
+	var list []settlingVIP
+	for _, s := range o.kernel.Settlings() {
+		name := o.vipName(s.Num)
+		if name == "" {
+			continue
+		}
+		v := o.spec.VIP(name)
+		since, known := o.running.Settling[name]
+		if !known {
+			since = o.since
+		}
+		shown := settlingVIP{num: s.Num, name: name, Settling: Settling{Since: since, Unheld: s.Unheld,
+			Stray:  o.meters.counter(meterKey{kind: vipStray, id: int(s.Num)}).PPS,
+			Marked: float64(o.marked(s)) / float64(max(s.Slots, 1))}}
+		last := since
+		if s.StrayAt != 0 {
+			shown.LastSeen = wall(now, s.StrayAt)
+			if shown.LastSeen.After(last) {
+				last = shown.LastSeen
+			}
+		}
+		shown.ends = last.Add(v.Settle)
+		shown.Ends = shown.ends
+		list = append(list, shown)
+	}
+	return list
+}
+
+// wall is a time of the kernel's monotonic clock as people read it.
+func wall(now time.Time, monotonic uint64) time.Time {
+	return now.Add(-time.Duration(int64(datapath.Monotonic()) - int64(monotonic)))
+}
+
+// ringView is what is shown of a ring, counted once for as long as it lies where it does.
+type ringView struct {
+	place  uint32
+	shares map[uint16]int
+	slots  int
+	marks  uint32 // place of the ring before
+	active int    // generation in which they were counted
+	marked int
+}
+
+// share is the part of the ring of VIP num that leads to a backend.
+func (o *owner) shares(num uint16, place uint32, ring []uint16) map[uint16]int {
+	view := o.rings[num]
+	if view.shares == nil || view.place != place {
+		view.place, view.shares, view.slots = place, maglev.Shares(ring), len(ring)
+		o.rings[num] = view
+	}
+	return view.shares
+}
+
+func (o *owner) marked(s datapath.Settling) int {
+	view := o.rings[s.Num]
+	if view.marks != s.Before || view.active != o.active {
+		view.marks, view.active, view.marked = s.Before, o.active, o.kernel.Marked(s)
+		o.rings[s.Num] = view
+	}
+	return view.marked
+}
+
+// names are the VIPs of the running spec by their numbers.
+func (o *owner) names() map[uint16]string {
+	if o.named.spec == o.spec && o.named.active == o.active && o.named.byNum != nil {
+		return o.named.byNum
+	}
+	o.named = vipNames{o.spec, o.active, map[uint16]string{}}
+	if world, err := o.kernel.World(o.spec); err == nil {
+		for name, v := range world.VIPs {
+			o.named.byNum[v.Num] = name
+		}
+	}
+	return o.named.byNum
+}
+
+// vipNames is names, for as long as the same spec runs in the same generation.
+type vipNames struct {
+	spec   *spec.Spec
+	active int
+	byNum  map[uint16]string
+}

@@ -1,0 +1,113 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"hairpin/engine/plan"
+	"hairpin/engine/spec"
+)
+
+const (
+	// flapHold is how long a backend that is down keeps its flows, in case it only flaps.
+	flapHold = 10 * time.Second
+	// sweepEvery is how often expired connections are forgotten and links and neighbours looked at without being told.
+	sweepEvery = 10 * time.Second
+)
+
+// upkeep is what time brings: the kernel that went back, backends that stay down, VIPs that have settled, ids that come
+// free.
+func (o *owner) upkeep(now time.Time) {
+	if o.detached {
+		return
+	}
+	if o.wentBack() {
+		o.follow(now)
+	}
+	o.kernel.Retire()
+	o.holdDown(now)
+	o.endSettling(now)
+	if o.kernel.Control().Pending == 0 {
+		o.kernel.FreeBackends(o.wantedIDs())
+	}
+	if now.Sub(o.swept) >= sweepEvery {
+		o.swept = now
+		o.kernel.Sweep(nil)
+		o.refresh()
+	}
+}
+
+// follow makes the engine's memory what the kernel runs since it went back by itself.
+func (o *owner) follow(now time.Time) {
+	control := o.kernel.Control()
+	from := o.active
+	o.active = int(control.Active)
+	r, s, err := o.store.read(o.active)
+	if err != nil {
+		o.journal.add(now, "crit", "engine", fmt.Sprintf("the kernel went back to generation %d, whose spec cannot be read: %v", o.active, err))
+		return
+	}
+	o.running, o.spec = r, s
+	o.journal.add(now, "warn", "kernel", fmt.Sprintf("generation %d was not confirmed in time: back to generation %d", from, o.active))
+	p, err := o.compute(s)
+	if err != nil {
+		o.journal.add(now, "crit", "engine", err.Error())
+		return
+	}
+	o.kernel.MarkAll(p)
+	o.noteDown(p)
+	o.detachUnused(s)
+	o.reattach()
+}
+
+// noteDown begins to hold the backends that are down.
+func (o *owner) noteDown(p *plan.Plan) {
+	down := map[uint16]time.Time{}
+	for _, c := range p.VIPs {
+		for i, b := range c.Spec.Backends {
+			if b.State != spec.Down {
+				continue
+			}
+			down[c.IDs[i]] = time.Now()
+			if since, ok := o.downAt[c.IDs[i]]; ok {
+				down[c.IDs[i]] = since
+			}
+		}
+	}
+	o.downAt = down
+}
+
+func (o *owner) holdDown(now time.Time) {
+	for id, since := range o.downAt {
+		if now.Sub(since) >= flapHold {
+			o.kernel.MarkBackend(id, false, true)
+		}
+	}
+}
+
+// endSettling lets the ring alone decide where for the whole settle time no packet went anywhere else.
+func (o *owner) endSettling(now time.Time) {
+	for _, s := range o.settling(now) {
+		if now.Before(s.ends) {
+			continue
+		}
+		o.kernel.EndSettling(s.num)
+		delete(o.running.Settling, s.name)
+		o.journal.add(now, "info", "engine", fmt.Sprintf("vip %s has settled", s.name))
+	}
+}
+
+// wantedIDs are the backend ids of the running spec.
+func (o *owner) wantedIDs() map[uint16]bool {
+	wanted := map[uint16]bool{}
+	if o.spec == nil {
+		return wanted
+	}
+	for _, b := range o.kernel.Backends() {
+		name := o.vipName(b.VIP)
+		if v := o.spec.VIP(name); v != nil && v.Backend(b.Address) != nil {
+			wanted[b.ID] = true
+		}
+	}
+	return wanted
+}

@@ -1,0 +1,99 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+
+	"hairpin/engine/datapath"
+	"hairpin/engine/maglev"
+	"hairpin/engine/packet"
+	"hairpin/engine/plan"
+	"hairpin/engine/reason"
+	"hairpin/engine/spec"
+)
+
+// dryRun sends one packet per changed VIP and address through the staged generation, and compares verdict, reason and
+// backend with the plan. Nothing of it is live yet.
+func (o *owner) dryRun(p *plan.Plan, generation int) error {
+	chain, ok := o.forwardingChain(p.Spec)
+	if !ok {
+		return nil // nothing is balanced here
+	}
+	world, err := o.kernel.World(o.spec)
+	if err != nil {
+		return err
+	}
+	for _, c := range p.VIPs {
+		if c.Ring == nil && !c.New {
+			continue
+		}
+		ring := c.Ring
+		if ring == nil {
+			ring = world.VIPs[c.Spec.Name].Ring
+		}
+		for _, address := range c.Spec.Addresses {
+			if err := o.dryOne(generation, chain, c.Spec, address, ring); err != nil {
+				return fmt.Errorf("dry run of vip %s: %w", c.Spec.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// forwardingChain is the number of a chain that balances.
+func (o *owner) forwardingChain(s *spec.Spec) (int, bool) {
+	for _, n := range s.NICs {
+		if !n.Has(spec.Balancer) {
+			continue
+		}
+		for _, c := range o.kernel.Chains() {
+			if c.NIC == n.Name && c.Hook == datapath.XDP {
+				return c.Number, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// Addresses from the documentation ranges, which no client has.
+var (
+	dryClient4 = netip.MustParseAddrPort("192.0.2.1:49152")
+	dryClient6 = netip.MustParseAddrPort("[2001:db8::1]:49152")
+)
+
+func (o *owner) dryOne(generation, chain int, v spec.VIP, address netip.Addr, ring []uint16) error {
+	port := v.Port
+	if port == 0 {
+		port = 80
+	}
+	src, dst := dryClient4, netip.AddrPortFrom(address, port)
+	if address.Is6() {
+		src = dryClient6
+	}
+	result, err := o.kernel.Dry(generation, chain, dryFrame(v.Protocol, src, dst))
+	if err != nil {
+		return err
+	}
+	why, _ := reason.ByID(int(result.Note.Reason))
+	want := ring[maglev.Slot(uint32(datapath.FlowHash(src, dst)>>32), len(ring))]
+	switch {
+	case want == 0 && why.Name == "no_backend":
+		return nil
+	case result.Note.Backend != uint32(want):
+		return fmt.Errorf("a packet from %s to %s went to backend id %d, the plan says %d", src, dst, result.Note.Backend, want)
+	case why.Name == "forwarded", why.Name == "no_next_hop", why.Name == "other_nic", why.Name == "too_big":
+		return nil // the last three are shown as problems of the node
+	}
+	return fmt.Errorf("a packet from %s to %s left with reason %s", src, dst, why.Name)
+}
+
+func dryFrame(protocol spec.Protocol, src, dst netip.AddrPort) []byte {
+	var ip packet.Layer = packet.IPv4{Src: src.Addr(), Dst: dst.Addr()}
+	if dst.Addr().Is6() {
+		ip = packet.IPv6{Src: src.Addr(), Dst: dst.Addr()}
+	}
+	if protocol == spec.UDP {
+		return packet.Build(packet.Eth{}, ip, packet.UDP{Src: packet.Is(src.Port()), Dst: packet.Is(dst.Port())}, packet.Fill(18))
+	}
+	return packet.Build(packet.Eth{}, ip, packet.TCP{Src: packet.Is(src.Port()), Dst: packet.Is(dst.Port()), Flags: "S"})
+}
