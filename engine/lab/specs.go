@@ -1,8 +1,23 @@
 package lab
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+
 	"hairpin/engine/spec"
 )
+
+// WriteSpec makes s the document that the node's engine reads at its first start.
+func (l *Lab) WriteSpec(node string, s *spec.Spec) error {
+	if err := l.has(node); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(l.NodeDir(node), "config", "spec.yaml"), spec.Marshal(s), 0o644); err != nil {
+		return fmt.Errorf("%s: write spec: %w", node, err)
+	}
+	return nil
+}
 
 // LBSpec is what runs on lb: the two VIPs of the lab, over IPv4 to every backend.
 func (l *Lab) LBSpec() *spec.Spec {

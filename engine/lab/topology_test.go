@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -24,6 +25,7 @@ func TestTopology(t *testing.T) {
 			t.Run(fmt.Sprintf("backend answers %v", addr), func(t *testing.T) { asksBackend(t, l, addr, Backend(i)) })
 		}
 	}
+	t.Run("every source gets through at once", func(t *testing.T) { everySource(t, l) })
 	t.Run("VIPs lead to lb", func(t *testing.T) { vipsLeadToLB(t, l) })
 	t.Run("offloads are off", func(t *testing.T) { everyNIC(t, l, offloadsAreOff) })
 	t.Run("MTUs", func(t *testing.T) { everyNIC(t, l, mtuFits) })
@@ -70,6 +72,28 @@ func askEcho(l *Lab, addr netip.Addr) (string, error) {
 	answer := make([]byte, 100)
 	n, err := conn.Read(answer)
 	return string(answer[:n]), err
+}
+
+// everySource asks from all addresses of the client: the router has to find each, and a lost question for one costs a
+// second.
+func everySource(t *testing.T, l *Lab) {
+	for i, vip := range []netip.Addr{VIP4, VIP6} {
+		to := netip.AddrPortFrom(l.Addresses(Backend(1))[i], HTTPPort).String()
+		for _, source := range Sources(vip) {
+			start := time.Now()
+			err := l.Do(Client, func() error {
+				from := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0)), Timeout: 5 * time.Second}
+				conn, err := from.Dial("tcp", to)
+				if err == nil {
+					conn.Close()
+				}
+				return err
+			})
+			if took := time.Since(start); err != nil || took > 900*time.Millisecond {
+				t.Errorf("%v to %v: %v, %v", source, to, took, err)
+			}
+		}
+	}
 }
 
 func vipsLeadToLB(t *testing.T, l *Lab) {

@@ -102,6 +102,11 @@ func (l *Lab) build(ctx context.Context, step func(string)) error {
 		{"plug wires", l.plugAll},
 		{"configure leaves", l.configureLeaves},
 		{"route VIPs", l.routeVIPs},
+		{"await links", func() error {
+			return l.eachNode(func(n string) error {
+				return inNamespace(l.namespace(n), func() error { return awaitLinks(ctx) })
+			})
+		}},
 		{"start servers", func() error { return l.startServers(ctx) }},
 		{"write record", l.writeRecord},
 	}
@@ -153,12 +158,12 @@ func (l *Lab) makeNamespace(node string) error {
 
 func (l *Lab) plugAll() error {
 	return inNamespace(l.namespace(Router), func() error {
-		for _, n := range leaves(l.backends) {
+		for i, n := range leaves(l.backends) {
 			leaf, err := os.Open(l.namespace(n.name))
 			if err != nil {
 				return err
 			}
-			err = plug(n, int(leaf.Fd()))
+			err = plug(n, int(leaf.Fd()), i)
 			leaf.Close()
 			if err != nil {
 				return fmt.Errorf("%s: %w", n.name, err)

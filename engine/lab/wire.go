@@ -1,15 +1,21 @@
 package lab
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
+
+// firstIndex is that of the router's first wire.
+const firstIndex = 100
 
 // setting is one kernel parameter of a namespace, its path below /proc/sys/net.
 type setting struct{ path, value string }
@@ -70,9 +76,13 @@ func loopbackUp() error {
 
 // plug runs in the router's namespace: it makes the wire to a leaf, whose end lands in the namespace behind leafNS and
 // is never seen outside, and sets up the router's end.
-func plug(n node, leafNS int) error {
+//
+// The router's end gets an index that the leaf's cannot have: where both are the same, the kernel takes the wire for a
+// physical one and may look at its carrier only after a second.
+func plug(n node, leafNS, position int) error {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.MTU, attrs.HardwareAddr = n.name, n.mtu, mac(n.gateways)
+	attrs.Index = firstIndex + position
 	veth := netlink.NewVeth(attrs)
 	veth.PeerName, veth.PeerMTU, veth.PeerHardwareAddr = NIC, uint32(n.mtu), mac(n.addrs)
 	veth.PeerNamespace = netlink.NsFd(leafNS)
@@ -162,6 +172,47 @@ func addRoute(nic netlink.Link, to netip.Prefix, via netip.Addr) error {
 		return fmt.Errorf("add route %s via %s: %w", to, via, err)
 	}
 	return nil
+}
+
+// awaitLinks returns once every wire of the calling thread's namespace has a carrier and a usable link-local address:
+// without one, no neighbour is asked for its address.
+func awaitLinks(ctx context.Context) error {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		waitFor, err := unreadyLink()
+		if err != nil || waitFor == "" {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s: %w", waitFor, ctx.Err())
+		}
+	}
+}
+
+func unreadyLink() (string, error) {
+	nics, err := netlink.LinkList()
+	if err != nil {
+		return "", fmt.Errorf("list interfaces: %w", err)
+	}
+	for _, nic := range nics {
+		if nic.Type() != "veth" {
+			continue
+		}
+		addrs, err := netlink.AddrList(nic, netlink.FAMILY_V6)
+		if err != nil {
+			return "", fmt.Errorf("list addresses: %w", err)
+		}
+		ready := slices.ContainsFunc(addrs, func(a netlink.Addr) bool {
+			return a.IP.IsLinkLocalUnicast() && a.Flags&unix.IFA_F_TENTATIVE == 0
+		})
+		if nic.Attrs().OperState != netlink.OperUp || !ready {
+			return nic.Attrs().Name, nil
+		}
+	}
+	return "", nil
 }
 
 func ipNet(p netip.Prefix) *net.IPNet {

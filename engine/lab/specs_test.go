@@ -1,0 +1,25 @@
+package lab
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"hairpin/engine/spec"
+)
+
+// TestSpecsAreWhole reads back what a node would read: a rule of the spec that the lab breaks shows here.
+func TestSpecsAreWhole(t *testing.T) {
+	l := &Lab{name: "specs", backends: 3}
+	for name, s := range map[string]*spec.Spec{"lb": l.LBSpec(), "backend": l.BackendSpec()} {
+		got, err := spec.Parse(name, spec.Marshal(s))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if diff := cmp.Diff(s, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
