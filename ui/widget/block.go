@@ -91,17 +91,26 @@ func Center(screen, block []string, w int) []string {
 func overlay(under, over string, x int) string {
 	w := Width(under)
 	if x < 0 {
-		over, x = ansi.TruncateLeft(over, -x, ""), 0
+		over, x = from(over, -x), 0
 	}
 	if x >= w {
 		return under
 	}
 	over = ansi.Truncate(over, w-x, "")
-	end := x + Width(over)
 	left := ansi.Truncate(under, x, "")
-	right := ansi.TruncateLeft(under, end, "")
 	left += spaces(x - Width(left))
-	return left + reset + over + reset + spaces(w-end-Width(right)) + right
+	return left + reset + over + reset + from(under, x+Width(over))
+}
+
+// from is a styled string without its first n cells; a blank stays for half a wide character.
+func from(s string, n int) string {
+	keep := max(Width(s)-n, 0)
+	rest := ansi.TruncateLeft(s, n, "")
+	for Width(rest) > keep { // it keeps the character that is cut
+		n++
+		rest = ansi.TruncateLeft(s, n, "")
+	}
+	return spaces(keep-Width(rest)) + rest
 }
 
 // reset keeps the styles of what was cut from running on.

@@ -33,7 +33,7 @@ func format(v float64, p int) string {
 	switch {
 	case math.IsNaN(v) || math.IsInf(v, 0):
 		return absent
-	case p == 0 && x > 0 && x < 0.5:
+	case p == 0 && x > 0 && x <= 0.5:
 		return sign + "<1"
 	case p == 0:
 		return fmt.Sprintf("%s%.0f", sign, x)

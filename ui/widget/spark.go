@@ -21,7 +21,7 @@ func Spark(values []float64, w int, top float64, g theme.Glyphs) string {
 	if n := w * perCell; len(values) > n {
 		values = values[len(values)-n:]
 	}
-	if top <= 0 {
+	if !(top > 0) || math.IsInf(top, 0) {
 		top = roundUp(values)
 	}
 	if g.Braille {
