@@ -76,11 +76,15 @@ int balancer(struct xdp_md *ctx)
 	enum reason reason = unreachable(s, b, outer);
 	if (reason)
 		return leave_dropped(s, XDP_DROP, reason);
-	count_forwarded(s, id);
 	__be16 src_port = bpf_htons(EPHEMERAL) | (__u16)hash;
+	int verdict;
 	if (v6)
-		return gue ? put_outer6(ctx, s, b, src_port, 1) : put_outer6(ctx, s, b, src_port, 0);
-	return gue ? put_outer4(ctx, s, b, src_port, 1) : put_outer4(ctx, s, b, src_port, 0);
+		verdict = gue ? put_outer6(ctx, s, b, src_port, 1) : put_outer6(ctx, s, b, src_port, 0);
+	else
+		verdict = gue ? put_outer4(ctx, s, b, src_port, 1) : put_outer4(ctx, s, b, src_port, 0);
+	if (verdict == XDP_TX)
+		count_forwarded(s, id);
+	return verdict;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

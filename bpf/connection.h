@@ -47,7 +47,8 @@ AI __u64 connection_hash(struct scratch *s)
 	return mix((h ^ conn_key[1]) * MIX1 ^ s->dst6[1]);
 }
 
-// Returns whether the flow is known. c->set is null only where the table cannot be read.
+// Returns whether the flow is known. c->set is null only where the table cannot be read. The search has no branches:
+// that is cheaper than guessing wrong, and the verifier sees one path instead of 2^8.
 AI int find_connection(struct scratch *s, struct connection *c, __u64 now, __u32 life)
 {
 	__u64 h = connection_hash(s);
@@ -60,11 +61,10 @@ AI int find_connection(struct scratch *s, struct connection *c, __u64 now, __u32
 		return 0;
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < SET_WAYS; i++) {
-		__u64 entry = c->set->entry[i];
-		if (entry >> ENTRY_TAG_SHIFT == c->tag >> ENTRY_TAG_SHIFT && entry) {
-			c->entry = entry;
-			c->way = i;
-		}
+		__u64 entry = c->set->entry[i], differs = (entry ^ c->tag) >> ENTRY_TAG_SHIFT;
+		__u64 same = (__u64)((__s64)(differs - 1) >> 63); // all ones, or 0
+		c->entry = (entry & same) | (c->entry & ~same);
+		c->way = (i & same) | (c->way & ~same);
 	}
 	return c->way < SET_WAYS && entry_alive(c->entry, c->tick, life);
 }
@@ -90,6 +90,22 @@ AI int within_budget(__u64 tick)
 	return n->budget_used++ < BUDGET;
 }
 
+// The entry to give up: a dead one, else an unconfirmed one, else none. It begins anywhere, so that a flood does not
+// hit the same ones first.
+AI __u32 find_victim(struct connection *c, __u32 life)
+{
+	__u32 begin = c->tag >> ENTRY_TAG_SHIFT, victim = SET_WAYS;
+	for (__u32 i = 0; i < SET_WAYS; i++) {
+		__u32 way = (begin + i) & (SET_WAYS - 1);
+		__u64 entry = c->set->entry[way];
+		if (!entry_alive(entry, c->tick, life))
+			return way;
+		if (!(entry & ENTRY_CONFIRMED))
+			victim = way;
+	}
+	return victim;
+}
+
 // Remembers the flow, unconfirmed. It takes the place of its own older entry, of a dead one, or of an unconfirmed one;
 // never that of a confirmed flow. Returns whether there was one.
 AI int remember(struct scratch *s, struct connection *c, __u32 backend)
@@ -99,16 +115,8 @@ AI int remember(struct scratch *s, struct connection *c, __u32 backend)
 	__u32 zero = 0, way = c->way;
 	struct settling *longest = bpf_map_lookup_elem(&settlings, &zero);
 	__u32 life = longest ? longest->life : ENTRY_AGE_MASK;
-	if (way == SET_WAYS) {
-#pragma clang loop unroll(full)
-		for (__u32 i = 0; i < SET_WAYS; i++)
-			if (!(c->set->entry[i] & ENTRY_CONFIRMED))
-				way = i;
-#pragma clang loop unroll(full)
-		for (__u32 i = 0; i < SET_WAYS; i++)
-			if (!entry_alive(c->set->entry[i], c->tick, life))
-				way = i;
-	}
+	if (way == SET_WAYS)
+		way = find_victim(c, life);
 	if (way == SET_WAYS)
 		return 0;
 	write_entry(c, way,

@@ -61,7 +61,7 @@ AI void lower_ttl(struct scratch *s, void *inner)
 	}
 	__u16 *check = inner + offsetof(struct iphdr, check);
 	__u32 sum = *check + bpf_htons(0x0100);
-	*check = sum + (sum >> 16);
+	*check = sum + (sum >= 0xffff); // never 0xffff, which is no sum of a header (RFC 1624)
 	*(__u8 *)(inner + offsetof(struct iphdr, ttl)) = s->ttl - 1;
 }
 

@@ -23,26 +23,32 @@ struct vlan_tag {
 #define VLAN_TAGS 2
 #define FRAG_MASK 0x3fff // more fragments, or an offset
 
+// The IP packet has been found to lie within the frame: a header that does not fit the packet contradicts it, whatever
+// padding follows.
 AI enum reason parse_ports(struct cursor *c, struct scratch *s)
 {
 	if (s->l4_proto == IPPROTO_TCP) {
 		struct tcphdr *tcp = c->at;
+		if (s->l3_len < s->l4_off + sizeof(*tcp))
+			return REASON_MALFORMED;
 		if ((void *)(tcp + 1) > c->end)
 			return REASON_TRUNCATED;
-		if (s->l3_len < s->l4_off + sizeof(*tcp) || tcp->doff * 4 < sizeof(*tcp))
+		if (tcp->doff * 4 < sizeof(*tcp) || s->l3_len < s->l4_off + tcp->doff * 4)
 			return REASON_MALFORMED;
 		s->ports = *(__u32 *)tcp;
 		s->seq_high = bpf_ntohl(tcp->seq) >> 16;
 		s->tcp_flags = *((__u8 *)tcp + 13);
 	} else if (s->l4_proto == IPPROTO_UDP) {
 		struct udphdr *udp = c->at;
+		if (s->l3_len < s->l4_off + sizeof(*udp))
+			return REASON_MALFORMED;
 		if ((void *)(udp + 1) > c->end)
 			return REASON_TRUNCATED;
 		__u32 len = bpf_ntohs(udp->len);
 		if (len < sizeof(*udp) || s->l3_len < s->l4_off + len)
 			return REASON_MALFORMED;
 		s->ports = *(__u32 *)udp;
-		s->no_sum = !udp->check;
+		s->no_sum = !udp->check || s->l3_len > s->l4_off + len;
 	}
 	return 0;
 }

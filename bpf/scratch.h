@@ -20,7 +20,7 @@ struct scratch {
 	__u8 tcp_flags;
 	__u8 ttl;
 	__u8 kind;   // of packet: KIND_*
-	__u8 no_sum; // UDP without a checksum
+	__u8 no_sum; // UDP without a checksum over the whole packet
 	__u8 has_vip;
 	__be32 first_word; // of the IP header: version, TOS or traffic class, length or flow label
 	__u32 seq_high;	   // upper half of the TCP sequence number

@@ -67,7 +67,11 @@ AI int find_vip6(struct scratch *s, const __u64 *address, __be16 port, __u8 l4_p
 // The VIP that the packet is for, copied into the scratch. A packet without usable ports asks for the address alone.
 AI void find_vip(struct scratch *s)
 {
-	__u8 l4_proto = s->kind & KIND_UNBALANCED ? 0 : s->l4_proto;
+	__u8 l4_proto = s->l4_proto;
+	if (s->kind & KIND_UNBALANCED)
+		l4_proto = 0;
+	else if (!l4_proto)
+		return; // IPv4 protocol 0 is a protocol, and no VIP's
 	__be16 port = l4_proto ? s->dst_port : 0;
 	if (s->family == 4) {
 		s->has_vip = find_vip4(s, s->dst4, port, l4_proto);
