@@ -104,8 +104,10 @@ func (o *owner) reattach() {
 		switch {
 		case a.Err != nil && !was:
 			o.journal.add(time.Now(), "crit", "kernel", a.Err.Error())
-		case a.Err == nil && was:
+		case a.New && was:
 			o.journal.add(time.Now(), "info", "engine", "nic "+a.Chain.NIC+" is attached again")
+		case a.New:
+			o.journal.add(time.Now(), "warn", "engine", "nic "+a.Chain.NIC+" had been detached by somebody else, and is attached again")
 		}
 	}
 	o.attached = attached

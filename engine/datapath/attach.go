@@ -25,6 +25,7 @@ type Attachment struct {
 	Chain Chain
 	Err   error  // why it is not attached; nil = attached
 	Why   string // why the mode is not the best one
+	New   bool   // it was not attached before
 }
 
 // Attach brings root to the NICs of s, keeps what is attached already, and says how each fared. A NIC that came back under
@@ -36,8 +37,7 @@ func (k *Kernel) Attach(s *spec.Spec) ([]Attachment, error) {
 		if err != nil {
 			return list, err
 		}
-		a := Attachment{}
-		a.Why, a.Err = k.attach(n)
+		a := k.attach(n)
 		for _, c := range k.Chains() {
 			if c.Number == n {
 				a.Chain = c
@@ -50,51 +50,71 @@ func (k *Kernel) Attach(s *spec.Spec) ([]Attachment, error) {
 
 func (k *Kernel) linkPin(n int) string { return k.pin("links", fmt.Sprintf("chain_%d", n)) }
 
-func (k *Kernel) attach(n int) (why string, err error) {
-	c := &k.chains.all[n]
-	name := cString(c.NIC[:])
+func (k *Kernel) attach(n int) Attachment {
+	name := cString(k.chains.all[n].NIC[:])
 	nic, err := netlink.LinkByName(name)
 	if err != nil {
-		return "", fmt.Errorf("nic %s: %w", name, ErrNoNIC)
+		return Attachment{Err: fmt.Errorf("nic %s: %w", name, ErrNoNIC)}
 	}
-	index := nic.Attrs().Index
-	if k.linkAlive(n, index) {
-		return "", nil
+	if k.linkAlive(n, nic.Attrs().Index) {
+		return Attachment{Why: k.modeWhy(n, nic)}
 	}
+	if err := k.attachRoot(n, nic); err != nil {
+		return Attachment{Err: err}
+	}
+	return Attachment{Why: k.modeWhy(n, nic), New: true}
+}
+
+// modeWhy says why a chain does not run in the best mode; empty when it does.
+func (k *Kernel) modeWhy(n int, nic netlink.Link) string {
+	switch c := &k.chains.all[n]; {
+	case c.Hook == ClsactIngress:
+		return "tcx needs Linux 6.6; attached by clsact"
+	case c.Mode == Generic && nic.Attrs().MTU > maxNativeMTU:
+		return fmt.Sprintf("the driver refused native XDP at MTU %d; most run it up to %d", nic.Attrs().MTU, maxNativeMTU)
+	case c.Mode == Generic:
+		return "the driver refused native XDP"
+	}
+	return ""
+}
+
+func (k *Kernel) attachRoot(n int, nic netlink.Link) error {
+	c := &k.chains.all[n]
+	name, index := nic.Attrs().Name, nic.Attrs().Index
 	if err := os.Remove(k.linkPin(n)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("nic %s: remove severed link: %w", name, err)
+		return fmt.Errorf("nic %s: remove severed link: %w", name, err)
 	}
 	root, err := k.loadRoot(n)
 	if err != nil {
-		return "", fmt.Errorf("nic %s: %w", name, err)
+		return fmt.Errorf("nic %s: %w", name, err)
 	}
 	defer root.Close()
 	var l link.Link
 	mode := TC
 	switch c.Hook {
 	case XDP:
-		l, mode, why, err = attachXDP(root, nic)
+		l, mode, err = attachXDP(root, nic)
 	case TCXIngress, ClsactIngress:
 		l, err = link.AttachTCX(link.TCXOptions{Interface: index, Program: root, Attach: ebpf.AttachTCXIngress})
 		if errors.Is(err, ebpf.ErrNotSupported) {
-			why, err = "tcx needs Linux 6.6; attached by clsact", attachClsact(root, nic)
+			err = attachClsact(root, nic)
 			c.Hook = ClsactIngress
 		}
 	default:
 		l, err = link.AttachTCX(link.TCXOptions{Interface: index, Program: root, Attach: ebpf.AttachTCXEgress})
 	}
 	if err != nil {
-		return "", fmt.Errorf("nic %s: attach %s: %w", name, c.Hook, explain(err))
+		return fmt.Errorf("nic %s: attach %s: %w", name, c.Hook, explain(err))
 	}
 	c.Ifindex, c.Mode = uint32(index), mode
 	if l == nil {
-		return why, nil
+		return nil
 	}
 	defer l.Close()
 	if err := l.Pin(k.linkPin(n)); err != nil {
-		return "", fmt.Errorf("nic %s: pin link: %w", name, err)
+		return fmt.Errorf("nic %s: pin link: %w", name, err)
 	}
-	return why, nil
+	return nil
 }
 
 // linkAlive tells whether the chain's link still holds the NIC of that index: after the NIC is gone it opens all the same.
@@ -141,28 +161,24 @@ func (k *Kernel) loadRoot(n int) (*ebpf.Program, error) {
 	return loaded.DetachProgram(p.function), nil
 }
 
-// attachXDP takes the driver's mode where it has one, and says why when it had to take the generic one.
-func attachXDP(root *ebpf.Program, nic netlink.Link) (l link.Link, mode Mode, why string, err error) {
+// attachXDP takes the driver's mode where it has one, else the generic one.
+func attachXDP(root *ebpf.Program, nic netlink.Link) (link.Link, Mode, error) {
 	index := nic.Attrs().Index
 	l, native := link.AttachXDP(link.XDPOptions{Program: root, Interface: index, Flags: link.XDPDriverMode})
 	if native == nil {
-		return l, Native, "", nil
+		return l, Native, nil
 	}
 	if errors.Is(native, unix.EBUSY) || errors.Is(native, unix.EEXIST) {
-		return nil, 0, "", fmt.Errorf("%w: %s", ErrForeign, foreignXDP(nic))
+		return nil, 0, fmt.Errorf("%w: %s", ErrForeign, foreignXDP(nic))
 	}
 	if errors.Is(native, unix.EPERM) {
-		return nil, 0, "", native
+		return nil, 0, native
 	}
-	l, err = link.AttachXDP(link.XDPOptions{Program: root, Interface: index, Flags: link.XDPGenericMode})
+	l, err := link.AttachXDP(link.XDPOptions{Program: root, Interface: index, Flags: link.XDPGenericMode})
 	if err != nil {
-		return nil, 0, "", fmt.Errorf("native: %w; generic: %w", native, err)
+		return nil, 0, fmt.Errorf("native: %w; generic: %w", native, err)
 	}
-	why = fmt.Sprintf("the driver refused native XDP (%s)", errors.Unwrap(native))
-	if nic.Attrs().MTU > maxNativeMTU {
-		why = fmt.Sprintf("the driver refused native XDP at MTU %d; most run it up to %d", nic.Attrs().MTU, maxNativeMTU)
-	}
-	return l, Generic, why, nil
+	return l, Generic, nil
 }
 
 func foreignXDP(nic netlink.Link) string {
@@ -222,7 +238,7 @@ func (k *Kernel) Attached() []Attachment {
 		a := Attachment{Chain: c}
 		if nic, err := netlink.LinkByName(c.NIC); err != nil {
 			a.Err = fmt.Errorf("nic %s: %w", c.NIC, ErrNoNIC)
-		} else if !k.linkAlive(c.Number, nic.Attrs().Index) {
+		} else if a.Why = k.modeWhy(c.Number, nic); !k.linkAlive(c.Number, nic.Attrs().Index) {
 			a.Err = fmt.Errorf("nic %s: %s: not attached", c.NIC, c.Hook)
 		}
 		list = append(list, a)

@@ -85,6 +85,9 @@ func (k *Kernel) number(w wanted) (int, error) {
 	if free < 0 {
 		return 0, fmt.Errorf("nic %s: all %d chains are in use", w.nic, Chains)
 	}
+	for i := range k.counters.all {
+		k.counters.all[i].Exit[free] = [Reasons]Count{} // of another NIC, and long ago
+	}
 	c := chain{Hook: w.hook, Used: 1}
 	copy(c.NIC[:len(c.NIC)-1], w.nic)
 	k.chains.all[free] = c
