@@ -134,6 +134,9 @@ int decap_tc(struct __sk_buff *ctx)
 	int same_family = (s->family == 4) == (in.eth_proto == bpf_htons(ETH_P_IP));
 	if (bpf_skb_adjust_room(ctx, -(int)(in.outer & 0x7f), BPF_ADJ_ROOM_MAC, same_family ? 0 : to))
 		return leave_dropped(s, TC_ACT_SHOT, REASON_INTERNAL);
+	// The kernel goes by the protocol that it noted; whoever reads the frame, by this one.
+	if (!same_family && bpf_skb_store_bytes(ctx, offsetof(struct ethhdr, h_proto), &in.eth_proto, 2, 0))
+		return leave_dropped(s, TC_ACT_SHOT, REASON_INTERNAL);
 	count_decapsulated(s);
 	return leave(s, TC_ACT_UNSPEC, REASON_DECAPSULATED);
 }

@@ -54,17 +54,12 @@ func privateMount(t testing.TB) (bpffs string) {
 	return bpffs
 }
 
-// addNIC makes a veth pair, NAME and NAMEpeer, and sets both up.
+// addNIC makes a veth pair, NAME and NAMEpeer, and leaves it down: no packet of the kernel's own gets into the counters.
 func addNIC(t testing.TB, name string, mtu int) netlink.Link {
 	t.Helper()
 	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name, MTU: mtu}, PeerName: name + "peer"}
 	if err := netlink.LinkAdd(veth); err != nil {
 		t.Fatal(err)
-	}
-	for _, end := range []string{veth.PeerName, name} {
-		if err := netlink.LinkSetUp(nicByName(t, end)); err != nil {
-			t.Fatal(err)
-		}
 	}
 	return nicByName(t, name)
 }
