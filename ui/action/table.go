@@ -24,6 +24,9 @@ const (
 	Newer  ID = "nav.newer"
 	Last   ID = "nav.last"
 
+	CopyRow  ID = "copy.row"
+	CopyView ID = "copy.view"
+
 	Palette ID = "palette.open"
 	Help    ID = "help.show"
 	Pause   ID = "time.pause"
@@ -85,12 +88,15 @@ var table = [...]Action{
 	{ID: Newer, Scope: Global, Title: "newer", Help: "the view after this one"},
 	{ID: Last, Scope: Global, Title: "last", Help: "to and fro between two views"},
 
+	{ID: CopyRow, Scope: Global, Title: "copy row", Help: "put the row under the cursor on the clipboard"},
+	{ID: CopyView, Scope: Global, Title: "copy view", Help: "put the whole screen on the clipboard"},
+
 	{ID: Palette, Scope: Global, Title: "command", Help: "every action by name, with its argument"},
 	{ID: Help, Scope: Global, Title: "help", Help: "the keys of this screen"},
 	{ID: Pause, Scope: Global, Title: "pause", Help: "hold the picture; collecting goes on"},
 	{ID: Live, Scope: Global, Title: "live", Help: "show the newest again"},
 
-	{ID: Arm, Scope: Global, Title: "arm", Help: "allow changes for ten minutes, or stop allowing them", Arg: "reason"},
+	{ID: Arm, Scope: Global, Title: "arm", Help: "allow changes for ten minutes, or no longer", Arg: "reason"},
 	{ID: Undo, Scope: Global, Title: "undo", Help: "take the last staged edit back"},
 	{ID: Redo, Scope: Global, Title: "redo", Help: "stage again what was undone"},
 	{ID: Discard, Scope: Global, Title: "discard", Help: "drop everything that is staged"},

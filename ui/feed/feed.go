@@ -3,6 +3,7 @@ package feed
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"hairpin/engine"
@@ -18,12 +19,14 @@ type Source interface {
 // screen's; collecting goes on in its own.
 type Feed struct {
 	slot   atomic.Pointer[engine.State]
+	ready  chan struct{}
+	first  sync.Once
 	frozen *engine.State
 }
 
 // New collects from src until ctx ends. A source that hangs leaves the last snapshot in the slot: its age shows it.
 func New(ctx context.Context, src Source) *Feed {
-	f := &Feed{}
+	f := &Feed{ready: make(chan struct{})}
 	go f.collect(ctx, src)
 	return f
 }
@@ -46,8 +49,12 @@ func (f *Feed) collect(ctx context.Context, src Source) {
 func (f *Feed) Put(s *engine.State) {
 	if s != nil {
 		f.slot.Store(s)
+		f.first.Do(func() { close(f.ready) })
 	}
 }
+
+// Ready is closed when the first snapshot came.
+func (f *Feed) Ready() <-chan struct{} { return f.ready }
 
 // Latest is the newest snapshot, frozen or not; nil until the first one came.
 func (f *Feed) Latest() *engine.State { return f.slot.Load() }

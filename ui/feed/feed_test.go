@@ -56,9 +56,15 @@ func TestLatestWins(t *testing.T) {
 	if f.Shown() != nil {
 		t.Fatal("something is shown before anything came")
 	}
+	select {
+	case <-f.Ready():
+		t.Fatal("ready before anything came")
+	default:
+	}
 	for pid := 1; pid <= 100; pid++ {
 		src.publish(pid)
 	}
+	<-f.Ready()
 	await(t, "the last one shows", func() bool { s := f.Shown(); return s != nil && s.PID == 100 })
 }
 
@@ -101,7 +107,7 @@ func TestStalledSourceNeverBlocksTheReader(t *testing.T) {
 
 func TestCollectEndsWithItsContextAndItsSource(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	f := &Feed{}
+	f := &Feed{ready: make(chan struct{})}
 	src := &source{changed: make(chan struct{}, 1), state: &engine.State{PID: 1}}
 	done := make(chan struct{}, 2)
 	go func() { f.collect(ctx, src); done <- struct{}{} }()

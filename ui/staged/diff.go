@@ -26,7 +26,7 @@ func (c Change) String() string {
 	case c.Removed:
 		return "remove"
 	case c.Before.State != c.After.State && c.Before.Weight != c.After.Weight:
-		return fmt.Sprintf("-> %s, weight %d", c.After.State, c.After.Weight)
+		return fmt.Sprintf("-> %s, %d", c.After.State, c.After.Weight)
 	case c.Before.State != c.After.State:
 		return "-> " + c.After.State.String()
 	}

@@ -80,6 +80,14 @@ func (l List) Over(running *spec.Spec) (*spec.Spec, []Conflict) {
 	return next, conflicts
 }
 
+// Without is the list less the edits that could not be made; what was undone stays.
+func (l List) Without(conflicts []Conflict) List {
+	edits := slices.DeleteFunc(slices.Clone(l.edits), func(e Edit) bool {
+		return slices.ContainsFunc(conflicts, func(c Conflict) bool { return c.Edit == e })
+	})
+	return List{edits: edits, undone: l.undone}
+}
+
 // Conflict is an edit that the running spec does not take.
 type Conflict struct {
 	Edit Edit

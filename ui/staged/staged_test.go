@@ -85,12 +85,16 @@ func TestOverNeverTouchesTheRunningSpec(t *testing.T) {
 func TestOverLeavesOutWhatTheWorldTookAway(t *testing.T) {
 	s := running()
 	s.VIPs[0].Backends = s.VIPs[0].Backends[:1]
-	next, conflicts := List{}.With(weight(b2, 7)).With(weight(b1, 8)).Over(s)
+	l := List{}.With(weight(b2, 7)).With(weight(b1, 8))
+	next, conflicts := l.Over(s)
 	if len(conflicts) != 1 || conflicts[0].Edit.Backend != b2 || conflicts[0].Err == nil {
 		t.Errorf("conflicts %v", conflicts)
 	}
 	if b, _ := Find(next, "web", b1); b.Weight != 8 {
 		t.Errorf("the other edit is gone: %v", b)
+	}
+	if got := words(l.Without(conflicts)); got != "web 10.1.1.11 weight 8" {
+		t.Errorf("what stays: %s", got)
 	}
 	if next, conflicts := (List{}.With(weight(b1, 8))).Over(nil); next != nil || conflicts != nil {
 		t.Error("nothing runs, and yet there is a next")
@@ -102,7 +106,7 @@ func TestBetween(t *testing.T) {
 	next, _ := List{}.With(weight(b1, 50)).With(Edit{Kind: SetState, VIP: "web", Backend: b1, State: spec.Drain}).
 		With(Edit{Kind: Remove, VIP: "web", Backend: b2}).With(Edit{Kind: Add, VIP: "web", Backend: b3, Weight: 100}).Over(s)
 	d := Between(s, next, "web")
-	if d.Len() != 3 || d.Changes[b1].String() != "-> drain, weight 50" || d.Changes[b2].String() != "remove" || d.Added[0].Address != b3 {
+	if d.Len() != 3 || d.Changes[b1].String() != "-> drain, 50" || d.Changes[b2].String() != "remove" || d.Added[0].Address != b3 {
 		t.Errorf("%+v", d)
 	}
 	if d := Between(s, s, "web"); d.Len() != 0 {

@@ -1,0 +1,234 @@
+package app
+
+import (
+	"fmt"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/x/ansi"
+
+	"hairpin/ui/action"
+	"hairpin/ui/overlay"
+	"hairpin/ui/page"
+	"hairpin/ui/staged"
+	"hairpin/ui/term"
+	"hairpin/ui/theme"
+)
+
+// act does an action, or says why not. Everything it is about is in the call.
+func (m *Model) act(c call) tea.Cmd {
+	a, known := action.Find(c.ID)
+	if !known {
+		m.say(theme.Warn, "no action is called %s", c.ID)
+		return nil
+	}
+	if why := m.refusal(a, c.Target); why != "" {
+		m.say(theme.Warn, "%s: %s", a.Title, why)
+		return nil
+	}
+	if a.Scope == action.Backends {
+		return m.edit(c)
+	}
+	switch c.ID {
+	case action.GoOverview, action.GoVIPs, action.GoEvents:
+		m.open(page.Place{Screen: c.ID})
+	case action.Older, action.Newer, action.Last:
+		m.travel(c.ID)
+	case action.Palette:
+		m.openPalette(c.Target)
+	case action.Help:
+		m.push(overlay.NewHelp(m.keys, m.page().Scope(), m.problems))
+	case action.Filter:
+		m.openFilter(c.Arg)
+	case action.Pause, action.Live:
+		m.hold(c.ID == action.Pause && !m.feed.Frozen())
+	case action.CopyRow, action.CopyView:
+		return m.copy(c.ID)
+	case action.Arm:
+		return m.toggleArm(c.Arg)
+	case action.Undo, action.Redo, action.Discard:
+		m.restage(c.ID)
+	case action.Apply:
+		return m.preview()
+	case action.Confirm:
+		return m.confirm()
+	case action.Detach:
+		m.openDetach(false)
+	case action.Quit:
+		m.openQuit()
+	default:
+		return m.within(c.ID)
+	}
+	return nil
+}
+
+// within gives an action to the page, and goes where the page wants to.
+func (m *Model) within(id action.ID) tea.Cmd {
+	if m.shown == nil {
+		if id == action.Back {
+			m.openQuit()
+		}
+		return nil
+	}
+	v := m.view()
+	move := m.page().Act(id, v)
+	m.page().Sync(v)
+	switch {
+	case move.Go != nil:
+		m.open(*move.Go)
+	case move.Up && m.place.Screen == action.GoOverview:
+		m.openQuit()
+	case move.Up:
+		m.open(page.Place{Screen: action.GoOverview})
+	}
+	return nil
+}
+
+func (m *Model) travel(id action.ID) {
+	move := map[action.ID]func() bool{action.Older: m.older, action.Newer: m.newer, action.Last: m.last}[id]
+	if !move() {
+		m.say(theme.Hint, "%s: there is no other view yet", action.Title(id))
+	}
+}
+
+// hold keeps the picture, or lets it go on. Collecting never stops.
+func (m *Model) hold(still bool) {
+	if still {
+		m.feed.Freeze()
+	} else {
+		m.feed.Thaw()
+	}
+	m.refresh()
+}
+
+// restage walks the staged list back and forth, or empties it.
+func (m *Model) restage(id action.ID) {
+	var e staged.Edit
+	switch id {
+	case action.Undo:
+		m.staged, e, _ = m.staged.Undo()
+		m.say(theme.Hint, "taken back: %s", e)
+	case action.Redo:
+		m.staged, e, _ = m.staged.Redo()
+		m.say(theme.Staged, "staged again: %s", e)
+	case action.Discard:
+		m.say(theme.Hint, "%s dropped", count(m.staged.Len(), "staged edit"))
+		m.staged = staged.List{}
+	}
+	m.relay()
+}
+
+// filterText is the request to filter the screen that it names.
+type filterText struct {
+	screen action.ID
+	text   string
+}
+
+// openFilter asks for a filter that works while it is typed, or takes the one that is given.
+func (m *Model) openFilter(text string) {
+	screen := m.place.Screen
+	change := func(text string) any { return filterText{screen, text} }
+	if text != "" {
+		m.ask(change(text))
+		return
+	}
+	m.push(overlay.NewPrompt("/", m.page().Filter().Text, change))
+}
+
+// copy puts text on the clipboard of the person's machine, if their terminal lets it.
+func (m *Model) copy(id action.ID) tea.Cmd {
+	text := ansi.Strip(m.View())
+	if id == action.CopyRow {
+		if m.shown == nil {
+			return nil
+		}
+		text = m.page().Copy(m.view())
+	}
+	cmd, fits := term.Copy(text)
+	switch {
+	case text == "":
+		m.say(theme.Hint, "there is nothing under the cursor")
+		return nil
+	case !fits:
+		m.say(theme.Warn, "too much for a clipboard")
+		return nil
+	case id == action.CopyRow:
+		m.say(theme.Hint, "sent to the clipboard: %s", text)
+	default:
+		m.say(theme.Hint, "the screen was sent to the clipboard")
+	}
+	return cmd
+}
+
+// openPalette offers every action that can be meant here, on what the cursor is on now.
+func (m *Model) openPalette(t page.Target) {
+	scope := m.page().Scope()
+	var items []overlay.Item
+	for _, a := range action.In(scope) {
+		if a.ID == action.Palette {
+			continue
+		}
+		it := overlay.Item{Action: a, Why: m.refusal(a, t)}
+		if keys := m.keys.Keys(scope, a.ID); len(keys) > 0 {
+			it.Keys = keys[0]
+		}
+		items = append(items, it)
+	}
+	m.push(overlay.NewPalette(items, func(a action.Action, arg string) any {
+		return call{ID: a.ID, Arg: arg, Target: t}
+	}))
+}
+
+// outcome closes the topmost overlay if it is done, and does what it asks for.
+func (m *Model) outcome(o overlay.Outcome) tea.Cmd {
+	if o.Close && len(m.stack) > 0 {
+		m.closeTop()
+	}
+	if o.Ask == nil {
+		return nil
+	}
+	return m.ask(o.Ask)
+}
+
+func (m *Model) top() overlay.Overlay { return m.stack[len(m.stack)-1].Overlay }
+
+func (m *Model) closeTop() {
+	n := len(m.stack) - 1
+	if _, was := m.stack[n].Overlay.(*previewing); was {
+		m.job.drop()
+	}
+	m.stack = m.stack[:n]
+}
+
+// ask does what an overlay wanted.
+func (m *Model) ask(request any) tea.Cmd {
+	switch r := request.(type) {
+	case call:
+		return m.act(r)
+	case armReason:
+		m.armFor(r)
+	case filterText:
+		p := m.pages[r.screen]
+		p.SetFilter(page.NewFilter(r.text))
+		if m.shown != nil {
+			p.Sync(m.view())
+		}
+	case staged.Edit:
+		m.stage(r)
+	case applyIt:
+		return m.apply(r)
+	case detachIt:
+		return m.detach(r)
+	case askDetach:
+		m.openDetach(true)
+	case leave:
+		return tea.Quit
+	}
+	return nil
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,178 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"hairpin/engine"
+	"hairpin/engine/spec"
+	"hairpin/ui/action"
+	"hairpin/ui/overlay"
+	"hairpin/ui/staged"
+	"hairpin/ui/theme"
+)
+
+// How long the engine may take, and how long a change waits for its confirmation.
+const (
+	planLimit   = 15 * time.Second
+	applyLimit  = 60 * time.Second
+	confirmTime = 60 * time.Second
+)
+
+// previewing is the preview while the engine makes the plan: closing it gives the request up.
+type previewing struct{ overlay.Choice }
+
+// applyIt is the request to make a planned change live.
+type applyIt struct {
+	spec     *spec.Spec
+	revision string
+	edits    []staged.Edit
+}
+
+// preview asks for the plan of what is staged and opens the dialog that shows it.
+func (m *Model) preview() tea.Cmd {
+	next, before, edits := m.next, m.live.Spec, m.staged.Edits()
+	m.push(&previewing{overlay.Choice{
+		Title:   "APPLY",
+		Body:    append(editLines(edits), overlay.Line{}, overlay.Line{Token: theme.Hint, Text: "asking the engine what this would do"}),
+		Buttons: []overlay.Button{{Label: "Cancel"}},
+	}})
+	return m.start("planning", planLimit, func(ctx context.Context, node engine.Node) func(*Model) tea.Cmd {
+		plan, err := node.Plan(ctx, next)
+		return func(m *Model) tea.Cmd {
+			m.replacePreview(m.planned(plan, err, before, next, edits))
+			return nil
+		}
+	})
+}
+
+// replacePreview puts the finished preview in the place of the one that waited.
+func (m *Model) replacePreview(o overlay.Overlay) {
+	for i, s := range m.stack {
+		if _, waits := s.Overlay.(*previewing); waits {
+			m.stack[i].Overlay = o
+		}
+	}
+}
+
+// planned is the finished preview: what is staged, what it does, and how it is confirmed.
+func (m *Model) planned(plan *engine.Plan, err error, before, next *spec.Spec, edits []staged.Edit) *overlay.Choice {
+	body := append(editLines(edits), overlay.Line{})
+	if err != nil {
+		return &overlay.Choice{Title: "APPLY: NOT POSSIBLE", Token: theme.Crit, Buttons: []overlay.Button{{Label: "Close"}},
+			Body: append(body, overlay.Line{Token: theme.Crit, Text: err.Error()})}
+	}
+	if len(plan.Text) == 0 {
+		return &overlay.Choice{Title: "APPLY", Buttons: []overlay.Button{{Label: "Close"}},
+			Body: append(body, overlay.Line{Token: theme.Text, Text: "nothing would change"})}
+	}
+	for _, text := range plan.Text {
+		body = append(body, overlay.Line{Token: theme.Text, Text: text})
+	}
+	body = append(body, overlay.Line{})
+	impact := overlay.Weigh(m.name(), plan, before, next)
+	for _, why := range impact.Why {
+		body = append(body, overlay.Line{Token: theme.Warn, Text: why})
+	}
+	body = append(body, overlay.Line{Token: theme.Hint, Text: fmt.Sprintf(
+		"it goes back by itself after %.0f s unless %s confirms it", confirmTime.Seconds(), m.keyOf(action.Confirm))})
+	return &overlay.Choice{
+		Title: "APPLY TO " + m.name(), Body: body, Name: impact.Name,
+		Buttons: []overlay.Button{{Label: "Cancel"}, {
+			Label: "Apply " + count(len(edits), "edit"), Guarded: impact.Name != "",
+			Ask: applyIt{spec: next, revision: plan.Revision, edits: edits},
+		}},
+	}
+}
+
+func editLines(edits []staged.Edit) []overlay.Line {
+	var out []overlay.Line
+	for _, e := range edits {
+		out = append(out, overlay.Line{Token: theme.Staged, Text: e.String()})
+	}
+	return out
+}
+
+// apply makes a change live, to be confirmed.
+func (m *Model) apply(r applyIt) tea.Cmd {
+	if why := m.refusalOf(action.Apply); why != "" {
+		m.say(theme.Warn, "apply: %s", why)
+		return nil
+	}
+	request := engine.ApplyRequest{
+		Spec: r.spec, Revision: r.revision, Deadline: confirmTime, Who: m.opts.Who, Why: reason(m.arm.why, r.edits),
+	}
+	return m.start("applying", applyLimit, func(ctx context.Context, node engine.Node) func(*Model) tea.Cmd {
+		done, err := node.Apply(ctx, request)
+		return func(m *Model) tea.Cmd {
+			if err != nil {
+				m.interrupt(failed("APPLY", err))
+				return nil
+			}
+			m.staged = staged.List{}
+			if !done.Deadline.IsZero() && m.arm.until.Before(done.Deadline) {
+				m.arm.until = done.Deadline // who may apply may confirm
+			}
+			if done.Deadline.IsZero() { // else the banner says it
+				m.say(theme.OK, "generation %d is live", done.Generation)
+			}
+			return nil
+		}
+	})
+}
+
+// reason is why the person armed, and what was changed.
+func reason(why string, edits []staged.Edit) string {
+	var words []string
+	for _, e := range edits {
+		words = append(words, e.String())
+	}
+	return strings.TrimPrefix(why+": "+strings.Join(words, "; "), ": ")
+}
+
+// confirm keeps the running generation.
+func (m *Model) confirm() tea.Cmd {
+	who, generation := m.opts.Who, m.live.Generation.Active
+	return m.start("confirming", applyLimit, func(ctx context.Context, node engine.Node) func(*Model) tea.Cmd {
+		err := node.Confirm(ctx, who)
+		return func(m *Model) tea.Cmd {
+			if err != nil {
+				m.interrupt(failed("CONFIRM", err))
+				return nil
+			}
+			m.say(theme.OK, "generation %d is confirmed: it stays", generation)
+			return nil
+		}
+	})
+}
+
+func (m *Model) refusalOf(id action.ID) string {
+	a, _ := action.Find(id)
+	return m.refusal(a, m.page().Target())
+}
+
+// failed is the dialog about a change that could not be made. Nobody asked for it at that moment.
+func failed(what string, err error) *overlay.Choice {
+	text := err.Error()
+	if errors.Is(err, context.DeadlineExceeded) {
+		text = "the engine did not answer in time; whether it did anything shows in the generation and in Events"
+	}
+	return &overlay.Choice{
+		Title: what + ": NOT DONE", Token: theme.Crit, Buttons: []overlay.Button{{Label: "Close"}},
+		Body: []overlay.Line{{Token: theme.Text, Text: text}},
+	}
+}
+
+// wentBack is the dialog about a change that was not confirmed.
+func wentBack(g engine.Generation) *overlay.Choice {
+	return &overlay.Choice{
+		Title: "WENT BACK", Token: theme.Warn, Buttons: []overlay.Button{{Label: "Close"}},
+		Body: []overlay.Line{{Token: theme.Text, Text: fmt.Sprintf(
+			"The last change was not confirmed in time: the kernel went back to generation %d by itself.", g.Active)}},
+	}
+}

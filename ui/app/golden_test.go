@@ -1,0 +1,99 @@
+package app
+
+import (
+	"fmt"
+	"testing"
+
+	"hairpin/engine"
+	"hairpin/ui/action"
+	"hairpin/ui/uitest"
+	"hairpin/ui/uitest/fake"
+)
+
+// scene is a screen worth looking at: a node, and what a person did on it.
+type scene struct {
+	name  string
+	state func() *engine.State
+	setup []setup
+	do    func(d *driver)
+}
+
+func scenes() []scene {
+	nothing := func(*driver) {}
+	openVIP := func(n int) func(d *driver) {
+		return func(d *driver) {
+			d.do(action.GoVIPs)
+			for range n {
+				d.do(action.Down)
+			}
+			d.do(action.Open)
+		}
+	}
+	stage := func(d *driver) {
+		openVIP(0)(d)
+		d.do(action.Down, action.Drain, action.Down, action.Heavier, action.Heavier)
+		d.run(d.m.act(call{ID: action.Add, Arg: "10.1.1.15 40", Target: d.m.page().Target()}))
+	}
+	armed := []setup{isArmed}
+	return []scene{
+		{"overview-busy", fake.Busy, nil, nothing},
+		{"overview-incident", fake.Incident, nil, nothing},
+		{"overview-empty", fake.Empty, nil, nothing},
+		{"vips", fake.Busy, nil, func(d *driver) { d.do(action.GoVIPs) }},
+		{"backends-settling", fake.Busy, nil, openVIP(1)},
+		{"backends-staged", fake.Incident, armed, stage},
+		{"events", fake.Incident, nil, func(d *driver) { d.do(action.GoEvents, action.Down) }},
+		{"preview", fake.Busy, armed, func(d *driver) { stage(d); d.do(action.Apply) }},
+		{"unconfirmed", fake.Busy, armed, func(d *driver) {
+			stage(d)
+			d.do(action.Apply)
+			d.text("web")
+			d.press("enter")
+		}},
+		{"palette", fake.Busy, armed, func(d *driver) { openVIP(0)(d); d.do(action.Palette); d.text("back") }},
+		{"help", fake.Busy, nil, func(d *driver) { d.do(action.Help) }},
+		{"quit", fake.Busy, nil, func(d *driver) { d.do(action.Back) }},
+		{"filter", fake.Incident, nil, func(d *driver) { openVIP(0)(d); d.do(action.Filter); d.text("state=down") }},
+		{"paused", fake.Busy, nil, func(d *driver) { d.do(action.Pause); d.pass(90e9) }},
+	}
+}
+
+func glyphs(name string) setup { return func(o *Options) { o.Glyphs = name } }
+
+// TestGolden: what every screen looks like, at the smallest whole size and at the wide one, with and without UTF-8.
+func TestGolden(t *testing.T) {
+	for _, sc := range scenes() {
+		for _, size := range [][2]int{{80, 24}, {140, 40}} {
+			for _, set := range []string{"block", "ascii"} {
+				name := fmt.Sprintf("%s-%dx%d-%s.txt", sc.name, size[0], size[1], set)
+				t.Run(name, func(t *testing.T) {
+					d := open80(t, sc.state(), append(sc.setup, glyphs(set))...)
+					d.size(size[0], size[1])
+					sc.do(d)
+					uitest.Golden(t, name, d.screen().Text())
+				})
+			}
+		}
+	}
+}
+
+// TestNothingOverflows: every screen and dialog, in every size from a phone's to a wall's, is exactly as large as
+// the terminal.
+func TestNothingOverflows(t *testing.T) {
+	for _, sc := range scenes() {
+		for _, set := range []string{"block", "braille", "ascii"} {
+			d := open80(t, sc.state(), append(sc.setup, glyphs(set))...)
+			sc.do(d)
+			for w := 20; w <= 200; w += 1 + w/8 {
+				for h := 5; h <= 60; h += 1 + h/5 {
+					d.size(w, h)
+					frame := d.m.View()
+					if over := uitest.Overflow(frame, w, h); over != "" {
+						t.Fatalf("%s %s %dx%d: %s", sc.name, set, w, h, over)
+					}
+					checkFilled(t, sc.name, frame, w, h)
+				}
+			}
+		}
+	}
+}

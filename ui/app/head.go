@@ -1,0 +1,166 @@
+package app
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"hairpin/engine"
+	"hairpin/ui/action"
+	"hairpin/ui/page"
+	"hairpin/ui/theme"
+	"hairpin/ui/widget"
+)
+
+// first is the first line: how it is, where, whether changes are allowed, what runs, what waits, and whether it is live.
+// Where there is no room for all of it, the least urgent goes first.
+func (m *Model) first(v page.Verdict, w int) string {
+	right := m.liveness(w) + " "
+	for detail := 4; ; detail-- {
+		line := m.state(v, detail)
+		if detail == 0 || widget.Width(line)+1+widget.Width(right) <= w {
+			return widget.Line(w, line, right, m.kit.Glyphs)
+		}
+	}
+}
+
+// state is the left part of the first line with more or less detail: 4 all, 3 without what is as always, 2 in short
+// words, 1 without the node's name, 0 the verdict and what waits.
+func (m *Model) state(v page.Verdict, detail int) string {
+	k, g := m.kit, m.generation()
+	gap := "  "
+	if detail < 3 {
+		gap = " "
+	}
+	parts := []string{k.Say(v.Level.Token(), widget.Fit(v.Level.String(), 4, k.Glyphs))}
+	if detail >= 2 {
+		parts = append(parts, k.Say(theme.Title, m.name()))
+	}
+	if detail >= 1 {
+		parts = append(parts, m.mode(detail >= 3))
+	}
+	if detail >= 3 && m.live != nil && m.live.Role != engine.Owner {
+		parts = append(parts, k.Say(theme.Dim, role(m.live.Role)))
+	}
+	if detail >= 2 {
+		parts = append(parts, k.Say(theme.Text, generationWord(g)))
+	}
+	if waits := m.waits(); waits != "" {
+		parts = append(parts, waits)
+	} else if detail >= 4 {
+		parts = append(parts, k.Say(theme.Dim, "pending: none"))
+	}
+	return " " + strings.Join(parts, gap)
+}
+
+// mode is whether changes are allowed.
+func (m *Model) mode(long bool) string {
+	switch {
+	case m.isArmed():
+		return m.kit.Say(theme.Armed, "ARMED "+left(m.arm.until.Sub(m.now)))
+	case long:
+		return m.kit.Say(theme.ReadOnly, "read-only")
+	}
+	return m.kit.Say(theme.ReadOnly, "ro")
+}
+
+// waits is what is under way or waits for a person; empty when nothing does.
+func (m *Model) waits() string {
+	g := m.generation()
+	switch {
+	case m.job.running():
+		return m.kit.Say(theme.Staged, m.job.what+" "+widget.Age(m.now.Sub(m.job.since)))
+	case !g.Deadline.IsZero():
+		return m.kit.Say(theme.Armed, "CONFIRM "+left(g.Deadline.Sub(m.now)))
+	}
+	return ""
+}
+
+func role(r engine.Role) string {
+	if r == engine.Pins {
+		return "no engine"
+	}
+	return string(r)
+}
+
+func generationWord(g engine.Generation) string {
+	if g.Active < 0 {
+		return "gen -"
+	}
+	return fmt.Sprintf("gen %d", g.Active)
+}
+
+// liveness is whether the numbers are those of now, and the clock.
+func (m *Model) liveness(w int) string {
+	clock := "15:04:05"
+	if w < 56 {
+		clock = "15:04"
+	}
+	switch {
+	case m.feed.Frozen():
+		return m.kit.Say(theme.Paused, "PAUSED at "+m.shown.Time.Format(clock))
+	case m.shown == nil:
+		return m.kit.Say(theme.Dim, m.now.Format(clock))
+	case m.now.Sub(m.shown.Time) > page.StaleAge:
+		return m.kit.Say(theme.Warn, "STALE "+widget.Age(m.now.Sub(m.shown.Time))) + " " + m.now.Format(clock)
+	}
+	return m.kit.Say(theme.OK, "LIVE") + " " + m.now.Format(clock)
+}
+
+// second is the second line: on the overview the cause and what to do; elsewhere the way to what is open, then the cause.
+func (m *Model) second(v page.Verdict, w int) string {
+	k := m.kit
+	token, crumb, filter := theme.Title, "", ""
+	if v.Cause == "" {
+		token = theme.Dim
+	}
+	if m.shown != nil {
+		crumb = m.page().Crumb(m.view())
+	}
+	if f := m.page().Filter(); f.Active() {
+		filter = k.Say(theme.Filter, "/"+f.Text) + " "
+	}
+	line := " " + k.Say(token, v.Sentence(m.seenAt()))
+	cure := k.Say(theme.Hint, "; "+v.Cure)
+	switch {
+	case crumb != "" && v.Cause != "":
+		line = " " + k.Say(theme.Info, crumb) + " " + line
+	case crumb != "":
+		line = " " + k.Say(theme.Info, crumb)
+	case v.Cure != "" && widget.Width(line+cure+filter) < w:
+		line += cure
+	}
+	return widget.Line(w, line, filter, k.Glyphs)
+}
+
+// tabs are the screens of this version, by their digits.
+func (m *Model) tabs(w int) string {
+	line := ""
+	for _, s := range [...]struct {
+		digit, name string
+		id          action.ID
+	}{{"1", "Overview", action.GoOverview}, {"3", "VIPs", action.GoVIPs}, {"9", "Events", action.GoEvents}} {
+		if s.id == m.place.Screen {
+			line += m.kit.Say(theme.Selection, " "+s.digit+" "+s.name+" ") + " "
+		} else {
+			line += " " + m.kit.Say(theme.Key, s.digit) + " " + m.kit.Say(theme.Hint, s.name) + "  "
+		}
+	}
+	return widget.Fit(line, w, m.kit.Glyphs)
+}
+
+// counts is the third line of a very small screen.
+func (m *Model) counts(w int) string {
+	if m.shown == nil {
+		return ""
+	}
+	in, forward, drop := page.Totals(m.shown)
+	text := fmt.Sprintf(" in %s fwd %s drop %s", widget.Number(in), widget.Number(forward), widget.Number(drop))
+	return widget.Fit(text, w, m.kit.Glyphs)
+}
+
+// left is the time that is left, as minutes and seconds, and never less than none.
+func left(d time.Duration) string {
+	s := int(max(0, d).Round(time.Second) / time.Second)
+	return fmt.Sprintf("%02d:%02d", s/60, s%60)
+}

@@ -1,0 +1,213 @@
+package fake
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"hairpin/engine"
+	"hairpin/engine/spec"
+)
+
+// Node is an engine that does in memory what it is asked, and remembers what that was.
+type Node struct {
+	mu       sync.Mutex
+	state    *engine.State
+	changed  chan struct{}
+	hang     chan struct{}
+	refuse   error
+	applied  []engine.ApplyRequest
+	confirms []string
+	detached []string
+}
+
+// New is a node that shows s.
+func New(s *engine.State) *Node { return &Node{state: s, changed: make(chan struct{}, 1)} }
+
+// Show publishes another snapshot.
+func (n *Node) Show(s *engine.State) {
+	n.mu.Lock()
+	n.state = s
+	n.mu.Unlock()
+	select {
+	case n.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Hang makes every verb wait until its context ends, or until the returned function is called.
+func (n *Node) Hang() (release func()) {
+	c := make(chan struct{})
+	n.mu.Lock()
+	n.hang = c
+	n.mu.Unlock()
+	return sync.OnceFunc(func() {
+		n.mu.Lock()
+		n.hang = nil
+		n.mu.Unlock()
+		close(c)
+	})
+}
+
+// Refuse makes every verb fail; nil ends it.
+func (n *Node) Refuse(err error) {
+	n.mu.Lock()
+	n.refuse = err
+	n.mu.Unlock()
+}
+
+// Applied, Confirmed and Detached are what was asked for so far.
+func (n *Node) Applied() []engine.ApplyRequest { return copyOf(n, &n.applied) }
+
+// Confirmed are the names of those who confirmed.
+func (n *Node) Confirmed() []string { return copyOf(n, &n.confirms) }
+
+// Detached are the names of those who detached.
+func (n *Node) Detached() []string { return copyOf(n, &n.detached) }
+
+func copyOf[T any](n *Node, list *[]T) []T {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return append([]T(nil), *list...)
+}
+
+// answer is how every verb begins.
+func (n *Node) answer(ctx context.Context) error {
+	n.mu.Lock()
+	hang, refuse := n.hang, n.refuse
+	n.mu.Unlock()
+	if hang != nil {
+		select {
+		case <-hang:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return refuse
+}
+
+// State is the snapshot of the last Show.
+func (n *Node) State() *engine.State {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.state
+}
+
+// Changed is signalled by Show.
+func (n *Node) Changed() <-chan struct{} { return n.changed }
+
+// Plan moves as many slots as the shares of new flows change, and a few more.
+func (n *Node) Plan(ctx context.Context, s *spec.Spec) (*engine.Plan, error) {
+	if err := n.answer(ctx); err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
+	now := n.State()
+	p := &engine.Plan{Revision: now.Revision}
+	for i, v := range s.VIPs {
+		vp := diff(now.Spec.VIPs[i], v)
+		if vp.Moved == 0 && vp.Added == 0 && vp.Removed == 0 {
+			continue
+		}
+		p.VIPs = append(p.VIPs, vp)
+		p.Text = append(p.Text,
+			fmt.Sprintf("%s: %d of %d slots move (minimum %d)", v.Name, vp.Moved, vp.Slots, vp.Minimum),
+			fmt.Sprintf("%s: established connections stay where they are, except on %d removed backends", v.Name, vp.Removed))
+	}
+	return p, nil
+}
+
+func diff(before, after spec.VIP) engine.VIPPlan {
+	vp := engine.VIPPlan{Name: after.Name, Slots: int(after.Ring)}
+	was, is := shares(before), shares(after)
+	moved := 0.0
+	for a, share := range was {
+		moved += max(0, share-is[a])
+		if after.Backend(a) == nil {
+			vp.Removed++
+		}
+	}
+	for _, b := range after.Backends {
+		if before.Backend(b.Address) == nil {
+			vp.Added++
+		}
+	}
+	vp.Minimum = int(moved * float64(vp.Slots))
+	vp.Moved = vp.Minimum * 107 / 100
+	return vp
+}
+
+// shares is the part of new flows that each backend takes.
+func shares(v spec.VIP) map[netip.Addr]float64 {
+	whole := 0.0
+	for _, b := range v.Backends {
+		if b.TakesNew() {
+			whole += float64(b.Weight)
+		}
+	}
+	out := map[netip.Addr]float64{}
+	for _, b := range v.Backends {
+		if b.TakesNew() {
+			out[b.Address] = float64(b.Weight) / whole
+		}
+	}
+	return out
+}
+
+// Apply makes the spec the running one under the next generation.
+func (n *Node) Apply(ctx context.Context, r engine.ApplyRequest) (*engine.Applied, error) {
+	if err := n.answer(ctx); err != nil {
+		return nil, fmt.Errorf("apply: %w", err)
+	}
+	n.mu.Lock()
+	if r.Revision != "" && r.Revision != n.state.Revision {
+		defer n.mu.Unlock()
+		return nil, fmt.Errorf("apply: the running spec is %s, the plan was made for %s", n.state.Revision, r.Revision)
+	}
+	n.applied = append(n.applied, r)
+	s := *n.state
+	s.Generation.Active++
+	s.VIPs = nil
+	for i, v := range r.Spec.VIPs {
+		s.VIPs = append(s.VIPs, vip(v, n.state.VIPs[i].PPS))
+	}
+	s.Spec, s.Revision = r.Spec, fmt.Sprintf("r%d-fake", s.Generation.Active)
+	if s.Generation.Deadline = (time.Time{}); r.Deadline > 0 {
+		s.Generation.Deadline = s.Time.Add(r.Deadline)
+	} else {
+		s.Generation.Confirmed = s.Generation.Active
+	}
+	n.mu.Unlock()
+	n.Show(&s)
+	return &engine.Applied{Generation: s.Generation.Active, Revision: s.Revision, Deadline: s.Generation.Deadline, Took: 31 * time.Millisecond}, nil
+}
+
+// Confirm keeps the running generation.
+func (n *Node) Confirm(ctx context.Context, who string) error {
+	if err := n.answer(ctx); err != nil {
+		return fmt.Errorf("confirm: %w", err)
+	}
+	n.mu.Lock()
+	n.confirms = append(n.confirms, who)
+	s := *n.state
+	n.mu.Unlock()
+	s.Generation.Confirmed, s.Generation.Deadline = s.Generation.Active, time.Time{}
+	n.Show(&s)
+	return nil
+}
+
+// Detach empties the node.
+func (n *Node) Detach(ctx context.Context, who string) error {
+	if err := n.answer(ctx); err != nil {
+		return fmt.Errorf("detach: %w", err)
+	}
+	n.mu.Lock()
+	n.detached = append(n.detached, who)
+	n.mu.Unlock()
+	n.Show(Empty())
+	return nil
+}
+
+// Close does nothing: the console never closes the node it was given.
+func (n *Node) Close() error { return nil }
