@@ -53,6 +53,9 @@ func (l *Lab) Exec(node string, argv ...string) error {
 		return fmt.Errorf("no command to run on %s", node)
 	}
 	path, err := exec.LookPath(argv[0])
+	if argv[0] == "hairpin" {
+		path, err = l.binary, nil // the one that the lab runs, installed or not
+	}
 	if err != nil {
 		return err
 	}

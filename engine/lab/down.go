@@ -33,6 +33,8 @@ func Down(ctx context.Context, name string) error {
 // downLocked takes the record first, so that a break in here leaves a half-built lab; then the processes, which hold
 // everything else; the names of the namespaces only after those, because processes are found by them.
 func (l *Lab) downLocked(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
 	if err := os.Remove(l.recordFile()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}

@@ -2,11 +2,13 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
@@ -15,12 +17,9 @@ const (
 	engineStart  = 15 * time.Second // the most that a start may take
 )
 
-// StartEngine runs `hairpin run` on the node and returns when its control socket answers. An engine that runs already
-// is left alone.
-func (l *Lab) StartEngine(ctx context.Context, node string) error {
-	if err := l.has(node); err != nil {
-		return err
-	}
+// StartEngine runs `hairpin run` on each of the nodes, all at once, and returns when their control sockets answer. An
+// engine that runs already is left alone.
+func (l *Lab) StartEngine(ctx context.Context, nodes ...string) error {
 	unlock, err := lock(ctx, l.lockFile())
 	if err != nil {
 		return err
@@ -28,15 +27,31 @@ func (l *Lab) StartEngine(ctx context.Context, node string) error {
 	defer unlock()
 	ctx, cancel := context.WithTimeout(ctx, engineStart)
 	defer cancel()
+	var g errgroup.Group
+	for _, n := range nodes {
+		g.Go(func() error {
+			if err := l.startEngine(ctx, n); err != nil {
+				return fmt.Errorf("%s: start engine: %w", n, err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func (l *Lab) startEngine(ctx context.Context, node string) (err error) {
+	if err := l.has(node); err != nil {
+		return err
+	}
 	d := daemon{l, node, engineDaemon}
-	ended := make(<-chan struct{}) // of one that was started by somebody else: never
+	ended := make(<-chan struct{}) // of one that somebody else started: never
 	if d.pid() == 0 {
 		if ended, err = d.start(nil, "run"); err != nil {
-			return fmt.Errorf("%s: %w", node, err)
+			return err
 		}
 	}
 	if err := l.awaitSocket(ctx, node, ended); err != nil {
-		return fmt.Errorf("%s: engine: %w: %s", node, err, d.lastWords())
+		return fmt.Errorf("%w: %s", err, d.lastWords())
 	}
 	return nil
 }
@@ -51,7 +66,7 @@ func (l *Lab) awaitSocket(ctx context.Context, node string, ended <-chan struct{
 		}
 		select {
 		case <-ended:
-			return fmt.Errorf("it ended")
+			return errors.New("it ended")
 		case <-ctx.Done():
 			return fmt.Errorf("no answer: %w", err)
 		case <-tick.C:

@@ -3,7 +3,9 @@ package lab
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
+	"os/signal"
 	"strconv"
 	"syscall"
 	"testing"
@@ -11,14 +13,19 @@ import (
 
 // TestMain lets the test program stand in for hairpin: a lab runs it with the verbs below.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 2 && os.Args[1] == "lab" {
-		if err := verb(os.Args[2], os.Args[3:]); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+	var err error
+	switch {
+	case len(os.Args) > 2 && os.Args[1] == "lab":
+		err = verb(os.Args[2], os.Args[3:])
+	case len(os.Args) == 2 && os.Args[1] == "run":
+		err = engine()
+	default:
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 // verb takes its arguments in the order in which the lab writes them.
@@ -50,4 +57,19 @@ func verb(name string, args []string) error {
 		return err
 	}
 	return fmt.Errorf("no verb %q", name)
+}
+
+// engine is what a lab sees of one: it reads its spec, and answers on its socket until SIGTERM.
+func engine() error {
+	if _, err := os.ReadFile(os.Getenv("HAIRPIN_CONFIG") + "/spec.yaml"); err != nil {
+		return fmt.Errorf("no spec, no engine: %w", err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	on, err := net.Listen("unix", os.Getenv("HAIRPIN_RUN")+"/engine.sock")
+	if err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return on.Close()
 }

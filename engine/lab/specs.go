@@ -13,10 +13,31 @@ func (l *Lab) WriteSpec(node string, s *spec.Spec) error {
 	if err := l.has(node); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(l.NodeDir(node), "config", "spec.yaml"), spec.Marshal(s), 0o644); err != nil {
+	if err := os.WriteFile(l.specFile(node), spec.Marshal(s), 0o644); err != nil {
 		return fmt.Errorf("%s: write spec: %w", node, err)
 	}
 	return nil
+}
+
+// WriteSpecs gives every node that has none the lab's own document.
+func (l *Lab) WriteSpecs() error {
+	for _, n := range l.Nodes()[2:] { // neither the router nor the client has an engine
+		if _, err := os.Stat(l.specFile(n)); err == nil {
+			continue
+		}
+		s := l.BackendSpec()
+		if n == LB {
+			s = l.LBSpec()
+		}
+		if err := l.WriteSpec(n, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Lab) specFile(node string) string {
+	return filepath.Join(l.NodeDir(node), "config", "spec.yaml")
 }
 
 // LBSpec is what runs on lb: the two VIPs of the lab, over IPv4 to every backend.

@@ -8,9 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
+
+// longest is the most that building or removing may take, so that nobody waits for the lock for ever.
+const longest = 30 * time.Second
 
 // Up makes the lab, with servers on the backends and no engine anywhere. A lab that is up is kept, with what died
 // in it started again; a half-built one is removed and built anew.
@@ -31,13 +35,18 @@ func Up(ctx context.Context, c Config) (*Lab, error) {
 }
 
 func (l *Lab) upLocked(ctx context.Context, c Config) error {
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
 	old, err := Open(l.name)
 	if err == nil {
 		if c.Backends != 0 && c.Backends != old.backends {
 			return fmt.Errorf("it is up with %d backends: take it down first", old.backends)
 		}
 		l.backends = old.backends
-		return l.startServers(ctx)
+		if err := l.startServers(ctx); err != nil {
+			return err
+		}
+		return l.writeRecord() // the program may be another
 	}
 	if !errors.Is(err, ErrAbsent) {
 		return err

@@ -21,7 +21,8 @@ type worker struct {
 	fresh, kept, echo *count
 	reset             uint64
 	newPace, echoPace pacer
-	inFlight          int // fresh connections
+	opened            int // fresh connections, ever
+	inFlight          int // fresh connections, now
 	waiting           int // requests of all kinds without an answer
 
 	web      turns[target]
@@ -73,7 +74,7 @@ func (w *worker) run(ctx context.Context) (err error) {
 	}
 	for {
 		now := w.now()
-		over := ctx.Err() != nil || now >= w.For || w.Count > 0 && w.newPace.begun >= int64(w.Count)
+		over := ctx.Err() != nil || now >= w.For || w.Count > 0 && w.opened >= w.Count
 		if !over {
 			w.begin(now)
 		}
@@ -93,10 +94,11 @@ func (w *worker) now() time.Duration { return time.Since(w.start) }
 func (w *worker) begin(now time.Duration) {
 	n := w.newPace.due(now)
 	if w.Count > 0 {
-		n = min(n, w.Count-int(w.newPace.begun))
+		n = min(n, w.Count-w.opened)
 	}
 	for range min(n, mostInFlight-w.inFlight) {
 		w.newPace.begun++
+		w.opened++
 		w.inFlight++
 		w.newStream(w.fresh).ask(w.now())
 	}
