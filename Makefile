@@ -47,7 +47,7 @@ format: ## gofmt and clang-format, in place
 	$(if $(C),$(FORMAT) -i $(C))
 
 lint: ## gofmt, vet, staticcheck, clang-format
-	@out=$$(gofmt -l main.go house_test.go bpf engine ui keymaps themes); \
+	@out=$$(gofmt -l .); \
 	[ -z "$$out" ] || { echo "not formatted (make format):"; echo "$$out"; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...

@@ -1,0 +1,82 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hairpin/engine"
+)
+
+func newApply(t *tree) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "apply -f FILE",
+		Short: "Make a spec the running one",
+		Long: `Apply prints the plan and carries it out: every packet sees the whole old
+configuration or the whole new one. With --confirm the kernel goes back to the
+configuration before, also without any process, unless "hairpin confirm" comes
+in time.`,
+		Args: usage(cobra.NoArgs),
+	}
+	file := specFlag(c)
+	confirm := c.Flags().Duration("confirm", 0, "go back by itself after `TIME` unless confirmed (0 = confirmed at once)")
+	why := c.Flags().String("why", "", "`REASON`, for the audit trail")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *confirm < 0 {
+			return &failure{exitUsage, fmt.Errorf("--confirm %v is negative", *confirm), "give a time such as 30s"}
+		}
+		return t.apply(c, *file, engine.ApplyRequest{Deadline: *confirm, Why: *why, Who: t.who})
+	}
+	return c
+}
+
+func (t *tree) apply(c *cobra.Command, file string, r engine.ApplyRequest) error {
+	n, s, err := t.subject(c, file)
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	p, err := n.Plan(c.Context(), s)
+	if err != nil {
+		return fmt.Errorf("plan %s: %w", file, err)
+	}
+	t.warn(s)
+	t.printPlan(p)
+	if len(p.Text) == 0 {
+		return nil
+	}
+	r.Spec, r.Revision = s, p.Revision
+	a, err := n.Apply(c.Context(), r)
+	if err != nil {
+		return fmt.Errorf("apply %s: %w", file, err)
+	}
+	fmt.Fprintf(t.Stdout, "generation %d is live, applied in %v\n", a.Generation, a.Took.Round(100*time.Microsecond))
+	if !a.Deadline.IsZero() {
+		fmt.Fprintf(t.Stdout, "it goes back by itself at %s unless you run \"hairpin confirm\" before\n",
+			a.Deadline.Format("15:04:05"))
+	}
+	return nil
+}
+
+func newConfirm(t *tree) *cobra.Command {
+	return &cobra.Command{
+		Use:   "confirm",
+		Short: "Keep the change that waits for confirmation",
+		Args:  usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			// The gate needs an owner, not a daemon: without an engine this process is one for a moment.
+			n, err := t.owned(c.Context(), slog.New(slog.DiscardHandler))
+			if err != nil {
+				return err
+			}
+			if err := n.Confirm(c.Context(), t.who); err != nil {
+				return errors.Join(err, n.Close())
+			}
+			fmt.Fprintf(t.Stdout, "generation %d is confirmed\n", n.State().Generation.Active)
+			return n.Close()
+		},
+	}
+}

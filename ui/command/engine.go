@@ -1,0 +1,21 @@
+package command
+
+import (
+	"context"
+	"log/slog"
+
+	"hairpin/engine"
+)
+
+// realEngines is this node.
+type realEngines struct{}
+
+func (realEngines) open(ctx context.Context, p engine.Paths, version string, log *slog.Logger) (engine.Node, error) {
+	return engine.Open(ctx, engine.Options{Paths: p, Version: version, Log: log})
+}
+
+func (realEngines) dial(ctx context.Context, p engine.Paths) (engine.Node, error) {
+	return engine.Dial(ctx, p)
+}
+
+func (realEngines) observe(p engine.Paths) (*engine.State, error) { return engine.Observe(p) }

@@ -1,0 +1,123 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"hairpin/engine"
+	"hairpin/engine/spec"
+)
+
+// noon is when everything in these tests happens.
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// fake is a node and the three ways to it. It writes down what it is asked to change.
+type fake struct {
+	asked    io.Writer
+	now      *engine.State // nil = nothing of hairpin's is on the node
+	runs     bool          // an engine runs
+	opened   bool          // in this process
+	openErr  error
+	applyErr error
+	readings int
+}
+
+// fakes are the nodes that a transcript may name.
+func fakes(name string, asked io.Writer) (*fake, error) {
+	f := &fake{asked: asked, now: balanced(), runs: true}
+	switch name {
+	case "balanced":
+	case "settling":
+		f.now = settling()
+	case "pins":
+		f.runs, f.now.PID, f.now.Role, f.now.Version = false, 0, engine.Pins, ""
+	case "empty":
+		f.now = &engine.State{Time: noon, Node: "lb1", PID: 4711, Role: engine.Observer, Version: "v1.0.0", Generation: engine.Generation{Active: -1, Confirmed: -1}}
+	case "bare":
+		f.runs, f.now = false, &engine.State{Time: noon, Node: "lb1", Role: engine.Pins, Generation: engine.Generation{Active: -1, Confirmed: -1}}
+	case "moved":
+		f.applyErr = engine.ErrStale
+	case "owned":
+		f.openErr = fmt.Errorf("%w: hairpin with pid 4711 owns this node", engine.ErrRefused)
+	case "broken":
+		f.applyErr = errors.New("pin program: permission denied")
+	default:
+		return nil, fmt.Errorf("no node %q", name)
+	}
+	return f, nil
+}
+
+func (f *fake) open(context.Context, engine.Paths, string, *slog.Logger) (engine.Node, error) {
+	if f.openErr != nil {
+		return nil, f.openErr
+	}
+	fmt.Fprintln(f.asked, "open")
+	f.opened = true
+	return f, nil
+}
+
+func (f *fake) dial(context.Context, engine.Paths) (engine.Node, error) {
+	if !f.runs {
+		return nil, fmt.Errorf("dial /run/hairpin/engine.sock: %w", engine.ErrNoOwner)
+	}
+	return f, nil
+}
+
+func (f *fake) observe(engine.Paths) (*engine.State, error) {
+	s := *f.now
+	s.NICs = []engine.NIC{}
+	for _, n := range f.now.NICs {
+		n.In = engine.Counter{Packets: n.In.Packets + uint64(500*f.readings)}
+		s.NICs = append(s.NICs, n)
+	}
+	s.Time = s.Time.Add(time.Duration(f.readings) * 2 * time.Second)
+	f.readings++
+	return &s, nil
+}
+
+func (f *fake) State() *engine.State     { return f.now }
+func (f *fake) Changed() <-chan struct{} { return nil }
+
+func (f *fake) Close() error {
+	if f.opened {
+		fmt.Fprintln(f.asked, "close")
+	}
+	return nil
+}
+
+func (f *fake) Plan(_ context.Context, s *spec.Spec) (*engine.Plan, error) {
+	p := &engine.Plan{Revision: f.now.Revision}
+	if !s.Equal(f.now.Spec) {
+		p.Text = []string{fmt.Sprintf("%d VIPs change", len(s.VIPs))}
+	}
+	return p, nil
+}
+
+func (f *fake) Apply(_ context.Context, r engine.ApplyRequest) (*engine.Applied, error) {
+	if f.applyErr != nil {
+		return nil, f.applyErr
+	}
+	fmt.Fprintf(f.asked, "apply on revision %q, back after %v, for %s, because %q\n", r.Revision, r.Deadline, r.Who, r.Why)
+	a := &engine.Applied{Generation: f.now.Generation.Active + 1, Took: 4 * time.Millisecond}
+	if r.Deadline > 0 {
+		a.Deadline = noon.Add(r.Deadline)
+	}
+	return a, nil
+}
+
+func (f *fake) Confirm(_ context.Context, who string) error {
+	if f.now.Generation.Deadline.IsZero() {
+		return fmt.Errorf("%w: nothing waits for confirmation", engine.ErrRefused)
+	}
+	fmt.Fprintln(f.asked, "confirm for", who)
+	return nil
+}
+
+func (f *fake) Detach(_ context.Context, who string) error {
+	fmt.Fprintln(f.asked, "detach for", who)
+	return nil
+}

@@ -1,0 +1,44 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"hairpin/engine"
+)
+
+// engines is what commands ask of package engine; tests put a fake node in its place.
+type engines interface {
+	// open makes this process the owner of the node.
+	open(ctx context.Context, p engine.Paths, version string, log *slog.Logger) (engine.Node, error)
+	// dial reaches the engine that owns the node.
+	dial(ctx context.Context, p engine.Paths) (engine.Node, error)
+	// observe reads the node from its pins.
+	observe(p engine.Paths) (*engine.State, error)
+}
+
+// startEngine is what to do where a command makes no sense without an engine.
+const startEngine = `start one with "hairpin run", or "systemctl start hairpin"`
+
+// owned is the engine that runs, or else one in this process that owns the node until it is closed.
+func (t *tree) owned(ctx context.Context, log *slog.Logger) (engine.Node, error) {
+	n, err := t.dial(ctx, t.paths)
+	if errors.Is(err, engine.ErrNoOwner) {
+		return t.open(ctx, t.paths, t.Version, log)
+	}
+	return n, err
+}
+
+// shown is the newest state of the node, from its engine or else from its pins.
+func (t *tree) shown(ctx context.Context) (*engine.State, error) {
+	n, err := t.dial(ctx, t.paths)
+	if errors.Is(err, engine.ErrNoOwner) {
+		return t.observe(t.paths)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer n.Close()
+	return n.State(), nil
+}

@@ -1,0 +1,72 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hairpin/engine"
+)
+
+func newStatus(t *tree) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Show the node: what is forwarded, what is dropped and why",
+		Long: `Status prints what the running engine sees. Without an engine it reads the data
+path from its pins, twice and a second apart, since rates need two readings.`,
+		Args: usage(cobra.NoArgs),
+	}
+	output := c.Flags().StringP("output", "o", "text", "`FORMAT`: text or json")
+	once := c.Flags().Bool("once", false, "read the pins once: no rates without an engine")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *output != "text" && *output != "json" {
+			return &failure{exitUsage, fmt.Errorf("no output %q", *output), "it is text or json"}
+		}
+		s, rates, err := t.reading(c.Context(), *once)
+		if err != nil {
+			return err
+		}
+		v := viewOf(s, rates)
+		if *output == "text" {
+			return v.write(t.Stdout)
+		}
+		enc := json.NewEncoder(t.Stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(v)
+	}
+	return c
+}
+
+// betweenReadings is the time over which rates are taken when no engine does it.
+const betweenReadings = time.Second
+
+// reading is the node's state, and whether its rates are known. From pins, rates come of two readings.
+func (t *tree) reading(ctx context.Context, once bool) (s *engine.State, rates bool, err error) {
+	n, err := t.dial(ctx, t.paths)
+	if err == nil {
+		s := n.State()
+		return s, true, n.Close()
+	}
+	if !errors.Is(err, engine.ErrNoOwner) {
+		return nil, false, err
+	}
+	before, err := t.observe(t.paths)
+	if err != nil || once {
+		return before, false, err
+	}
+	select {
+	case <-t.after(betweenReadings):
+	case <-ctx.Done():
+		return nil, false, context.Cause(ctx)
+	}
+	s, err = t.observe(t.paths)
+	if err != nil {
+		return nil, false, err
+	}
+	setRates(before, s)
+	return s, true, nil
+}

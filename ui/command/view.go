@@ -1,0 +1,194 @@
+package command
+
+import (
+	"math"
+	"net/netip"
+	"time"
+
+	"hairpin/engine"
+)
+
+// view is the node as "status -o json" prints it. Its keys are a contract with scripts: they may be added to, and never
+// change their meaning. What is not known is null, never zero.
+type view struct {
+	Time       time.Time      `json:"time"`
+	Node       string         `json:"node"`
+	PID        *int           `json:"pid"` // of the engine; null = none runs
+	Version    string         `json:"version"`
+	Role       string         `json:"role"`
+	Since      *time.Time     `json:"since"`
+	Epoch      uint64         `json:"epoch"`
+	Generation viewGeneration `json:"generation"`
+	Revision   string         `json:"revision"`
+	NICs       []viewNIC      `json:"nics"`
+	Reasons    []viewReason   `json:"reasons"`
+	VIPs       []viewVIP      `json:"vips"`
+	Problems   []viewProblem  `json:"problems"`
+	EventsLost uint64         `json:"events_lost"`
+}
+
+type viewGeneration struct {
+	Active    *int       `json:"active"`
+	Confirmed *int       `json:"confirmed"`
+	Deadline  *time.Time `json:"deadline"` // null = nothing waits for confirmation
+	Fallbacks uint64     `json:"fallbacks"`
+}
+
+type viewCounter struct {
+	Packets uint64   `json:"packets"`
+	Bytes   uint64   `json:"bytes"`
+	PPS     *float64 `json:"pps"`
+	BPS     *float64 `json:"bytes_per_second"`
+}
+
+type viewNIC struct {
+	Name    string       `json:"name"`
+	Hook    string       `json:"hook"`
+	Mode    string       `json:"mode"`
+	State   string       `json:"state"`
+	Why     string       `json:"why,omitempty"`
+	Index   int          `json:"ifindex"`
+	In      viewCounter  `json:"in"`
+	Forward viewCounter  `json:"forward"`
+	Pass    viewCounter  `json:"pass"`
+	Drop    viewCounter  `json:"drop"`
+	Stages  []viewStage  `json:"stages"`
+	Reasons []viewReason `json:"reasons"`
+}
+
+type viewStage struct {
+	Name string      `json:"name"`
+	In   viewCounter `json:"in"`
+	Drop viewCounter `json:"drop"`
+}
+
+type viewReason struct {
+	Name    string `json:"name"`
+	Verdict string `json:"verdict"`
+	Stage   string `json:"stage"`
+	viewCounter
+}
+
+type viewVIP struct {
+	Name      string        `json:"name"`
+	Addresses []netip.Addr  `json:"addresses"`
+	Port      uint16        `json:"port"`
+	Protocol  string        `json:"protocol"`
+	Encap     string        `json:"encap"`
+	Ring      int           `json:"ring"`
+	Empty     bool          `json:"empty"`
+	Settling  *viewSettling `json:"settling"` // null = quiet
+	viewCounter
+	Drop     viewCounter   `json:"drop"`
+	Backends []viewBackend `json:"backends"`
+}
+
+type viewSettling struct {
+	Since    *time.Time `json:"since"`
+	Marked   float64    `json:"marked"`
+	Stray    float64    `json:"stray_pps"`
+	LastSeen *time.Time `json:"last_seen"`
+	Ends     *time.Time `json:"ends"`
+	Unheld   uint64     `json:"unheld"`
+}
+
+type viewBackend struct {
+	Address netip.Addr `json:"address"`
+	Weight  uint32     `json:"weight"`
+	State   string     `json:"state"`
+	Gone    bool       `json:"gone"`
+	Share   float64    `json:"share"`
+	NextHop string     `json:"next_hop"`
+	viewCounter
+}
+
+type viewProblem struct {
+	Severity string     `json:"severity"`
+	Since    *time.Time `json:"since"`
+	What     string     `json:"what"`
+	Cure     string     `json:"cure,omitempty"`
+}
+
+// viewOf is s for printing, with its rates when they are known.
+func viewOf(s *engine.State, rates bool) view {
+	w := viewer{rates}
+	v := view{
+		Time: s.Time, Node: s.Node, Version: s.Version, Role: string(s.Role), Since: instant(s.Since), Epoch: s.Epoch,
+		Generation: viewGeneration{generation(s.Generation.Active), generation(s.Generation.Confirmed),
+			instant(s.Generation.Deadline), s.Generation.Fallbacks},
+		Revision: s.Revision,
+		NICs:     list(s.NICs, w.nic), Reasons: list(s.Reasons, w.reason), VIPs: list(s.VIPs, w.vip),
+		Problems: list(s.Problems, func(p engine.Problem) viewProblem {
+			return viewProblem{p.Severity, instant(p.Since), p.What, p.Cure}
+		}),
+		EventsLost: s.EventsLost,
+	}
+	if s.PID != 0 {
+		v.PID = &s.PID
+	}
+	return v
+}
+
+// viewer turns parts of a state into parts of a view.
+type viewer struct{ rates bool }
+
+func (w viewer) counter(c engine.Counter) viewCounter {
+	v := viewCounter{Packets: c.Packets, Bytes: c.Bytes}
+	if w.rates {
+		pps, bps := round(c.PPS), round(c.BPS)
+		v.PPS, v.BPS = &pps, &bps
+	}
+	return v
+}
+
+func (w viewer) nic(n engine.NIC) viewNIC {
+	return viewNIC{
+		Name: n.Name, Hook: n.Hook, Mode: n.Mode, State: n.State, Why: n.Why, Index: n.Index,
+		In: w.counter(n.In), Forward: w.counter(n.Forward), Pass: w.counter(n.Pass), Drop: w.counter(n.Drop),
+		Stages:  list(n.Stages, func(s engine.Stage) viewStage { return viewStage{s.Name, w.counter(s.In), w.counter(s.Drop)} }),
+		Reasons: list(n.Reasons, w.reason),
+	}
+}
+
+func (w viewer) reason(r engine.Reason) viewReason {
+	return viewReason{r.Name, r.Verdict, r.Stage, w.counter(r.Counter)}
+}
+
+func (w viewer) vip(v engine.VIP) viewVIP {
+	out := viewVIP{
+		Name: v.Name, Addresses: v.Addresses, Port: v.Port, Protocol: v.Protocol, Encap: v.Encap,
+		Ring: v.Ring, Empty: v.Empty, viewCounter: w.counter(v.Counter), Drop: w.counter(v.Drop),
+		Backends: list(v.Backends, func(b engine.Backend) viewBackend {
+			return viewBackend{b.Address, b.Weight, b.State, b.Gone, math.Round(b.Share*1e6) / 1e6, b.NextHop, w.counter(b.Counter)}
+		}),
+	}
+	if s := v.Settling; s != nil {
+		out.Settling = &viewSettling{instant(s.Since), s.Marked, round(s.Stray), instant(s.LastSeen), instant(s.Ends), s.Unheld}
+	}
+	return out
+}
+
+// list is never nil, so that JSON says [] and not null.
+func list[A, B any](in []A, f func(A) B) []B {
+	out := make([]B, len(in))
+	for i, a := range in {
+		out[i] = f(a)
+	}
+	return out
+}
+
+func instant(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func generation(n int) *int {
+	if n < 0 {
+		return nil
+	}
+	return &n
+}
+
+func round(rate float64) float64 { return math.Round(rate*10) / 10 }
