@@ -17,7 +17,7 @@ import (
 // driver runs the console without a terminal and without a clock of its own: every command is carried out at once, in
 // order, unless the test holds them back.
 type driver struct {
-	t    *testing.T
+	t    testing.TB
 	m    *Model
 	node *fake.Node
 	now  time.Time
@@ -30,7 +30,7 @@ type driver struct {
 
 type setup func(*Options)
 
-func open80(t *testing.T, s *engine.State, changes ...setup) *driver {
+func open80(t testing.TB, s *engine.State, changes ...setup) *driver {
 	t.Helper()
 	d := &driver{t: t, node: fake.New(s), now: fake.Epoch()}
 	o := Options{
@@ -137,7 +137,7 @@ func (d *driver) hasNot(words ...string) {
 }
 
 // keyMsg is the message of a key by its name in keymaps.
-func keyMsg(t *testing.T, name string) tea.KeyMsg {
+func keyMsg(t testing.TB, name string) tea.KeyMsg {
 	t.Helper()
 	alt := strings.HasPrefix(name, "alt+")
 	base := strings.TrimPrefix(name, "alt+")
