@@ -79,10 +79,13 @@ func reopen(f *os.File) (*os.File, bool) {
 	return own, true
 }
 
-// size is columns and rows; false when the terminal does not say.
-func (d *device) size() (w, h int, ok bool) {
+// size is columns and rows. A serial line does not say, and most are 80x24.
+func (d *device) size() (w, h int) {
 	w, h, err := term.GetSize(d.in.Fd())
-	return w, h, err == nil && w > 0 && h > 0
+	if err != nil || w <= 0 || h <= 0 {
+		return 80, 24
+	}
+	return w, h
 }
 
 // close gives the terminal back as it was, and waits for a stalled one only a moment.

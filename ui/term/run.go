@@ -44,7 +44,7 @@ func Run(ctx context.Context, model tea.Model, o Options) (tea.Model, Stats, err
 	if err != nil {
 		return model, Stats{}, err
 	}
-	s := newShell(model, d.painter, clipboardFor(o.Getenv), time.Now)
+	s := &shell{model: model, painter: d.painter, copier: clipboardFor(o.Getenv), size: d.size, now: time.Now}
 	in := &input{File: o.In, wait: escapeWait, probe: &probe{}}
 	p := tea.NewProgram(s, tea.WithInput(in), tea.WithoutRenderer(), tea.WithoutSignalHandler())
 	ask(in.probe, d.painter, p, o.UTF8)
@@ -86,31 +86,32 @@ func ask(pr *probe, painter *Painter, p *tea.Program, utf8 bool) {
 
 // watch follows the terminal's size, and takes the terminal over again when the program is continued after a stop.
 func watch(d *device, p *tea.Program) (stop func()) {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGWINCH, syscall.SIGCONT)
-	done := make(chan struct{})
+	// A channel each: of one kind the latest is enough, and none displaces the other.
+	resized, continued := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	signal.Notify(resized, syscall.SIGWINCH)
+	signal.Notify(continued, syscall.SIGCONT)
+	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		sendSize(d, p)
-		for s := range signals {
-			if s == syscall.SIGCONT && d.raw() == nil {
-				d.painter.Send(enter)
-				d.painter.Repaint()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-continued:
+				if d.raw() == nil {
+					d.painter.Send(enter)
+					d.painter.Repaint()
+				}
+			case <-resized:
 			}
-			sendSize(d, p)
+			w, h := d.size()
+			p.Send(tea.WindowSizeMsg{Width: w, Height: h})
 		}
 	}()
 	return func() {
-		signal.Stop(signals)
-		close(signals)
+		signal.Stop(resized)
+		signal.Stop(continued)
+		close(quit)
 		<-done
 	}
-}
-
-func sendSize(d *device, p *tea.Program) {
-	w, h, ok := d.size()
-	if !ok {
-		w, h = 80, 24 // a serial line does not say
-	}
-	p.Send(tea.WindowSizeMsg{Width: w, Height: h})
 }

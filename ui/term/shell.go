@@ -34,32 +34,32 @@ func Repaint() tea.Msg { return repaintMsg{} }
 type shell struct {
 	model   tea.Model
 	painter *Painter
+	copier  clipboard
+	size    func() (w, h int) // of the terminal
 	now     func() time.Time
 
-	w, h   int
-	last   time.Time // of the last frame
-	put    bool      // a frame was put off
-	crash  *Crash
-	copier clipboard
+	w, h  int
+	last  time.Time // of the last frame
+	put   bool      // a frame was put off
+	crash *Crash
 }
 
-func newShell(model tea.Model, painter *Painter, copier clipboard, now func() time.Time) *shell {
-	return &shell{model: model, painter: painter, copier: copier, now: now}
+// Init paints the first frame. The model gets the size before any other message.
+func (s *shell) Init() (cmd tea.Cmd) {
+	defer s.rescue(&cmd)
+	first := s.guard(s.model.Init())
+	w, h := s.size()
+	_, then := s.Update(tea.WindowSizeMsg{Width: w, Height: h})
+	return tea.Batch(first, then)
 }
-
-// Init waits for the size: without it there is nothing to show.
-func (s *shell) Init() tea.Cmd { return s.guard(s.model.Init()) }
 
 // View is empty: frames go to the painter.
 func (s *shell) View() string { return "" }
 
 // Update hands a message to the model and sees that the screen follows.
 func (s *shell) Update(msg tea.Msg) (next tea.Model, cmd tea.Cmd) {
-	defer func() {
-		if v := recover(); v != nil {
-			s.crash, next, cmd = &Crash{v, debug.Stack()}, s, tea.Quit
-		}
-	}()
+	next = s // also after a panic
+	defer s.rescue(&cmd)
 	switch msg := msg.(type) {
 	case frameMsg:
 		s.put = false
@@ -86,11 +86,18 @@ func (s *shell) Update(msg tea.Msg) (next tea.Model, cmd tea.Cmd) {
 	return s, tea.Batch(append(cmds, s.show())...)
 }
 
+// rescue turns a panic of the model into the end of the program.
+func (s *shell) rescue(cmd *tea.Cmd) {
+	if v := recover(); v != nil {
+		s.crash, *cmd = &Crash{v, debug.Stack()}, tea.Quit
+	}
+}
+
 // show paints now, or when the pace allows it.
 func (s *shell) show() tea.Cmd {
 	wait := pace - s.now().Sub(s.last)
 	switch {
-	case s.put || s.w == 0:
+	case s.put:
 		return nil
 	case wait <= 0:
 		s.paint()

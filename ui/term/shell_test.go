@@ -59,7 +59,8 @@ func newTestShell(t *testing.T) (*shell, *script, *time.Time) {
 	t.Cleanup(func() { p.Close(time.Second) })
 	now := time.Unix(1, 0)
 	model := &script{}
-	return newShell(model, p, clipboard{}, func() time.Time { return now }), model, &now
+	size := func() (int, int) { return 20, 2 }
+	return &shell{model: model, painter: p, size: size, now: func() time.Time { return now }}, model, &now
 }
 
 func TestShellSplitsKeys(t *testing.T) {
@@ -75,12 +76,8 @@ func TestShellSplitsKeys(t *testing.T) {
 // TestShellPaintsAtAPace: the first change is seen at once, and however many follow, no more than one more per pace.
 func TestShellPaintsAtAPace(t *testing.T) {
 	s, model, now := newTestShell(t)
-	if s.Update(runes("x", false)); model.views != 0 {
-		t.Error("painted before the size was known")
-	}
-	s.Update(tea.WindowSizeMsg{Width: 20, Height: 2})
-	if model.views != 1 {
-		t.Errorf("%d views after the size came", model.views)
+	if s.Init(); model.views != 1 || strings.Join(model.got, "") != "20x2" {
+		t.Errorf("%d views at first, of %q", model.views, model.got)
 	}
 	for range 2000 {
 		s.Update(runes("j", false))

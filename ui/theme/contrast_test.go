@@ -43,11 +43,11 @@ func vga(n int) rgb {
 }
 
 func linear(v float64) float64 {
-	if v /= 255; v > 0.04045 {
+	v /= 255
+	if v > 0.04045 {
 		return math.Pow((v+0.055)/1.055, 2.4)
-	} else {
-		return v / 12.92
 	}
+	return v / 12.92
 }
 
 // contrast is the ratio of WCAG 2: 1 to 21.
