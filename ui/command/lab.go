@@ -1,0 +1,182 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hairpin/engine/lab"
+)
+
+// labFlags are what the ways to bring a lab up have in common.
+type labFlags struct {
+	name     string
+	backends int
+	quiet    bool
+}
+
+func newLab() *cobra.Command {
+	var o labFlags
+	c := &cobra.Command{
+		Use:   "lab",
+		Short: "A whole load-balancer network on this machine, and the console on its lb",
+		Long: `Lab builds a client, a router, a load balancer and backends from network
+namespaces, lets real TCP and UDP flow through them, and opens the console on
+lb, armed. When the console ends, the lab goes, unless --keep says otherwise.
+
+It touches no interface, address or pin of this machine: the namespaces are
+hairpin-NAME-NODE, everything else is in /run/hairpin-lab/NAME.`,
+		Args: usage(cobra.NoArgs),
+	}
+	c.PersistentFlags().StringVar(&o.name, "name", lab.DefaultName, "`NAME` of the lab; several may be up")
+	o.register(c)
+	keep := c.Flags().Bool("keep", false, "leave the lab up when the console ends")
+	c.RunE = func(c *cobra.Command, _ []string) error { return labConsole(c, o, *keep) }
+	c.AddCommand(newLabUp(&o), newLabDown(&o), newLabExec(&o), newLabLoad(&o), newLabStatus(&o), newLabServe(&o))
+	return c
+}
+
+func (o *labFlags) register(c *cobra.Command) {
+	c.Flags().IntVar(&o.backends, "backends", 0, fmt.Sprintf("`NUMBER` of backends, 1 to %d (default %d)", lab.MaxBackends, lab.DefaultBackends))
+	c.Flags().BoolVar(&o.quiet, "quiet", false, "no load in the background")
+}
+
+func newLabUp(o *labFlags) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "up",
+		Short: "Build the lab, with engines on lb and on the backends",
+		Long: `Up builds the lab and starts "hairpin run" on lb and on the backends. A lab that
+is up already stays as it is; what has died in it is started again.
+
+A gentle load runs in the background for an hour at most, unless --quiet.`,
+		Args: usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			start := time.Now()
+			l, err := o.up(c.Context(), lab.LB)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "lab %s is up with %d backends after %v\n", l.Name(), l.Backends(), time.Since(start).Round(time.Millisecond))
+			return nil
+		},
+	}
+	o.register(c)
+	return c
+}
+
+// up brings the lab up, with engines on the backends and on the further nodes.
+func (o *labFlags) up(ctx context.Context, engines ...string) (*lab.Lab, error) {
+	l, err := lab.Up(ctx, lab.Config{Name: o.name, Backends: o.backends})
+	if err != nil {
+		return nil, err
+	}
+	if err := l.WriteSpecs(); err != nil {
+		return nil, err
+	}
+	for i := 1; i <= l.Backends(); i++ {
+		engines = append(engines, lab.Backend(i))
+	}
+	if err := l.StartEngine(ctx, engines...); err != nil {
+		return nil, err
+	}
+	if !o.quiet {
+		err = l.StartLoad(ctx)
+	}
+	return l, err
+}
+
+func newLabDown(o *labFlags) *cobra.Command {
+	return &cobra.Command{
+		Use:   "down",
+		Short: "Remove the lab, or what is left of one",
+		Args:  usage(cobra.NoArgs),
+		RunE:  func(c *cobra.Command, _ []string) error { return lab.Down(c.Context(), o.name) },
+	}
+}
+
+// labConsole is a lab that lives as long as a console on its lb.
+func labConsole(c *cobra.Command, o labFlags, keep bool) (err error) {
+	in, ok := c.InOrStdin().(*os.File)
+	if !ok || !isTerminal(in) {
+		return &failure{exitUsage, errors.New("the lab's console needs a terminal"), `"hairpin lab up" builds the lab without one`}
+	}
+	// A terminal that goes takes the console along, not the way down.
+	ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	if !keep {
+		defer func() { err = errors.Join(err, lab.Down(context.WithoutCancel(ctx), o.name)) }()
+	}
+	l, err := o.up(ctx)
+	if err != nil {
+		return err
+	}
+	console := l.Command(lab.LB, "hairpin", "--armed")
+	console.Stdin, console.Stdout, console.Stderr = in, os.Stdout, os.Stderr
+	if err := console.Start(); err != nil {
+		return fmt.Errorf("open console: %w", err)
+	}
+	over := context.AfterFunc(ctx, func() { console.Process.Signal(syscall.SIGTERM) })
+	defer over()
+	if err := console.Wait(); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("console on lb: %w", err)
+	}
+	return nil
+}
+
+func isTerminal(f *os.File) bool {
+	st, err := f.Stat()
+	return err == nil && st.Mode()&os.ModeCharDevice != 0
+}
+
+func newLabExec(o *labFlags) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "exec HOST -- COMMAND...",
+		Short: "Run a command in the network of a node",
+		Long: `Exec becomes COMMAND in the network of HOST, with HOST's folders, socket and bpffs
+in its environment: "hairpin lab exec lb -- hairpin status". The name hairpin
+stands for the program that the lab runs. Files and mounts are the machine's.`,
+		Args: usage(cobra.MinimumNArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			l, err := openLab(o.name)
+			if err != nil {
+				return err
+			}
+			host, argv := args[0], args[1:]
+			if len(argv) > 0 && argv[0] == "--" {
+				argv = argv[1:]
+			}
+			return l.Exec(host, argv...)
+		},
+	}
+	c.Flags().SetInterspersed(false) // flags behind HOST are the command's
+	return c
+}
+
+// openLab says what to do where there is no lab.
+func openLab(name string) (*lab.Lab, error) {
+	l, err := lab.Open(name)
+	if errors.Is(err, lab.ErrAbsent) {
+		return nil, &failure{exitAbsent, err, `"hairpin lab up" builds one`}
+	}
+	return l, err
+}
+
+func newLabServe(o *labFlags) *cobra.Command {
+	c := &cobra.Command{
+		Use:    "serve BACKEND",
+		Short:  "Serve HTTP and echo on a backend, as part of a lab",
+		Hidden: true,
+		Args:   usage(cobra.ExactArgs(1)),
+	}
+	ready := c.Flags().Int("ready", 0, "`DESCRIPTOR` that gets a line once it listens")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		return lab.Serve(c.Context(), o.name, args[0], *ready)
+	}
+	return c
+}
