@@ -64,25 +64,27 @@ func mute(t *testing.T, as, until string, vars ...string) (string, time.Duration
 }
 
 // TestStartAsksNobody: on a terminal that answers no question, the console's first frame and a command's output are there
-// within 300 ms. The best of a few starts counts: the machine may be busy.
+// within 300 ms. One start of many must do it: others may keep the machine busy, but a question costs 5 s each time.
 func TestStartAsksNobody(t *testing.T) {
 	const limit = 300 * time.Millisecond
 	for as, until := range map[string]string{"console": "40x5", "command": "no screen"} {
-		best := time.Hour
-		for n := 0; n < 5 && !t.Failed(); n++ {
-			out, took := mute(t, as, until)
-			best = min(best, took)
-			if strings.Contains(out, "\x1b]") {
-				t.Errorf("%s: the terminal is asked for its colours: %q", as, out)
+		t.Run(as, func(t *testing.T) {
+			best := time.Hour
+			for n := 0; n < 20 && best > limit && !t.Failed(); n++ {
+				out, took := mute(t, as, until)
+				best = min(best, took)
+				if strings.Contains(out, "\x1b]") {
+					t.Errorf("the terminal is asked for its colours: %q", out)
+				}
+				if as == "command" && strings.Contains(out, "\x1b") {
+					t.Errorf("the terminal got more than text: %q", out)
+				}
 			}
-			if as == "command" && strings.Contains(out, "\x1b") {
-				t.Errorf("%s: the terminal got more than text: %q", as, out)
+			t.Logf("first output after %v", best)
+			if best > limit {
+				t.Errorf("first output after %v, at most %v", best, limit)
 			}
-		}
-		t.Logf("%s: first output after %v", as, best)
-		if best > limit {
-			t.Errorf("%s: first output after %v, at most %v", as, best, limit)
-		}
+		})
 	}
 }
 
