@@ -1,0 +1,255 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"hairpin/engine/spec"
+)
+
+// Pauses between attempts to reach an engine that went away.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = 2 * time.Second
+)
+
+// Dial reaches the engine that owns the node, or says with ErrNoOwner that none runs. The Node that it returns shows the
+// owner's snapshots in the role of an observer. When the owner goes away, the last snapshot stays with a problem that
+// says so, until there is an owner again. Changed is one channel, for one reader; it is closed by Close.
+func Dial(ctx context.Context, p Paths) (Node, error) {
+	c := &client{path: p.Socket(), now: time.Now, changed: make(chan struct{}, 1)}
+	c.living, c.end = context.WithCancel(context.Background())
+	l, err := c.connect(ctx)
+	if err != nil {
+		c.end()
+		return nil, fmt.Errorf("reach engine: %w", err)
+	}
+	c.running.Go(func() { c.run(l) })
+	return c, nil
+}
+
+// client is a Node behind the owner's socket.
+type client struct {
+	path    string
+	now     func() time.Time
+	state   atomic.Pointer[State]
+	changed chan struct{}
+	living  context.Context // until Close
+	end     context.CancelFunc
+	running sync.WaitGroup
+
+	seen *State // the newest that came from an owner; the reader's
+
+	mu   sync.Mutex
+	line *line // nil while there is no owner
+}
+
+// State implements Node.
+func (c *client) State() *State { return c.state.Load() }
+
+// Changed implements Node.
+func (c *client) Changed() <-chan struct{} { return c.changed }
+
+// Close implements Node.
+func (c *client) Close() error {
+	c.end()
+	c.running.Wait()
+	return nil
+}
+
+// Plan implements Node.
+func (c *client) Plan(ctx context.Context, s *spec.Spec) (*Plan, error) {
+	a, err := c.ask(ctx, call{Verb: verbPlan, Spec: string(spec.Marshal(s))})
+	return a.Plan, err
+}
+
+// Apply implements Node.
+func (c *client) Apply(ctx context.Context, r ApplyRequest) (*Applied, error) {
+	a, err := c.ask(ctx, call{Verb: verbApply, Spec: string(spec.Marshal(r.Spec)), Revision: r.Revision, Deadline: r.Deadline,
+		Who: r.Who, Why: r.Why})
+	return a.Applied, err
+}
+
+// Confirm implements Node.
+func (c *client) Confirm(ctx context.Context, who string) error {
+	_, err := c.ask(ctx, call{Verb: verbConfirm, Who: who})
+	return err
+}
+
+// Detach implements Node.
+func (c *client) Detach(ctx context.Context, who string) error {
+	_, err := c.ask(ctx, call{Verb: verbDetach, Who: who})
+	return err
+}
+
+// ask sends a call to the owner of the moment and waits for its answer.
+func (c *client) ask(ctx context.Context, k call) (answer, error) {
+	c.mu.Lock()
+	l := c.line
+	c.mu.Unlock()
+	if l == nil {
+		return answer{}, fmt.Errorf("%s: %w", k.Verb, ErrNoOwner)
+	}
+	a, err := l.ask(ctx, k)
+	if err != nil {
+		return answer{}, fmt.Errorf("%s: %w", k.Verb, err)
+	}
+	return a, a.Fault.err()
+}
+
+// connect reaches an owner and waits for its first snapshot.
+func (c *client) connect(ctx context.Context) (*line, error) {
+	ctx, cancel := context.WithTimeout(ctx, frameTime)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", c.path)
+	switch {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ECONNREFUSED):
+		return nil, ErrNoOwner
+	case errors.Is(err, unix.EACCES):
+		return nil, fmt.Errorf("%w: %s is for root and its group; use sudo", ErrRefused, c.path)
+	case err != nil:
+		return nil, err
+	}
+	l := newLine(conn)
+	defer context.AfterFunc(ctx, l.hangUp)()
+	if err := c.begin(l); err != nil {
+		c.leave(l)
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			err = errors.New("there is one, and it does not answer")
+		}
+		if errors.Is(err, errHungUp) {
+			err = ErrNoOwner // it was about to leave
+		}
+		return nil, err
+	}
+	return l, nil
+}
+
+func (c *client) begin(l *line) error {
+	if err := l.greet(); err != nil {
+		return err
+	}
+	c.use(l)
+	for {
+		if shown, err := c.hear(l); err != nil || shown {
+			return err
+		}
+	}
+}
+
+// use makes l the line for calls; nil where there is none.
+func (c *client) use(l *line) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.line = l
+}
+
+// leave ends l and whatever waits for an answer on it.
+func (c *client) leave(l *line) {
+	c.use(nil)
+	l.hangUp()
+	l.lose()
+}
+
+// run reads what owners say, one after the other, until Close.
+func (c *client) run(l *line) {
+	defer close(c.changed)
+	for l != nil {
+		stop := context.AfterFunc(c.living, l.hangUp)
+		var err error
+		for err == nil {
+			_, err = c.hear(l)
+		}
+		stop()
+		c.leave(l)
+		l = c.again(err)
+	}
+}
+
+// again looks for the next owner; nil when Close came first.
+func (c *client) again(why error) *line {
+	since := c.now()
+	for pause := firstPause; c.living.Err() == nil; pause = min(2*pause, lastPause) {
+		c.show(orphaned(c.seen, since, why))
+		select {
+		case <-c.living.Done():
+			return nil
+		case <-time.After(pause):
+		}
+		l, err := c.connect(c.living)
+		if err == nil {
+			return l
+		}
+		why = err
+	}
+	return nil
+}
+
+// orphaned is the last snapshot of an owner that went away.
+func orphaned(last *State, since time.Time, why error) *State {
+	what := fmt.Sprintf("the engine (pid %d) is gone; this is what it showed at %s", last.PID, last.Time.Format(time.TimeOnly))
+	if !errors.Is(why, ErrNoOwner) && !errors.Is(why, errHungUp) {
+		what += ": " + why.Error()
+	}
+	s := withProblem(last, Problem{Severity: "crit", Since: since, What: what,
+		Cure: `the data path goes on by itself; start an engine with "hairpin run"`})
+	s.PID = 0
+	return s
+}
+
+// withProblem is a copy of s with p before its other problems.
+func withProblem(s *State, p Problem) *State {
+	c := *s
+	c.Problems = append([]Problem{p}, s.Problems...)
+	return &c
+}
+
+// hear takes one piece of news and tells whether it is something to show.
+func (c *client) hear(l *line) (shown bool, err error) {
+	n, err := l.next()
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case n.Answer != nil:
+		l.answered(*n.Answer)
+	case n.Spec != nil:
+		l.read(*n.Spec)
+	case n.Fault != nil:
+		last := c.seen
+		if last == nil {
+			last = &State{Time: c.now(), Role: Observer, Generation: Generation{Active: -1, Confirmed: -1}}
+		}
+		c.show(withProblem(last, Problem{Severity: "crit", Since: c.now(), What: "the engine runs and cannot be shown: " + n.Fault.Text}))
+		return true, nil
+	case n.Shown != nil:
+		s, err := n.Shown.state()
+		if err != nil {
+			return false, err
+		}
+		s.Role, s.Spec = Observer, l.spec
+		if l.specFault != nil {
+			s = withProblem(s, Problem{Severity: "warn", Since: s.Time, Cure: "use the version that runs: " + s.Version,
+				What: fmt.Sprintf("this version of hairpin cannot read the running spec: %v", l.specFault)})
+		}
+		c.seen = s
+		c.show(s)
+		return true, nil
+	}
+	return false, nil
+}
+
+func (c *client) show(s *State) {
+	c.state.Store(s)
+	select {
+	case c.changed <- struct{}{}:
+	default: // one is waiting
+	}
+}

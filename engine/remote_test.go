@@ -1,0 +1,99 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"hairpin/engine/spec"
+)
+
+// fake is a Node that does what a test tells it.
+type fake struct {
+	state   atomic.Pointer[State]
+	changed chan struct{}
+	plan    func(context.Context, *spec.Spec) (*Plan, error)
+	apply   func(context.Context, ApplyRequest) (*Applied, error)
+	err     error // of Confirm and Detach
+
+	mu    sync.Mutex
+	calls []string
+}
+
+func newFake() *fake {
+	f := &fake{changed: make(chan struct{}, 1)}
+	f.plan = func(context.Context, *spec.Spec) (*Plan, error) { return &Plan{Revision: "abc"}, nil }
+	f.apply = func(context.Context, ApplyRequest) (*Applied, error) { return &Applied{Generation: 3}, nil }
+	f.state.Store(&State{Node: "lb1", PID: 1, Role: Owner})
+	return f
+}
+
+func (f *fake) publish(s *State) {
+	f.state.Store(s)
+	select {
+	case f.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (f *fake) called(what string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, what)
+}
+
+func (f *fake) all() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]string(nil), f.calls...)
+}
+
+func (f *fake) State() *State            { return f.state.Load() }
+func (f *fake) Changed() <-chan struct{} { return f.changed }
+func (f *fake) Close() error             { return errors.New("a client closed the owner") }
+
+func (f *fake) Plan(ctx context.Context, s *spec.Spec) (*Plan, error) {
+	f.called("plan")
+	return f.plan(ctx, s)
+}
+
+func (f *fake) Apply(ctx context.Context, r ApplyRequest) (*Applied, error) {
+	f.called("apply")
+	return f.apply(ctx, r)
+}
+
+func (f *fake) Confirm(_ context.Context, who string) error {
+	f.called("confirm by " + who)
+	return f.err
+}
+
+func (f *fake) Detach(_ context.Context, who string) error {
+	f.called("detach by " + who)
+	return f.err
+}
+
+// uid makes a server take every client for that user.
+func uid(n uint32) func(*server) {
+	return func(s *server) {
+		s.peer = func(*net.UnixConn) (peer, error) { return peer{pid: 99, uid: n}, nil }
+	}
+}
+
+func exampleSpec() *spec.Spec {
+	return &spec.Spec{
+		Version: spec.Version,
+		NICs:    []spec.NIC{{Name: "eth0", XDP: []spec.Stage{spec.Balancer}}},
+		VIPs: []spec.VIP{{
+			Name: "web", Addresses: []netip.Addr{netip.MustParseAddr("10.99.0.1"), netip.MustParseAddr("fd00:99::1")}, Port: 80,
+			Protocol: spec.TCP, Encap: spec.GUE, EncapPort: spec.DefaultEncapPort, Ring: 65537, Settle: 15 * time.Minute,
+			Backends: []spec.Backend{
+				{Address: netip.MustParseAddr("10.1.1.11"), Weight: 100},
+				{Address: netip.MustParseAddr("10.1.1.12"), Weight: 7, State: spec.Drain},
+			},
+		}},
+	}
+}

@@ -1,0 +1,190 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"hairpin/engine/spec"
+)
+
+// maxClients is how many connections there may be at a time; half of them are for root alone.
+const maxClients = 64
+
+// Serve lets other processes see and use n through a unix socket at path until ctx ends. Whoever may open the socket may
+// look and plan; only root may change anything. A client that is slow, silent or hostile takes nobody's time but its own.
+// The caller owns the node, so a socket that nobody listens on any more is a dead predecessor's and is replaced.
+func Serve(ctx context.Context, n Node, path string) error {
+	return newServer(n, credentials).serve(ctx, path)
+}
+
+// peer is who is at the other end, as the kernel says it.
+type peer struct {
+	pid int
+	uid uint32
+}
+
+func credentials(c *net.UnixConn) (peer, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return peer{}, err
+	}
+	var cred *unix.Ucred
+	var asked error
+	if err := raw.Control(func(fd uintptr) {
+		cred, asked = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); err != nil {
+		return peer{}, err
+	}
+	if asked != nil {
+		return peer{}, fmt.Errorf("ask who connects: %w", asked)
+	}
+	return peer{int(cred.Pid), cred.Uid}, nil
+}
+
+// server is one listening socket. Each connection has goroutines of its own, and none of them is waited for by the node.
+type server struct {
+	node     Node
+	peer     func(*net.UnixConn) (peer, error)
+	patience time.Duration // with a client that is slow
+
+	mu      sync.Mutex
+	clients map[*session]bool
+	picture picture
+}
+
+// picture is the newest state as bytes, made once for all clients, and only while there are any.
+type picture struct {
+	state     *State
+	frame     []byte
+	spec      *spec.Spec
+	specFrame []byte
+}
+
+func newServer(n Node, who func(*net.UnixConn) (peer, error)) *server {
+	return &server{node: n, peer: who, patience: frameTime, clients: map[*session]bool{}}
+}
+
+func (s *server) serve(ctx context.Context, path string) error {
+	l, err := listen(ctx, path, s.patience/2) // less than a server waits for a client that says nothing
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", path, err)
+	}
+	var all sync.WaitGroup
+	defer all.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	defer l.close()
+	context.AfterFunc(ctx, l.close)
+	all.Go(func() { s.follow(ctx) })
+	for {
+		c, err := l.AcceptUnix()
+		switch {
+		case ctx.Err() != nil:
+			if c != nil {
+				c.Close()
+			}
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("listen on %s: %w", path, err)
+		case err != nil: // such as no free descriptor: it may pass
+			select {
+			case <-ctx.Done():
+			case <-time.After(100 * time.Millisecond):
+			}
+		default:
+			all.Go(func() { s.attend(ctx, c) })
+		}
+	}
+}
+
+// follow passes the node's signal on to every client.
+func (s *server) follow(ctx context.Context) {
+	changed := s.node.Changed()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case _, open := <-changed:
+			s.mu.Lock()
+			for c := range s.clients {
+				c.wake()
+			}
+			s.mu.Unlock()
+			if !open {
+				return
+			}
+		}
+	}
+}
+
+// admit makes room for a client, or says why there is none.
+func (s *server) admit(c *session) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	room := maxClients
+	if c.peer.uid != 0 {
+		room /= 2
+	}
+	if len(s.clients) >= room {
+		return fmt.Sprintf("%d others look at this node already, more than that it does not serve", len(s.clients))
+	}
+	s.clients[c] = true
+	return ""
+}
+
+func (s *server) leave(c *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.clients, c)
+	if len(s.clients) == 0 {
+		s.picture = picture{} // nobody looks
+	}
+}
+
+// newest is the frame of the newest state and the one of its spec; nothing before there is a state.
+func (s *server) newest() picture {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	state := s.node.State()
+	if state == nil || state == s.picture.state {
+		return s.picture
+	}
+	p := picture{state: state, spec: s.picture.spec, specFrame: s.picture.specFrame}
+	if p.specFrame == nil || p.spec != state.Spec {
+		text := string(spec.Marshal(state.Spec))
+		p.spec = state.Spec
+		p.specFrame, _ = frame(news{Spec: &text}) // a string always encodes
+	}
+	var err error
+	if p.frame, err = encode(state); err != nil {
+		p.frame, _ = frame(news{Fault: faultOf(fmt.Errorf("encode state: %w", err))})
+	}
+	s.picture = p
+	return p
+}
+
+func encode(s *State) ([]byte, error) {
+	w, err := show(s)
+	if err != nil {
+		return nil, err
+	}
+	f, err := frame(news{Shown: w})
+	if err == nil && len(f) > maxNews {
+		err = fmt.Errorf("%d bytes, the limit is %d", len(f), maxNews)
+	}
+	return f, err
+}
+
+// refuse answers the first frame of a client that is not served.
+func refuse(c net.Conn, deadline time.Time, why string) {
+	f, err := frame(hello{Protocol: protocol, Refused: why})
+	if err == nil && c.SetWriteDeadline(deadline) == nil {
+		_, _ = c.Write(f) // it is told if it listens
+	}
+}

@@ -1,0 +1,188 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"hairpin/engine/spec"
+)
+
+// waitingCalls is how many calls of one client wait for those before them; more wait in its socket.
+const waitingCalls = 16
+
+// session is one client at the owner's socket.
+type session struct {
+	server *server
+	conn   *net.UnixConn
+	peer   peer
+	dirty  chan struct{} // one signal: there is a newer state
+}
+
+func (c *session) wake() {
+	select {
+	case c.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// attend serves one client until it or the server ends.
+func (s *server) attend(ctx context.Context, conn *net.UnixConn) {
+	served := ctx
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	context.AfterFunc(ctx, func() { conn.Close() })
+
+	c := &session{server: s, conn: conn, dirty: make(chan struct{}, 1)}
+	var err error
+	if c.peer, err = s.peer(conn); err != nil {
+		return
+	}
+	if why := c.greet(); why != "" {
+		refuse(conn, time.Now().Add(s.patience), why)
+		return
+	}
+	if why := s.admit(c); why != "" {
+		refuse(conn, time.Now().Add(s.patience), why)
+		return
+	}
+	defer s.leave(c)
+	if !c.send(hello{Protocol: protocol}) {
+		return
+	}
+	calls, answers := make(chan call, waitingCalls), make(chan answer)
+	var both sync.WaitGroup
+	defer both.Wait()
+	defer stop()
+	both.Go(func() { defer stop(); c.read(ctx, calls) })
+	both.Go(func() { c.work(ctx, served, calls, answers) })
+	c.write(ctx, answers)
+}
+
+// greet reads the client's first frame and says why it cannot be served.
+func (c *session) greet() string {
+	if c.conn.SetReadDeadline(time.Now().Add(c.server.patience)) != nil {
+		return "closed"
+	}
+	var h hello
+	if err := receive(c.conn, maxHello, c.server.patience, &h); err != nil {
+		return fmt.Sprintf("the first message is not a hairpin client's: %v", err)
+	}
+	if h.Protocol != protocol {
+		return fmt.Sprintf("this engine speaks protocol %d and the caller %d: both must be the same version of hairpin", protocol, h.Protocol)
+	}
+	return ""
+}
+
+// read takes calls until the client hangs up or says something that cannot be understood.
+func (c *session) read(ctx context.Context, calls chan<- call) {
+	for {
+		var k call
+		if err := receive(c.conn, maxCall, c.server.patience, &k); err != nil {
+			return
+		}
+		select {
+		case calls <- k:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// work answers calls one after the other.
+func (c *session) work(ctx, served context.Context, calls <-chan call, answers chan<- answer) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case k := <-calls:
+			a := answer{ID: k.ID}
+			err := c.do(ctx, served, k, &a)
+			a.Fault = faultOf(err)
+			select {
+			case answers <- a:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// do carries out one call. A plan is given up when its client hangs up; a change that was asked for is carried out.
+func (c *session) do(ctx, served context.Context, k call, a *answer) error {
+	if k.Verb != verbPlan && c.peer.uid != 0 {
+		return fmt.Errorf("%w: only root may %s on this node, this is uid %d", ErrRefused, k.Verb, c.peer.uid)
+	}
+	var s *spec.Spec
+	var err error
+	if k.Verb == verbPlan || k.Verb == verbApply {
+		if s, err = spec.Parse("the caller's spec", []byte(k.Spec)); err != nil {
+			return fmt.Errorf("%w: %w", ErrInvalid, err)
+		}
+	}
+	n := c.server.node
+	switch k.Verb {
+	case verbPlan:
+		a.Plan, err = n.Plan(ctx, s)
+	case verbApply:
+		a.Applied, err = n.Apply(served, ApplyRequest{Spec: s, Revision: k.Revision, Deadline: k.Deadline, Who: k.Who, Why: k.Why})
+	case verbConfirm:
+		err = n.Confirm(served, k.Who)
+	case verbDetach:
+		err = n.Detach(served, k.Who)
+	default:
+		err = fmt.Errorf("%w: this engine knows no %q", ErrRefused, k.Verb)
+	}
+	return err
+}
+
+// write sends answers as they come and the newest state when there is one. What came between is never sent. A state goes
+// before an answer, so that a client that was told of a change also sees it.
+func (c *session) write(ctx context.Context, answers <-chan answer) {
+	c.wake()
+	var sent picture
+	for ok := true; ok; {
+		select {
+		case <-ctx.Done():
+			return
+		case a := <-answers:
+			ok = c.sendPicture(&sent) && c.send(news{Answer: &a})
+		case <-c.dirty:
+			ok = c.sendPicture(&sent)
+		}
+	}
+}
+
+// sendPicture sends the newest state, if it is another than the one that was sent.
+func (c *session) sendPicture(sent *picture) bool {
+	p := c.server.newest()
+	if p.state == sent.state {
+		return true // also while the node has none yet
+	}
+	ok := true
+	if sent.state == nil || p.spec != sent.spec {
+		ok = c.sendFrame(p.specFrame)
+	}
+	*sent = picture{state: p.state, spec: p.spec}
+	return ok && c.sendFrame(p.frame)
+}
+
+// send tells whether the client took v.
+func (c *session) send(v any) bool {
+	f, err := frame(v)
+	if err == nil && len(f) > maxNews {
+		err = errors.New("too long")
+	}
+	return err == nil && c.sendFrame(f)
+}
+
+func (c *session) sendFrame(f []byte) bool {
+	if c.conn.SetWriteDeadline(time.Now().Add(c.server.patience)) != nil {
+		return false
+	}
+	_, err := c.conn.Write(f)
+	return err == nil
+}
