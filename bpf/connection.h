@@ -75,6 +75,13 @@ AI void write_entry(struct connection *c, __u32 way, __u64 entry)
 		*(volatile __u64 *)&c->set->entry[way & (SET_WAYS - 1)] = entry;
 }
 
+// The entry of the flow is of an older one of the same addresses and ports.
+AI void forget(struct connection *c)
+{
+	if (c->set && c->way < SET_WAYS)
+		write_entry(c, c->way, 0);
+}
+
 // At most BUDGET new entries a CPU and tick, so that a flood fills the table slowly.
 AI int within_budget(__u64 tick)
 {
@@ -110,7 +117,7 @@ AI __u32 find_victim(struct connection *c, __u32 life)
 // never that of a confirmed flow. Returns whether there was one.
 AI int remember(struct scratch *s, struct connection *c, __u32 backend)
 {
-	if (!c->set || !within_budget(c->tick))
+	if (!c->set || (c->way == SET_WAYS && !within_budget(c->tick)))
 		return 0;
 	__u32 zero = 0, way = c->way;
 	struct settling *longest = bpf_map_lookup_elem(&settlings, &zero);

@@ -63,7 +63,11 @@ AI __u32 known_backend(struct scratch *s, struct connection *c, int syn)
 	}
 	if (c->entry & ENTRY_CONFIRMED && !(c->entry & ENTRY_CLOSING) && entry_age(c->entry, c->tick) <= SEEN_AGAIN)
 		return id; // a live flow: this SYN is not its own, and moves nothing
-	return flags & BACKEND_NEW ? id : 0;
+	if (!(flags & BACKEND_NEW))
+		return 0;
+	if (!(c->entry & ENTRY_CONFIRMED))
+		remember(s, c, id); // the second packet will follow this SYN, not an earlier one
+	return id;
 }
 
 AI __u32 settle_unknown(struct scratch *s, struct connection *c, __u32 id, __u32 before, int syn, int sticky)
@@ -84,9 +88,13 @@ AI __u32 settle_unknown(struct scratch *s, struct connection *c, __u32 id, __u32
 	}
 	s->note.settled = SETTLED_NEW;
 	if (!id)
-		return 0; // nobody takes new flows
-	if (before == id || remember(s, c, id))
-		return id; // where the rings agree, nothing has to be remembered
+		return 0;   // nobody takes new flows
+	if (before == id) { // where the rings agree, nothing has to be remembered, nor may anything older
+		forget(c);
+		return id;
+	}
+	if (remember(s, c, id))
+		return id;
 	s->note.settled = SETTLED_UNHELD;
 	if (!dry) {
 		struct counters *n = counters_of_this_cpu();
