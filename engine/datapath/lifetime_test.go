@@ -1,0 +1,263 @@
+package datapath
+
+import (
+	"maps"
+	"net/netip"
+	"testing"
+	"time"
+
+	"hairpin/engine/spec"
+)
+
+// TestChangedRingSize: the rings are compared by hashes, not by slots.
+func TestChangedRingSize(t *testing.T) {
+	n := newNode(t, settleSpec)
+	all := n.clients("web", 600)
+	homes := connected(t, all[:200])
+	resize := func(slots uint32) func(*spec.Spec) (*spec.Spec, error) {
+		return func(s *spec.Spec) (*spec.Spec, error) {
+			s = s.Clone()
+			s.VIP("web").Ring = slots
+			return s, nil
+		}
+	}
+	for i, slots := range []uint32{1021, 509} {
+		these, _ := moved(t, all, func() { n.edit(t, 0, resize(slots)) })
+		stay(t, "flows of before", homes)
+		for _, c := range these {
+			if homes[c] != (netip.Addr{}) {
+				continue
+			}
+			if homes[c] = c.connect(t); homes[c] != c.ring(t) {
+				t.Errorf("size %d: the new %v went to %v, the ring says %v", slots, c, homes[c], c.ring(t))
+			}
+		}
+		n.setWeight(t, "web", "10.1.1.2", uint32(200+100*i))
+		stay(t, "flows after a change of weights", homes)
+	}
+}
+
+// TestFlap: a backend goes down and comes up again. Its flows stay, and those that began elsewhere stay there.
+func TestFlap(t *testing.T) {
+	n := newNode(t, settleSpec)
+	all := n.clients("web", 400)
+	homes := connected(t, all[:200])
+	n.setState(t, "web", "10.1.1.1", spec.Down)
+	stay(t, "while it is down", homes)
+	for _, c := range all[200:] {
+		if homes[c] = c.connect(t); homes[c] == addr("10.1.1.1") {
+			t.Errorf("the new %v went to a backend that is down", c)
+		}
+	}
+	n.setState(t, "web", "10.1.1.1", spec.Up)
+	stay(t, "when it is up again", homes)
+	for range 2 {
+		n.setState(t, "web", "10.1.1.1", spec.Down)
+		n.setState(t, "web", "10.1.1.1", spec.Up)
+	}
+	stay(t, "after two more", homes)
+}
+
+// TestDrain: old flows stay, new ones go elsewhere, also those of clients that were there.
+func TestDrain(t *testing.T) {
+	n := newNode(t, settleSpec)
+	all := n.clients("web", 400)
+	homes := connected(t, all[:200])
+	n.setState(t, "web", "10.1.1.2", spec.Drain)
+	stay(t, "while it drains", homes)
+	for _, c := range all[200:] {
+		if got := c.connect(t); got == addr("10.1.1.2") {
+			t.Errorf("the new %v went to the draining backend", c)
+		}
+	}
+	n.setState(t, "web", "10.1.1.1", spec.Drain)
+	n.setWeight(t, "web", "10.1.1.3", 0)
+	stay(t, "when all drain", homes)
+	if got := n.clients("web", 401)[400].send(t, "S"); got.IsValid() {
+		t.Errorf("a new flow went to %v when all drain", got)
+	}
+}
+
+// TestRemovedBackendGetsNothing: neither old flows nor new ones, whether they are in the table or not.
+func TestRemovedBackendGetsNothing(t *testing.T) {
+	n := newNode(t, settleSpec)
+	all := n.clients("web", 600)
+	homes := connected(t, all[:200])
+	n.add(t, "web", "10.1.1.4")
+	for c, home := range connected(t, all[200:400]) {
+		homes[c] = home
+	}
+	gone := map[netip.Addr]bool{}
+	for _, backend := range []string{"10.1.1.4", "10.1.1.1"} {
+		n.remove(t, "web", backend)
+		gone[addr(backend)] = true
+		for c, home := range homes {
+			got := c.send(t, "PA")
+			if gone[got] || !got.IsValid() {
+				t.Errorf("%v went to %v", c, got)
+			}
+			if !gone[home] && got != home {
+				t.Errorf("%v was at %v and was moved to %v", c, home, got)
+			}
+		}
+		for _, c := range all[400:] {
+			if got := c.send(t, "S"); gone[got] || !got.IsValid() {
+				t.Errorf("the new %v went to %v", c, got)
+			}
+		}
+	}
+	n.setState(t, "web", "10.1.1.2", spec.Maintenance)
+	for _, c := range all {
+		if got := c.send(t, "A"); got != addr("10.1.1.3") {
+			t.Errorf("%v went to %v with one backend left", c, got)
+		}
+	}
+}
+
+// TestEmptiedVIP: an empty list empties the ring at once.
+func TestEmptiedVIP(t *testing.T) {
+	n := newNode(t, settleSpec)
+	all := n.clients("web", 60)
+	connected(t, all[:30])
+	for _, backend := range []string{"10.1.1.1", "10.1.1.2", "10.1.1.3"} {
+		n.remove(t, "web", backend)
+	}
+	chain := n.chain(t, "eth0", XDP)
+	for _, c := range all {
+		n.check(t, chain, row{in: c.frame("S", 0), want: dropped("no_backend", "web")}, 0)
+		n.check(t, chain, row{in: c.frame("A", 1), want: dropped("no_backend", "web")}, 0)
+	}
+	n.add(t, "web", "10.1.1.4")
+	for _, c := range all {
+		if got := c.connect(t); got != addr("10.1.1.4") {
+			t.Errorf("%v went to %v, the only backend is 10.1.1.4", c, got)
+		}
+	}
+}
+
+// TestExpiredEntry: an entry that is too old is a miss though nobody has swept it.
+func TestExpiredEntry(t *testing.T) {
+	life := uint64(ticks(15 * time.Minute))
+	for _, row := range []struct {
+		sentence string
+		packets  []string
+		life     uint64
+	}{
+		{"a flow of one packet", []string{"S"}, lifeUnconfirmed},
+		{"a confirmed flow", []string{"S", "A"}, life},
+		{"a flow that was closed", []string{"S", "A", "FA"}, lifeClosing},
+		{"a flow that was reset", []string{"S", "A", "PA", "R"}, lifeClosing},
+	} {
+		n := newNode(t, settleSpec)
+		these, old := moved(t, n.clients("web", 200), func() { n.add(t, "web", "10.1.1.4") })
+		kept, expired := these[:len(these)/2], these[len(these)/2:]
+		for i, half := range [][]*client{kept, expired} {
+			clear(n.connections.all)
+			for _, c := range half {
+				for _, flags := range row.packets {
+					c.send(t, flags)
+				}
+			}
+			n.age(row.life + uint64(i))
+			for _, c := range half {
+				want := c.ring(t)
+				if i == 1 {
+					want = old[c]
+				}
+				if got := c.send(t, "A"); got != want {
+					t.Errorf("%s, %d ticks old: %v went to %v, want %v", row.sentence, row.life+uint64(i), c, got, want)
+				}
+			}
+		}
+		n.age(life + 1)
+		if kept := n.Sweep(nil); kept != 0 || n.entries() != 0 {
+			t.Errorf("%s: %d entries outlive a sweep, %d by its word", row.sentence, n.entries(), kept)
+		}
+	}
+}
+
+// TestSweepKeepsTheLiving, and forgets what leads to backends that are to be dropped.
+func TestSweepKeepsTheLiving(t *testing.T) {
+	n := newNode(t, settleSpec)
+	these, _ := moved(t, n.clients("web", 200), func() { n.add(t, "web", "10.1.1.4") })
+	homes := connected(t, these)
+	if kept := n.Sweep(nil); kept != len(these) {
+		t.Errorf("%d entries stay, want %d", kept, len(these))
+	}
+	stay(t, "after a sweep", homes)
+	maps.DeleteFunc(homes, func(_ *client, home netip.Addr) bool { return home == addr("10.1.1.4") })
+	if kept := n.Sweep(map[uint16]bool{n.id(t, "web", "10.1.1.4"): true}); kept != len(homes) || n.entries() != len(homes) {
+		t.Errorf("%d entries stay, %d lead to other backends than the dropped one", kept, len(homes))
+	}
+	stay(t, "after the others were forgotten", homes)
+}
+
+// TestIDReuse: the id of a removed backend goes to another VIP's, and no flow of the old one follows it there.
+func TestIDReuse(t *testing.T) {
+	n := newNode(t, settleSpec)
+	all := n.clients("web", 400)
+	connected(t, all[:200])
+	n.add(t, "web", "10.1.1.4")
+	connected(t, all[200:])
+	id := n.id(t, "web", "10.1.1.4")
+	n.remove(t, "web", "10.1.1.4")
+	wanted := map[uint16]bool{}
+	for _, c := range n.plan.VIPs {
+		for _, used := range c.IDs {
+			wanted[used] = true
+		}
+	}
+	if freed := n.FreeBackends(wanted); freed != 0 {
+		t.Errorf("%d ids came free while a generation of a moment ago still names them", freed)
+	}
+	await(t, 5*time.Second, "the id comes free", func() bool { n.Retire(); return n.FreeBackends(wanted) == 1 })
+	n.add(t, "dns", "10.1.1.5")
+	if got := n.id(t, "dns", "10.1.1.5"); got != id {
+		t.Fatalf("the new backend has id %d, %d was free", got, id)
+	}
+	if got := n.ledger(t)["backend dns 10.1.1.5"]; got != (Count{}) {
+		t.Errorf("the new backend begins with the counters of the old: %+v", got)
+	}
+	for _, c := range all {
+		for _, flags := range []string{"A", "S", "A"} {
+			if got := c.send(t, flags); got == addr("10.1.1.5") || !got.IsValid() {
+				t.Errorf("%v %s of web went to %v", c, flags, got)
+			}
+		}
+	}
+}
+
+// TestEndSettling: the ring alone decides at once, in every generation.
+func TestEndSettling(t *testing.T) {
+	n := newNode(t, settleSpec)
+	these, _ := moved(t, n.clients("web", 200), func() { n.add(t, "web", "10.1.1.4") })
+	list := n.Settlings()
+	if len(list) != 1 || list[0].Num != n.vip(t, "web").Num || list[0].Slots != 251 {
+		t.Fatalf("settling: %+v", list)
+	}
+	for _, c := range these {
+		c.send(t, "A")
+	}
+	if got := n.Settlings()[0]; got.Stray != uint64(len(these)) || Monotonic()-got.StrayAt > uint64(5*time.Second) {
+		t.Errorf("%d packets went elsewhere than the ring says: %+v", len(these), got)
+	}
+	n.EndSettling(list[0].Num)
+	for _, c := range these {
+		if got, want := c.send(t, "A"), c.ring(t); got != want {
+			t.Errorf("%v went to %v, the ring says %v", c, got, want)
+		}
+	}
+	if list := n.Settlings(); len(list) != 0 {
+		t.Errorf("still settling: %+v", list)
+	}
+}
+
+// await waits until done, at most for limit.
+func await(t testing.TB, limit time.Duration, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited %v in vain: %s", limit, what)
+		}
+	}
+}
