@@ -8,12 +8,8 @@ import (
 	"hairpin/engine/spec"
 )
 
-const (
-	// flapHold is how long a backend that is down keeps its flows, in case it only flaps.
-	flapHold = 10 * time.Second
-	// sweepEvery is how often expired connections are forgotten and links and neighbours looked at without being told.
-	sweepEvery = 10 * time.Second
-)
+// sweepEvery is how often expired connections are forgotten and links and neighbours looked at without being told.
+const sweepEvery = 10 * time.Second
 
 // upkeep is what time brings: the kernel that went back, backends that stay down, VIPs that have settled, ids that come
 // free.
@@ -79,7 +75,7 @@ func (o *owner) noteDown(p *plan.Plan) {
 
 func (o *owner) holdDown(now time.Time) {
 	for id, since := range o.downAt {
-		if now.Sub(since) >= flapHold {
+		if now.Sub(since) >= plan.FlapHold {
 			o.kernel.MarkBackend(id, false, true)
 		}
 	}

@@ -8,12 +8,16 @@ import (
 	"net/netip"
 	"runtime"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"hairpin/engine/maglev"
 	"hairpin/engine/spec"
 )
+
+// FlapHold is how long a backend that is down keeps its flows, in case it only flaps.
+const FlapHold = 10 * time.Second
 
 // World is what runs now, as the kernel and the stored spec say.
 type World struct {

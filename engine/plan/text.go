@@ -36,7 +36,7 @@ func (p *Plan) describe(c *Change) []string {
 	if service(before) != service(c.Spec) {
 		lines = append(lines, fmt.Sprintf("  %s → %s", service(before), service(c.Spec)))
 	}
-	lines = append(lines, ringLines(c)...)
+	lines = append(append(lines, ringLines(c)...), lossLines(before, c)...)
 	if len(lines) == 0 {
 		return nil
 	}
@@ -58,8 +58,28 @@ func ringLines(c *Change) []string {
 	if c.Before != nil {
 		lines = append(lines, fmt.Sprintf("  established connections stay; settles for %s after the last of them on another backend", c.Spec.Settle))
 	}
+	return lines
+}
+
+// lossLines say whose connections end, whether or not any slot moves: those of a drained backend end when it is removed.
+func lossLines(before spec.VIP, c *Change) []string {
+	turned := func(to spec.State) (n int) {
+		for _, b := range c.Spec.Backends {
+			if old := before.Backend(b.Address); old != nil && old.State != to && b.State == to {
+				n++
+			}
+		}
+		return n
+	}
+	var lines []string
 	if n := len(c.Gone); n > 0 {
 		lines = append(lines, fmt.Sprintf("  connections on the %d removed are lost", n))
+	}
+	if n := turned(spec.Maintenance); n > 0 {
+		lines = append(lines, fmt.Sprintf("  connections on the %d in maintenance are lost", n))
+	}
+	if n := turned(spec.Down); n > 0 {
+		lines = append(lines, fmt.Sprintf("  connections on the %d down are lost in %s", n, FlapHold))
 	}
 	return lines
 }
