@@ -5,6 +5,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"hairpin/engine"
 )
@@ -45,11 +46,21 @@ func (f *Feed) collect(ctx context.Context, src Source) {
 	}
 }
 
-// Put replaces what is in the slot.
+// overtaken is by how much a snapshot may be older than the one in the slot and be dropped as a late one. More than that
+// means that the clock was set back.
+const overtaken = 10 * time.Second
+
+// Put replaces what is in the slot, unless that is newer: two may bring snapshots at the same time.
 func (f *Feed) Put(s *engine.State) {
-	if s != nil {
-		f.slot.Store(s)
-		f.first.Do(func() { close(f.ready) })
+	for s != nil {
+		old := f.slot.Load()
+		if old != nil && s.Time.Before(old.Time) && old.Time.Sub(s.Time) < overtaken {
+			return
+		}
+		if f.slot.CompareAndSwap(old, s) {
+			f.first.Do(func() { close(f.ready) })
+			return
+		}
 	}
 }
 

@@ -117,3 +117,18 @@ func TestCollectEndsWithItsContextAndItsSource(t *testing.T) {
 	go func() { f.collect(t.Context(), src); done <- struct{}{} }()
 	<-done
 }
+
+func TestALateSnapshotDoesNotReplaceANewerOne(t *testing.T) {
+	f := &Feed{ready: make(chan struct{})}
+	now := time.Date(2026, 8, 22, 3, 7, 41, 0, time.UTC)
+	for _, row := range []struct {
+		at   time.Duration
+		kept bool
+	}{{0, true}, {time.Second, true}, {0, false}, {time.Second, true}, {-time.Hour, true}} {
+		s := &engine.State{Time: now.Add(row.at)}
+		f.Put(s)
+		if (f.Latest() == s) != row.kept {
+			t.Errorf("a snapshot of %v: kept is %v", row.at, !row.kept)
+		}
+	}
+}

@@ -65,24 +65,25 @@ func (o *Overview) Copy(v View) string { return copyVIP(v, o.Target().VIP) }
 // Draw stacks the parts, or puts them in two columns where there is room.
 func (o *Overview) Draw(k Kit, v View, w, h int) []string {
 	s := v.State
+	nics, drops, vips := max(1, len(s.NICs)), max(1, len(dropped(s))), max(1, o.vips.total)
 	if !wide(w, h) {
 		return stack(k, w, h, []part{
-			{rank: 0, need: 1 + min(2, max(1, len(s.NICs))), want: 1 + max(1, len(s.NICs)), draw: func(h int) []string { return nicTable(k, s, w, h) }},
-			{rank: 2, need: 3, want: 1 + max(2, len(dropped(s))), draw: func(h int) []string { return reasonTable(k, s, w, h) }},
-			{rank: 1, need: 1 + min(3, max(1, o.vips.total)), want: 1 + max(1, o.vips.total), draw: func(h int) []string { return o.table(k, s, w, h) }},
+			{rank: 0, need: 1 + min(2, nics), want: 1 + nics, draw: func(h int) []string { return nicTable(k, s, w, h) }},
+			{rank: 2, need: 2, want: 1 + drops, draw: func(h int) []string { return reasonTable(k, s, w, h) }},
+			{rank: 1, need: 1 + min(3, vips), want: 1 + vips, draw: func(h int) []string { return o.table(k, s, w, h) }},
 			{rank: 3, need: 2, want: 3 + len(s.Problems), draw: func(h int) []string { return happened(k, v, w, h) }},
 		})
 	}
 	left, right := w/2+4, w-w/2-6
 	return widget.Beside(stack(k, left, h, []part{
-		{rank: 0, need: 2, want: 1 + max(1, len(s.NICs)), draw: func(h int) []string { return nicTable(k, s, left, h) }},
+		{rank: 0, need: 2, want: 1 + nics, draw: func(h int) []string { return nicTable(k, s, left, h) }},
 		{rank: 2, need: 4, want: 11, draw: func(h int) []string { return traffic(k, s, left, h) }},
-		{rank: 1, need: 4, want: 1 + max(1, o.vips.total), draw: func(h int) []string { return o.table(k, s, left, h) }},
-		{rank: 3, need: 3, want: 40, draw: func(h int) []string { return o.behind(k, v, left, h) }},
+		{rank: 1, need: 1 + min(3, vips), want: 1 + vips, draw: func(h int) []string { return o.table(k, s, left, h) }},
+		{rank: 3, need: 3, want: h, draw: func(h int) []string { return o.behind(k, v, left, h) }},
 	}), left, 2, stack(k, right, h, []part{
-		{rank: 0, need: 3, want: 1 + max(2, len(dropped(s))), draw: func(h int) []string { return reasonTable(k, s, right, h) }},
+		{rank: 0, need: 2, want: 1 + drops, draw: func(h int) []string { return reasonTable(k, s, right, h) }},
 		{rank: 2, need: 2, want: 1 + stages(s), draw: func(h int) []string { return stageTable(k, s, right, h) }},
-		{rank: 1, need: 4, want: 40, draw: func(h int) []string { return happened(k, v, right, h) }},
+		{rank: 1, need: 4, want: h, draw: func(h int) []string { return happened(k, v, right, h) }},
 	}), right, k.Glyphs)
 }
 
