@@ -181,7 +181,9 @@ func checkBefore(t *testing.T, name string, old, v plan.VIP) {
 	}
 }
 
-func empty(ring []uint16) bool { return !slices.ContainsFunc(ring, func(id uint16) bool { return id != 0 }) }
+func empty(ring []uint16) bool {
+	return !slices.ContainsFunc(ring, func(id uint16) bool { return id != 0 })
+}
 
 // TestSameSpecBuildsNothing: also with its backends in another order, and while VIPs settle.
 func TestSameSpecBuildsNothing(t *testing.T) {
