@@ -84,7 +84,7 @@ func (l *Lab) Environ(node string) []string {
 		"HAIRPIN_STATE=" + filepath.Join(l.NodeDir(node), "state"),
 		"HAIRPIN_RUN=" + filepath.Join(l.NodeDir(node), "run"),
 		"HAIRPIN_BPFFS=" + l.bpf(node),
-		"HAIRPIN_NODE=" + node,
+		nodeVariable + "=" + node,
 	}
 	var env []string
 	for _, e := range os.Environ() {

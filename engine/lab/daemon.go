@@ -36,7 +36,7 @@ func (d daemon) start(extra []*os.File, args ...string) (ended <-chan struct{}, 
 	}
 	defer log.Close()
 	cmd := exec.Command(d.lab.binary, args...)
-	cmd.Env = d.lab.Environ(d.node)
+	cmd.Env = d.environ()
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, extra
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := d.lab.Do(d.node, cmd.Start); err != nil {
@@ -53,21 +53,35 @@ func (d daemon) start(extra []*os.File, args ...string) (ended <-chan struct{}, 
 	return done, nil
 }
 
-// pid is the daemon's, 0 when it does not run. A number left by a dead one may belong to another process by now.
+// pid is the daemon's, 0 when it does not run. Without a file that is right it is looked for: whoever started it may have
+// been killed before writing one.
 func (d daemon) pid() int {
 	text, err := os.ReadFile(d.pidFile())
+	if err == nil {
+		if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && d.is(pid) {
+			return pid
+		}
+	}
+	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return 0
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil || !d.is(pid) {
-		return 0
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil && d.is(pid) {
+			return pid
+		}
 	}
-	return pid
+	return 0
+}
+
+// environ is what tells the daemon from all other processes.
+func (d daemon) environ() []string {
+	return append(d.lab.Environ(d.node), partVariable+"="+d.name)
 }
 
 func (d daemon) is(pid int) bool {
-	return belongs(pid, d.lab.name, []uint64{namespaceInode(d.lab.namespace(d.node))})
+	env := environOf(pid)
+	return env[labVariable] == d.lab.name && env[nodeVariable] == d.node && env[partVariable] == d.name
 }
 
 // stop sends the daemon a signal and waits for its end.

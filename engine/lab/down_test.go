@@ -22,11 +22,18 @@ func TestDownRemovesEverything(t *testing.T) {
 	l := testUp(t, 2)
 	pinned := pinSomething(t, l)
 	passing := passProgram(t, l)
-	stray := exec.Command("sleep", "60") // in the namespace, but nothing that the lab knows of
-	if err := l.Do(Client, stray.Start); err != nil {
+	inside := exec.Command("sleep", "60") // in the namespace, but nothing that the lab knows of
+	if err := l.Do(Client, inside.Start); err != nil {
 		t.Fatal(err)
 	}
-	go stray.Wait()
+	outside := exec.Command("sleep", "60") // of the lab by its environment, but in no namespace of it
+	outside.Env = l.Environ(LB)
+	if err := outside.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 2)
+	go func() { ended <- inside.Wait() }()
+	go func() { ended <- outside.Wait() }()
 	if got := interfaces(t); got != before {
 		t.Errorf("the machine's interfaces were %s and are %s", before, got)
 	}
@@ -37,8 +44,15 @@ func TestDownRemovesEverything(t *testing.T) {
 	if took := time.Since(start); took > time.Second {
 		t.Errorf("down took %v", took)
 	}
-	if err := stray.Process.Signal(syscall.Signal(0)); err == nil {
-		t.Error("a process in the client's namespace is left")
+	for range 2 {
+		select {
+		case err := <-ended:
+			if err == nil || err.Error() != "signal: killed" {
+				t.Errorf("a process of the lab ended with %v", err)
+			}
+		case <-time.After(5 * time.Second):
+			t.Error("a process of the lab is left")
+		}
 	}
 	await(t, "the pinned map goes", func() bool {
 		m, err := ebpf.NewMapFromID(pinned)

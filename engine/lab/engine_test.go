@@ -38,6 +38,12 @@ func TestEngines(t *testing.T) {
 			t.Errorf("the engine of %s is in group %d, %v", n, group, err)
 		}
 	}
+	if err := os.Remove(daemon{l, Backend(2), engineDaemon}.pidFile()); err != nil { // as if it had not been written yet
+		t.Fatal(err)
+	}
+	if got := l.EnginePID(Backend(2)); got != pids[Backend(2)] {
+		t.Errorf("the engine of backend2 is found as %d, not %d", got, pids[Backend(2)])
+	}
 	if err := l.KillEngine(ctx, LB); err != nil {
 		t.Fatal(err)
 	}

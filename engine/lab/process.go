@@ -1,19 +1,23 @@
 package lab
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// labVariable marks the processes of a lab in their environment.
-const labVariable = "HAIRPIN_LAB"
+// Variables in the environment of a lab's processes.
+const (
+	labVariable  = "HAIRPIN_LAB"
+	nodeVariable = "HAIRPIN_NODE"
+	partVariable = "HAIRPIN_LAB_PART" // of daemons alone: which one
+)
 
 // processes are those that run in one of the namespaces or were started by the lab, except this one. Pid files are
 // not asked: whoever was killed between starting a process and writing one has left none.
@@ -43,8 +47,19 @@ func belongs(pid int, lab string, inodes []uint64) bool {
 			return true
 		}
 	}
-	env, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid)) // unreadable or gone: not ours
-	return bytes.Contains(append([]byte{0}, env...), []byte("\x00"+labVariable+"="+lab+"\x00"))
+	return environOf(pid)[labVariable] == lab
+}
+
+// environOf is the environment that a process was started with; empty when it has ended.
+func environOf(pid int) map[string]string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid)) // unreadable is gone
+	env := map[string]string{}
+	for entry := range strings.SplitSeq(string(text), "\x00") {
+		if name, value, ok := strings.Cut(entry, "="); ok {
+			env[name] = value
+		}
+	}
+	return env
 }
 
 // killAll ends every process of the lab and returns when none is left.
