@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -72,11 +73,19 @@ func newConfirm(t *tree) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := n.Confirm(c.Context(), t.who); err != nil {
-				return errors.Join(err, n.Close())
-			}
-			fmt.Fprintf(t.Stdout, "generation %d is confirmed\n", n.State().Generation.Active)
-			return n.Close()
+			return errors.Join(t.confirm(c.Context(), n), n.Close())
 		},
 	}
+}
+
+func (t *tree) confirm(ctx context.Context, n engine.Node) error {
+	waiting := n.State().Generation
+	if err := n.Confirm(ctx, t.who); err != nil {
+		return err
+	}
+	if waiting.Deadline.IsZero() {
+		return &failure{exitRefused, errors.New("nothing waits for confirmation"), `"hairpin status" shows what runs`}
+	}
+	fmt.Fprintf(t.Stdout, "generation %d is confirmed\n", waiting.Active)
+	return nil
 }

@@ -73,7 +73,7 @@ func newRoot(t *tree) *cobra.Command {
 	pathFlags(root, &t.paths)
 	root.AddCommand(
 		newRun(t), newStatus(t), newPlan(t), newApply(t), newConfirm(t), newDetach(t), newSpec(t),
-		newVersion(t), newExitCodes(), newReasons())
+		newLab(), newVersion(t), newExitCodes(), newReasons())
 	return root
 }
 
