@@ -101,7 +101,7 @@ func (m *meters) readChains(k *datapath.Kernel) {
 			if !ok || n.Packets == 0 {
 				continue
 			}
-			m.note(m.deep, meterKey{kind: chainReason, chain: c.Number, id: id}, n)
+			m.note(m.shallow, meterKey{kind: chainReason, chain: c.Number, id: id}, n)
 			byVerdict[string(r.Verdict)] = plus(byVerdict[string(r.Verdict)], n)
 			if r.Verdict == reason.Drop {
 				dropped[string(r.Stage)] = plus(dropped[string(r.Stage)], n)
@@ -145,7 +145,8 @@ func (m *meters) counter(key meterKey) Counter { return m.now[key] }
 
 func (m *meters) history(key meterKey) []float64 {
 	set := m.deep
-	if key.kind == backendForward || key.kind == vipStray {
+	switch key.kind { // of these there may be many
+	case backendForward, vipStray, chainReason, chainStage, chainStageDrop:
 		set = m.shallow
 	}
 	return set.AppendLast(nil, key, historySeconds)

@@ -12,7 +12,8 @@ import (
 type Node interface {
 	// State is the newest snapshot. It never blocks, and what it points to never changes.
 	State() *State
-	// Changed is signalled after each new snapshot; it holds one signal, so a slow reader sees the latest only.
+	// Changed subscribes to snapshots: the channel is signalled after each new one and holds one signal, so a slow reader
+	// sees the latest only. It is closed when no more will come. Ask once.
 	Changed() <-chan struct{}
 	// Plan says what Apply would do, without doing any of it.
 	Plan(ctx context.Context, s *spec.Spec) (*Plan, error)

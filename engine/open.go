@@ -19,7 +19,7 @@ import (
 // else starts with what the spec file says. The engine ends with ctx or Close, and leaves the data path running.
 func Open(ctx context.Context, options Options) (Node, error) {
 	o := &owner{
-		options: options, log: options.Log, requests: make(chan request), done: make(chan struct{}), since: time.Now(),
+		options: options, log: options.Log, requests: make(chan request), done: make(chan struct{}), silent: make(chan struct{}), since: time.Now(),
 		reached: map[uint16]nexthop.NextHop{}, downAt: map[uint16]time.Time{}, meters: newMeters(),
 		rings: map[uint16]ringView{},
 	}
@@ -37,6 +37,7 @@ func Open(ctx context.Context, options Options) (Node, error) {
 	o.publish(time.Now())
 	ctx, o.stop = context.WithCancel(ctx)
 	go o.run(ctx)
+	go o.listen(ctx)
 	return o, nil
 }
 
@@ -168,4 +169,12 @@ func (o *owner) firstSpec() (*spec.Spec, string, error) {
 	}
 	s, err := spec.Parse(name, data)
 	return s, "first start with " + name, err
+}
+
+// listen answers front ends in other processes.
+func (o *owner) listen(ctx context.Context) {
+	defer close(o.silent)
+	if err := Serve(ctx, o, o.options.Paths.Socket()); err != nil && ctx.Err() == nil {
+		o.log.Error("the socket for other processes is closed", "error", err)
+	}
 }

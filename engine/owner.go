@@ -35,12 +35,14 @@ type owner struct {
 	ns       namespace
 	requests chan request
 	done     chan struct{} // closed when run has returned
+	silent   chan struct{} // closed when the socket is
 	stop     context.CancelFunc
 	closing  sync.Once
 	state    atomic.Pointer[State]
 
 	subscribersMu sync.Mutex
 	subscribers   []chan struct{}
+	noMore        bool
 
 	// loop
 	kernel   *datapath.Kernel
@@ -66,6 +68,7 @@ type owner struct {
 func (o *owner) run(ctx context.Context) {
 	defer close(o.done)
 	defer o.release()
+	defer o.hangUp()
 	if err := o.ns.enter(); err != nil {
 		o.log.Error("engine stops", "error", err)
 		return
@@ -161,8 +164,23 @@ func (o *owner) Changed() <-chan struct{} {
 	c := make(chan struct{}, 1)
 	o.subscribersMu.Lock()
 	defer o.subscribersMu.Unlock()
+	if o.noMore {
+		close(c)
+		return c
+	}
 	o.subscribers = append(o.subscribers, c)
 	return c
+}
+
+// hangUp tells the subscribers that no more snapshots will come.
+func (o *owner) hangUp() {
+	o.subscribersMu.Lock()
+	defer o.subscribersMu.Unlock()
+	o.noMore = true
+	for _, c := range o.subscribers {
+		close(c)
+	}
+	o.subscribers = nil
 }
 
 func (o *owner) signal() {
@@ -180,6 +198,7 @@ func (o *owner) signal() {
 func (o *owner) Close() error {
 	o.closing.Do(o.stop)
 	<-o.done
+	<-o.silent
 	return nil
 }
 

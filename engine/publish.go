@@ -78,8 +78,13 @@ type view struct {
 
 func (v view) nics() []NIC {
 	var list []NIC
+	now := map[int]datapath.Chain{} // as they are since the last switch
+	for _, c := range v.kernel.Chains() {
+		now[c.Number] = c
+	}
 	for _, a := range v.attached {
 		n := a.Chain.Number
+		a.Chain = now[n]
 		nic := NIC{Name: a.Chain.NIC, Hook: a.Chain.Hook.String(), Mode: a.Chain.Mode.String(), State: "attached", Why: a.Why,
 			Index: a.Chain.Ifindex, In: v.meters.counter(meterKey{kind: chainIn, chain: n}),
 			Forward: v.meters.counter(meterKey{kind: chainVerdict, chain: n, word: string(reason.Forward)}),

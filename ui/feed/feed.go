@@ -33,12 +33,13 @@ func New(ctx context.Context, src Source) *Feed {
 }
 
 func (f *Feed) collect(ctx context.Context, src Source) {
+	changed := src.Changed() // a subscription: asked for once
 	for {
 		f.Put(src.State())
 		select {
 		case <-ctx.Done():
 			return
-		case _, open := <-src.Changed():
+		case _, open := <-changed:
 			if !open {
 				return
 			}
