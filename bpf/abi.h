@@ -82,7 +82,7 @@ enum gate_result {
 	GATE_BUSY = 1,	  // another run is inside; try again
 	GATE_EPOCH = 2,	  // the caller is not the owner any more
 	GATE_MOVED = 3,	  // from is not active any more
-	GATE_LATE = 4,	  // the deadline has passed, active is confirmed again
+	GATE_LATE = 4,	  // nothing is pending: the deadline has passed, active is confirmed again
 	GATE_NOTIMER = 5, // the timer could not be armed; nothing was switched
 	GATE_INVALID = 6, // no such op or generation
 };

@@ -89,7 +89,7 @@ AI enum gate_result activate(struct control *c, struct alarm *a, struct gate_arg
 AI enum gate_result confirm(struct control *c, struct alarm *a)
 {
 	if (!c->pending)
-		return c->active == c->confirmed ? GATE_DONE : GATE_LATE;
+		return GATE_LATE; // it went back: what the caller would call confirmed is not live
 	if (bpf_timer_cancel(&a->timer) != 1)
 		return GATE_LATE;
 	c->confirmed = c->active;

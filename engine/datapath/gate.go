@@ -79,7 +79,7 @@ func (k *Kernel) Activate(from, to int, deadline time.Duration) error {
 	return k.gate(gateArgs{Op: gateActivate, From: uint32(from), To: uint32(to), DeadlineNS: uint64(deadline)})
 }
 
-// Confirm keeps what is active. ErrLate when the kernel went back already.
+// Confirm keeps what is active. ErrLate when the kernel went back already, or nothing waits for a word.
 func (k *Kernel) Confirm() error { return k.gate(gateArgs{Op: gateConfirm}) }
 
 // Revert goes back to the confirmed generation at once. ErrLate when there is nothing to go back from.
