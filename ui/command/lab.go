@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"hairpin/engine/lab"
 )
@@ -109,25 +111,61 @@ func labConsole(c *cobra.Command, o labFlags, keep bool) (err error) {
 	// A terminal that goes takes the console along, not the way down.
 	ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	if !keep {
-		defer func() { err = errors.Join(err, lab.Down(context.WithoutCancel(ctx), o.name)) }()
-	}
+	defer func() {
+		if !keep {
+			err = errors.Join(err, lab.Down(context.WithoutCancel(ctx), o.name))
+		}
+	}()
 	l, err := o.up(ctx)
 	if err != nil {
 		return err
 	}
+	killed, err := o.console(ctx, l, in)
+	if killed {
+		keep = true // the lab is there to show that nothing is lost by that
+		fmt.Fprintf(c.OutOrStdout(), "The console was killed; packets go on flowing. \"hairpin lab%[1]s\" opens it again, \"hairpin lab down%[1]s\" removes the lab.\n",
+			o.nameFlag())
+	}
+	return err
+}
+
+// nameFlag names the lab in a command line, where that is needed.
+func (o *labFlags) nameFlag() string {
+	if o.name == lab.DefaultName {
+		return ""
+	}
+	return " --name " + o.name
+}
+
+// console runs the console on lb until it ends, and tells whether somebody killed it. One that was killed leaves the
+// terminal as it was drawn on, so that is put right here.
+func (o *labFlags) console(ctx context.Context, l *lab.Lab, in *os.File) (killed bool, err error) {
+	before, err := term.GetState(int(in.Fd()))
+	if err != nil {
+		return false, fmt.Errorf("the lab's console needs a terminal: %w", err)
+	}
 	console := l.Command(lab.LB, "hairpin", "--armed")
 	console.Stdin, console.Stdout, console.Stderr = in, os.Stdout, os.Stderr
 	if err := console.Start(); err != nil {
-		return fmt.Errorf("open console: %w", err)
+		return false, fmt.Errorf("open console: %w", err)
 	}
 	over := context.AfterFunc(ctx, func() { console.Process.Signal(syscall.SIGTERM) })
 	defer over()
-	if err := console.Wait(); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("console on lb: %w", err)
+	err = console.Wait()
+	if err == nil || ctx.Err() != nil {
+		return false, nil
 	}
-	return nil
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signaled() {
+		fmt.Fprint(os.Stdout, leaveScreen)
+		return true, term.Restore(int(in.Fd()), before)
+	}
+	return false, fmt.Errorf("console on lb: %w", err)
 }
+
+// leaveScreen undoes what ui/term does to a terminal: it ends a frame, colours, pasting and the alternate screen, wraps lines
+// again and shows the cursor.
+const leaveScreen = "\x1b[?2026l\x1b[0m\x1b[?2004l\x1b[?7h\x1b[?1049l\x1b[?25h"
 
 func isTerminal(f *os.File) bool {
 	st, err := f.Stat()
