@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/user"
 	"strings"
 	"time"
 
@@ -90,10 +91,11 @@ func pathFlags(c *cobra.Command, p *engine.Paths) {
 
 // operator names who gives the command, for the audit trail: the person behind sudo where there is one.
 func operator() string {
-	for _, key := range []string{"SUDO_USER", "USER", "LOGNAME"} {
-		if who := os.Getenv(key); who != "" {
-			return who
-		}
+	if who := os.Getenv("SUDO_USER"); who != "" {
+		return who
+	}
+	if u, err := user.Current(); err == nil {
+		return u.Username
 	}
 	return fmt.Sprintf("uid %d", os.Getuid())
 }
