@@ -36,14 +36,50 @@ func createNamespace(path string) error {
 
 // removeNamespace undoes createNamespace, also where it was broken off half way.
 func removeNamespace(path string) error {
-	err := unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
-	if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("unmount %s: %w", path, err)
+	if err := unmountAll(path); err != nil {
+		return err
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	err := os.Remove(path)
+	if errors.Is(err, unix.EBUSY) {
+		err = removeCovered(path)
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	return nil
+}
+
+func unmountAll(path string) error {
+	for {
+		err := unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("unmount %s: %w", path, err)
+		}
+	}
+}
+
+// removeCovered removes a namespace whose mount cannot be reached any more: "ip netns add" mounts the folder over itself
+// the first time, and what was mounted in it before stays below. Seen from a mount namespace in which nothing lies on the
+// file it can be removed, and then the kernel takes the mounts on it away everywhere.
+func removeCovered(path string) error {
+	return onThread(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+			return fmt.Errorf("new mount namespace: %w", err)
+		}
+		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+			return fmt.Errorf("private mount namespace: %w", err)
+		}
+		if err := unmountAll(filepath.Dir(path)); err != nil {
+			return err
+		}
+		if err := unmountAll(path); err != nil {
+			return err
+		}
+		return os.Remove(path)
+	})
 }
 
 // namespaceInode identifies the namespace kept at path; 0 when there is none.
