@@ -3,9 +3,7 @@ package datapath
 import (
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"unsafe"
 
@@ -128,14 +126,3 @@ func (k *Kernel) meta() (meta, error) {
 }
 
 func (k *Kernel) pin(folder, name string) string { return filepath.Join(k.dir, folder, name) }
-
-// explain adds what an operator can do to the errors that say too little.
-func explain(err error) error {
-	switch {
-	case errors.Is(err, unix.EPERM), errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("%w; run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON", err)
-	case errors.Is(err, unix.ENOMEM):
-		return fmt.Errorf("%w; the node has too little memory, or the locked-memory limit (ulimit -l) is too low", err)
-	}
-	return err
-}
