@@ -24,7 +24,7 @@ type DryResult struct {
 // Dry runs one frame through the rows of any generation, on a chain, and changes nothing: no counter, no entry of the
 // connection table, no packet.
 func (k *Kernel) Dry(generation, chain int, frame []byte) (DryResult, error) {
-	k.runs++
+	k.runs = max(k.runs+1, Monotonic()) // no other process, before or beside this one, used that number
 	run := dryRun{Seq: k.runs, Generation: uint32(generation), Chain: uint32(chain)}
 	head := unsafe.Slice((*byte)(unsafe.Pointer(&run)), unsafe.Sizeof(run))
 	data := append(append([]byte{}, head...), frame...)

@@ -38,7 +38,7 @@ type Kernel struct {
 
 	store ringStore
 	epoch uint64
-	runs  uint64 // of dry packets
+	runs  uint64 // number of the last dry run
 }
 
 // Dir is the pin folder of a node on a bpffs.
