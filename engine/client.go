@@ -198,7 +198,7 @@ func orphaned(last *State, since time.Time, why error) *State {
 	if !errors.Is(why, ErrNoOwner) && !errors.Is(why, errHungUp) {
 		what += ": " + why.Error()
 	}
-	s := withProblem(last, Problem{Severity: "crit", Since: since, What: what,
+	s := withProblem(last, Problem{Key: "engine gone", Severity: "crit", Since: since, What: what,
 		Cure: `the data path goes on by itself; start an engine with "hairpin run"`})
 	s.PID = 0
 	return s
@@ -227,7 +227,7 @@ func (c *client) hear(l *line) (shown bool, err error) {
 		if last == nil {
 			last = &State{Time: c.now(), Role: Observer, Generation: Generation{Active: -1, Confirmed: -1}}
 		}
-		c.show(withProblem(last, Problem{Severity: "crit", Since: c.now(), What: "the engine runs and cannot be shown: " + n.Fault.Text}))
+		c.show(withProblem(last, Problem{Key: "engine unreadable", Severity: "crit", Since: c.now(), What: "the engine runs and cannot be shown: " + n.Fault.Text}))
 		return true, nil
 	case n.Shown != nil:
 		s, err := n.Shown.state()
@@ -236,7 +236,7 @@ func (c *client) hear(l *line) (shown bool, err error) {
 		}
 		s.Role, s.Spec = Observer, l.spec
 		if l.specFault != nil {
-			s = withProblem(s, Problem{Severity: "warn", Since: s.Time, Cure: "use the version that runs: " + s.Version,
+			s = withProblem(s, Problem{Key: "other version", Severity: "warn", Since: s.Time, Cure: "use the version that runs: " + s.Version,
 				What: fmt.Sprintf("this version of hairpin cannot read the running spec: %v", l.specFault)})
 		}
 		c.seen = s

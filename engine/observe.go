@@ -17,7 +17,7 @@ func Observe(p Paths) (*State, error) {
 	s := &State{Time: now, Node: p.Node, Role: Pins, Generation: Generation{Active: -1, Confirmed: -1}}
 	k, err := datapath.Open(datapath.Dir(p.BPFFS, p.Node), false)
 	if errors.Is(err, datapath.ErrNone) {
-		s.Problems = []Problem{{Severity: "warn", Since: now, What: "no data path of hairpin's on this node",
+		s.Problems = []Problem{{Key: "no data path", Severity: "warn", Since: now, What: "no data path of hairpin's on this node",
 			Cure: "hairpin run, or hairpin"}}
 		return s, nil
 	}
@@ -31,7 +31,7 @@ func Observe(p Paths) (*State, error) {
 	case err == nil && r.Revision == k.Revision(int(control.Active)):
 		s.Spec, s.Revision = desired, r.Revision
 	case !errors.Is(err, fs.ErrNotExist) && err != nil:
-		s.Problems = append(s.Problems, Problem{Severity: "warn", Since: now, What: err.Error()})
+		s.Problems = append(s.Problems, Problem{Key: "stored spec", Severity: "warn", Since: now, What: err.Error()})
 	}
 	if err := s.observeKernel(now, k); err != nil {
 		return nil, fmt.Errorf("observe: %w", err)

@@ -59,7 +59,7 @@ type owner struct {
 	meters   meters
 	rings    map[uint16]ringView // by VIP number
 	named    vipNames
-	problems map[string]time.Time
+	problems map[string]Problem // by key, of the last snapshot
 	swept    time.Time
 	detached bool
 }
@@ -89,6 +89,9 @@ func (o *owner) run(ctx context.Context) {
 		case <-changed:
 			o.refresh()
 		case d := <-drops:
+			if o.detached {
+				continue // nothing is left that could say whose it was
+			}
 			o.journal.dropped(time.Now(), d, o.chainName(d.Chain), o.vipName(d.VIP))
 			continue
 		case now := <-ticks.C:

@@ -16,47 +16,47 @@ func attachmentState(err error) string {
 	return "detached"
 }
 
-// findProblems derives from a snapshot in which ways the node is not as it should be, and since when.
+// findProblems derives from a snapshot in which ways the node is not as it should be, and since when. That one begins or is
+// over goes into the journal.
 func (o *owner) findProblems(now time.Time, s *State) []Problem {
 	list := problemsOf(s)
-	since := map[string]time.Time{}
+	lasting := map[string]Problem{}
 	for i := range list {
 		p := &list[i]
-		key := p.Severity + p.key()
-		if t, known := o.problems[key]; known {
-			p.Since = t
-		} else if p.Since.IsZero() {
-			p.Since = now
+		if old, known := o.problems[p.Key]; known {
+			p.Since = old.Since
+		} else if p.Since = now; p.Key != keyPending { // who applied it is in the journal already
+			o.journal.add(now, p.Severity, "engine", p.What)
 		}
-		since[key] = p.Since
+		lasting[p.Key] = *p
 	}
-	o.problems = since
+	for key, old := range o.problems {
+		if _, lasts := lasting[key]; !lasts && key != keyPending {
+			o.journal.add(now, "info", "engine", fmt.Sprintf("over after %s: %s", now.Sub(old.Since).Round(time.Second), old.What))
+		}
+	}
+	o.problems = lasting
 	return list
 }
 
-// key is what stays the same of a problem while its numbers change.
-func (p Problem) key() string {
-	key := make([]byte, 0, len(p.What))
-	for i := range len(p.What) {
-		if c := p.What[i]; c < '0' || c > '9' {
-			key = append(key, c)
-		}
-	}
-	return string(key)
-}
+// keyPending is the problem that a change waits for confirmation.
+const keyPending = "pending"
 
 // problemsOf are the problems of a snapshot, worst first.
 func problemsOf(s *State) []Problem {
 	var crit, warn []Problem
-	if s.Spec == nil {
-		crit = append(crit, Problem{Severity: "crit", What: "no spec is applied: everything passes up to this node's own stack",
+	if s.Spec == nil && s.Generation.Active > 0 {
+		crit = append(crit, Problem{Key: "unreadable spec", Severity: "crit", What: fmt.Sprintf("the spec of generation %d cannot be read: the data path runs on as it is",
+			s.Generation.Active), Cure: "apply the spec again: hairpin apply -f FILE"})
+	} else if s.Spec == nil {
+		crit = append(crit, Problem{Key: "no spec", Severity: "crit", What: "no spec is applied: everything passes up to this node's own stack",
 			Cure: "hairpin apply -f FILE"})
 	}
 	for _, n := range s.NICs {
 		if n.State != "attached" {
-			crit = append(crit, Problem{Severity: "crit", What: fmt.Sprintf("%s %s: %s", n.Name, n.Hook, n.Why)})
+			crit = append(crit, Problem{Key: "nic " + n.Name + " " + n.Hook, Severity: "crit", What: fmt.Sprintf("%s %s: %s", n.Name, n.Hook, n.Why)})
 		} else if n.Why != "" {
-			warn = append(warn, Problem{Severity: "warn", What: fmt.Sprintf("%s runs in %s mode: %s", n.Name, n.Mode, n.Why)})
+			warn = append(warn, Problem{Key: "mode " + n.Name + " " + n.Hook, Severity: "warn", What: fmt.Sprintf("%s runs in %s mode: %s", n.Name, n.Mode, n.Why)})
 		}
 	}
 	for _, v := range s.VIPs {
@@ -64,18 +64,18 @@ func problemsOf(s *State) []Problem {
 		crit, warn = append(crit, c...), append(warn, w...)
 	}
 	if !s.Generation.Deadline.IsZero() {
-		warn = append(warn, Problem{Severity: "warn", What: fmt.Sprintf("generation %d goes back to %d unless it is confirmed by %s",
+		warn = append(warn, Problem{Key: keyPending, Severity: "warn", What: fmt.Sprintf("generation %d goes back to %d unless it is confirmed by %s",
 			s.Generation.Active, s.Generation.Confirmed, s.Generation.Deadline.Format(time.TimeOnly)), Cure: "hairpin confirm"})
 	}
 	if s.EventsLost > 0 {
-		warn = append(warn, Problem{Severity: "warn", What: fmt.Sprintf("%d sampled drops were lost: the ring buffer was full", s.EventsLost)})
+		warn = append(warn, Problem{Key: "events lost", Severity: "warn", What: fmt.Sprintf("%d sampled drops were lost: the ring buffer was full", s.EventsLost)})
 	}
 	return append(crit, warn...)
 }
 
 func problemsOfVIP(v VIP) (crit, warn []Problem) {
 	if v.Empty {
-		crit = append(crit, Problem{Severity: "crit", What: fmt.Sprintf("%s: no backend takes new flows, they are dropped", v.Name),
+		crit = append(crit, Problem{Key: "empty " + v.Name, Severity: "crit", What: fmt.Sprintf("%s: no backend takes new flows, they are dropped", v.Name),
 			Cure: "bring a backend up, or give one weight"})
 	}
 	lost, named := 0, Backend{}
@@ -92,14 +92,14 @@ func problemsOfVIP(v VIP) (crit, warn []Problem) {
 		}
 	}
 	if lost > 0 {
-		crit = append(crit, Problem{Severity: "crit", What: fmt.Sprintf("%s: %d of %d backends cannot be reached, %s: %s", v.Name,
+		crit = append(crit, Problem{Key: "unreachable " + v.Name, Severity: "crit", What: fmt.Sprintf("%s: %d of %d backends cannot be reached, %s: %s", v.Name,
 			lost, len(v.Backends), named.Address, named.NextHop), Cure: "check route and neighbour of the backend"})
 	}
 	if down > 0 {
-		warn = append(warn, Problem{Severity: "warn", What: fmt.Sprintf("%s: %d of %d backends are down", v.Name, down, len(v.Backends))})
+		warn = append(warn, Problem{Key: "down " + v.Name, Severity: "warn", What: fmt.Sprintf("%s: %d of %d backends are down", v.Name, down, len(v.Backends))})
 	}
 	if v.Settling != nil && v.Settling.Unheld > 0 {
-		warn = append(warn, Problem{Severity: "warn", What: fmt.Sprintf("%s: %d new flows could not be remembered while settling",
+		warn = append(warn, Problem{Key: "unheld " + v.Name, Severity: "warn", What: fmt.Sprintf("%s: %d new flows could not be remembered while settling",
 			v.Name, v.Settling.Unheld), Cure: "let it settle before the next change"})
 	}
 	return crit, warn

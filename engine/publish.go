@@ -17,14 +17,12 @@ import (
 func (o *owner) publish(now time.Time) {
 	s := &State{
 		Time: now, Node: o.options.Paths.Node, Version: o.options.Version, PID: os.Getpid(), Role: Owner, Since: o.since,
-		Spec: o.spec, Revision: o.revision(), Events: o.journal.events(),
-	}
+		Spec: o.spec, Revision: o.revision()}
 	if o.detached {
 		s.Generation.Active = -1
-		s.Problems = []Problem{{Severity: "crit", Since: now, What: "everything was detached: this node balances nothing",
+		s.Problems = []Problem{{Key: "detached", Severity: "crit", Since: now, What: "everything was detached: this node balances nothing",
 			Cure: "start hairpin again"}}
-		o.state.Store(s)
-		o.signal()
+		o.show(s)
 		return
 	}
 	if err := o.meters.read(now, o.kernel); err != nil {
@@ -46,6 +44,12 @@ func (o *owner) publish(now time.Time) {
 		}
 	}
 	s.Problems = o.findProblems(now, s)
+	o.show(s)
+}
+
+// show puts s, with what the journal has by now, where everybody sees it.
+func (o *owner) show(s *State) {
+	s.Events = o.journal.events()
 	o.state.Store(s)
 	o.signal()
 }

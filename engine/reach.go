@@ -101,12 +101,7 @@ func (o *owner) reattach() {
 	}
 	for i, a := range attached {
 		was := i < len(o.attached) && o.attached[i].Err != nil
-		switch {
-		case a.Err != nil && !was:
-			o.journal.add(time.Now(), "crit", "kernel", a.Err.Error())
-		case a.New && was:
-			o.journal.add(time.Now(), "info", "engine", "nic "+a.Chain.NIC+" is attached again")
-		case a.New:
+		if a.New && !was {
 			o.journal.add(time.Now(), "warn", "engine", "nic "+a.Chain.NIC+" had been detached by somebody else, and is attached again")
 		}
 	}

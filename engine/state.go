@@ -141,6 +141,7 @@ type Event struct {
 
 // Problem is one way in which the node is not as it should be.
 type Problem struct {
+	Key      string // names it for as long as it lasts, while its numbers change
 	Severity string // warn, crit
 	Since    time.Time
 	What     string // one sentence
