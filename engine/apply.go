@@ -17,6 +17,9 @@ import (
 // Plan implements Node.
 func (o *owner) Plan(ctx context.Context, s *spec.Spec) (*Plan, error) {
 	return do(ctx, o, func() (*Plan, error) {
+		if err := o.ready(); err != nil {
+			return nil, fmt.Errorf("plan: %w", err)
+		}
 		p, err := o.compute(s)
 		if err != nil {
 			return nil, err
@@ -25,9 +28,23 @@ func (o *owner) Plan(ctx context.Context, s *spec.Spec) (*Plan, error) {
 	})
 }
 
+// ready is the first thing that every request asks: what it is carried out against is what the kernel runs now.
+func (o *owner) ready() error {
+	if o.detached {
+		return fmt.Errorf("%w: this engine was detached; start it again", ErrRefused)
+	}
+	if o.wentBack() {
+		o.follow(time.Now())
+	}
+	return nil
+}
+
 func (o *owner) compute(s *spec.Spec) (*plan.Plan, error) {
 	if s == nil {
 		return nil, fmt.Errorf("plan: %w: no spec", ErrInvalid)
+	}
+	if o.spec == nil && o.active != 0 {
+		return plan.Compute(o.kernel.Recover(s), s)
 	}
 	world, err := o.kernel.World(o.spec)
 	if err != nil {
@@ -60,46 +77,55 @@ func (o *owner) Apply(ctx context.Context, r ApplyRequest) (*Applied, error) {
 	return do(ctx, o, func() (*Applied, error) { return o.apply(r) })
 }
 
-// apply writes everything beside what runs, tries it dry, stores the spec, and only then switches. Whatever fails before
-// the switch leaves the node as it was.
 func (o *owner) apply(r ApplyRequest) (*Applied, error) {
-	began := time.Now()
+	if err := o.ready(); err != nil {
+		return nil, fmt.Errorf("apply: %w", err)
+	}
 	if err := o.check(r); err != nil {
 		return nil, fmt.Errorf("apply: %w", err)
 	}
+	return o.change(r)
+}
+
+// change writes everything beside what runs, tries it dry, stores the spec, and only then switches. Whatever fails before
+// the switch leaves the node as it was.
+func (o *owner) change(r ApplyRequest) (*Applied, error) {
+	began := time.Now()
 	attached, err := o.attachNew(r.Spec)
 	if err != nil {
+		o.detachUnused()
 		return nil, fmt.Errorf("apply: %w", err)
 	}
 	p, generation, err := o.stage(r.Spec)
 	if err != nil {
-		o.detachUnused(o.spec)
+		o.detachUnused()
 		return nil, fmt.Errorf("apply: %w", err)
 	}
 	if err := o.goLive(r, p, generation); err != nil {
-		o.detachUnused(o.spec)
+		_ = o.ready() // the kernel may have gone back meanwhile
+		o.detachUnused()
 		return nil, fmt.Errorf("apply: %w", err)
 	}
 	o.attached = attached
 	text := p.Text()
-	o.settled(generation, r, p)
+	o.settled(generation, p)
 	o.journal.add(began, "audit", r.Who, o.sentence(r, generation), text...)
 	return &Applied{Generation: generation, Revision: o.revision(), Deadline: o.deadline(), Text: text, Took: time.Since(began)}, nil
 }
 
 func (o *owner) check(r ApplyRequest) error {
-	if o.detached {
-		return fmt.Errorf("%w: this engine was detached; start it again", ErrRefused)
-	}
 	if r.Spec == nil {
 		return fmt.Errorf("%w: no spec", ErrInvalid)
+	}
+	if r.Deadline < 0 {
+		return fmt.Errorf("%w: a deadline of %s", ErrInvalid, r.Deadline)
 	}
 	if r.Revision != "" && r.Revision != o.revision() {
 		return ErrStale
 	}
 	for _, n := range r.Spec.NICs {
 		known := o.spec != nil && slices.ContainsFunc(o.spec.NICs, func(old spec.NIC) bool { return old.Name == n.Name })
-		if _, err := net.InterfaceByName(n.Name); err != nil && !known && o.active != 0 {
+		if _, err := net.InterfaceByName(n.Name); err != nil && !known {
 			return fmt.Errorf("%w: nics.%s: this node has no such NIC; it has %s", ErrInvalid, n.Name, nicNames())
 		}
 	}
@@ -127,16 +153,30 @@ func (o *owner) attachNew(s *spec.Spec) ([]datapath.Attachment, error) {
 	}
 	for _, a := range attached {
 		if a.Err != nil && !errors.Is(a.Err, datapath.ErrNoNIC) {
-			o.detachUnused(o.spec)
 			return nil, a.Err
 		}
 	}
 	return attached, nil
 }
 
-// detachUnused takes root off the NICs that s does not name.
-func (o *owner) detachUnused(s *spec.Spec) {
-	if err := o.kernel.DetachUnused(s); err != nil {
+// detachUnused takes root off the NICs that nothing names that runs or may run again: neither the running spec nor, while
+// that waits for confirmation, the one it would go back to. Where one of them cannot be read, everything stays.
+func (o *owner) detachUnused() {
+	var kept spec.Spec
+	if o.spec != nil {
+		kept.NICs = append(kept.NICs, o.spec.NICs...)
+	} else if o.active != 0 {
+		return
+	}
+	if c := o.kernel.Control(); c.Pending != 0 && c.Confirmed != 0 {
+		_, s, err := o.store.read(int(c.Confirmed))
+		if err != nil {
+			o.journal.add(time.Now(), "warn", "engine", "every NIC stays attached: "+err.Error())
+			return
+		}
+		kept.NICs = append(kept.NICs, s.NICs...)
+	}
+	if err := o.kernel.DetachUnused(&kept); err != nil {
 		o.journal.add(time.Now(), "warn", "engine", err.Error())
 	}
 }
@@ -170,13 +210,20 @@ func (o *owner) stage(s *spec.Spec) (*plan.Plan, int, error) {
 }
 
 func (o *owner) goLive(r ApplyRequest, p *plan.Plan, generation int) error {
+	control := o.kernel.Control()
 	record := record{Generation: generation, Time: time.Now(), Who: r.Who, Why: r.Why, Revision: spec.Revision(r.Spec),
-		Spec: string(spec.Marshal(r.Spec)), Settling: o.settlingSince(p)}
+		Spec: string(spec.Marshal(r.Spec)), Settling: o.settlingSince(p), Fallbacks: control.Fallbacks}
+	if err := o.store.spare(generation, int(control.Confirmed)); err != nil {
+		return err
+	}
 	if err := o.store.write(record); err != nil {
 		return err
 	}
 	o.kernel.Prepare(p, generation)
-	if err := o.kernel.Activate(o.active, generation, r.Deadline); err != nil {
+	switch err := o.kernel.Activate(o.active, generation, r.Deadline); {
+	case errors.Is(err, datapath.ErrMoved), errors.Is(err, datapath.ErrLate):
+		return fmt.Errorf("%w: %w", ErrStale, err)
+	case err != nil:
 		return err
 	}
 	o.kernel.MarkAll(p)
@@ -198,7 +245,7 @@ func (o *owner) settlingSince(p *plan.Plan) map[string]time.Time {
 }
 
 // settled is what follows a switch and may be done late.
-func (o *owner) settled(generation int, r ApplyRequest, p *plan.Plan) {
+func (o *owner) settled(generation int, p *plan.Plan) {
 	o.noteDown(p)
 	if o.kernel.Control().Pending != 0 {
 		return // NICs and the confirmed spec stay as they are until it is confirmed
@@ -206,7 +253,7 @@ func (o *owner) settled(generation int, r ApplyRequest, p *plan.Plan) {
 	if err := o.store.confirm(generation); err != nil {
 		o.journal.add(time.Now(), "crit", "engine", "after a reboot an older spec would come back: "+err.Error())
 	}
-	o.detachUnused(r.Spec)
+	o.detachUnused()
 }
 
 func (o *owner) sentence(r ApplyRequest, generation int) string {
@@ -227,7 +274,13 @@ func (o *owner) Confirm(ctx context.Context, who string) error {
 }
 
 func (o *owner) confirm(who string) error {
-	if o.kernel.Control().Pending == 0 && o.kernel.Control().Active == o.kernel.Control().Confirmed && !o.wentBack() {
+	if err := o.ready(); err != nil {
+		return fmt.Errorf("confirm: %w", err)
+	}
+	if c := o.kernel.Control(); c.Pending == 0 {
+		if o.spec != nil && c.Fallbacks != o.running.Fallbacks {
+			return fmt.Errorf("confirm: %w", ErrLate) // the change after the running one was not confirmed
+		}
 		return nil
 	}
 	if err := o.kernel.Confirm(); err != nil {
@@ -239,7 +292,7 @@ func (o *owner) confirm(who string) error {
 	if err := o.store.confirm(o.active); err != nil {
 		return fmt.Errorf("confirm: it is live, but after a reboot an older spec would come back: %w", err)
 	}
-	o.detachUnused(o.spec)
+	o.detachUnused()
 	o.journal.add(time.Now(), "audit", who, fmt.Sprintf("confirmed generation %d", o.active))
 	return nil
 }

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,6 +62,9 @@ func (o *owner) abandon() {
 	if o.hops != nil {
 		_ = o.hops.Close() // nothing was kept yet that the next engine would miss
 	}
+	if o.ns.handle.IsOpen() {
+		_ = o.ns.handle.Close()
+	}
 	_ = o.lock.Close()
 }
 
@@ -101,26 +103,26 @@ func (o *owner) start(ctx context.Context) (err error) {
 func (o *owner) adopt() error {
 	control := o.kernel.Control()
 	o.active = int(control.Active)
-	r, s, err := o.store.read(o.active)
-	if err != nil || r.Revision != o.kernel.Revision(o.active) {
+	o.kernel.Retire()
+	if err := o.recall(); err != nil {
 		// The data path goes on by itself; only its spec is not known here.
 		o.journal.add(time.Now(), "crit", "engine", fmt.Sprintf("the spec of generation %d cannot be read, so the data path runs "+
-			"on as it is and cannot be compared: %v; apply the spec again", o.active, cmp.Or(err, errors.New("another revision is stored"))))
+			"on as it is and cannot be compared: %v; apply the spec again", o.active, err))
 		return nil
 	}
-	o.running, o.spec = r, s
 	if control.Pending == 0 {
 		if err := o.store.confirm(int(control.Confirmed)); err != nil {
 			return err
 		}
 	}
-	o.kernel.Retire()
-	if o.attached, err = o.kernel.Attach(s); err != nil {
+	o.restore()
+	var err error
+	if o.attached, err = o.kernel.Attach(o.spec); err != nil {
 		return err
 	}
 	o.refresh()
-	o.journal.add(time.Now(), "info", "engine", fmt.Sprintf("adopted generation %d, applied by %s at %s", o.active, r.Who,
-		r.Time.Format(time.DateTime)))
+	o.journal.add(time.Now(), "info", "engine", fmt.Sprintf("adopted generation %d, applied by %s at %s", o.active, o.running.Who,
+		o.running.Time.Format(time.DateTime)))
 	if !o.kernel.OwnPrograms(o.active) {
 		return o.upgrade()
 	}
@@ -133,7 +135,7 @@ func (o *owner) upgrade() error {
 		o.journal.add(time.Now(), "warn", "engine", "programs of another build run until the waiting change is confirmed or back")
 		return nil
 	}
-	_, err := o.apply(ApplyRequest{Spec: o.spec, Who: "engine", Why: "programs of this build"})
+	_, err := o.change(ApplyRequest{Spec: o.spec, Who: "engine", Why: "programs of this build"})
 	return err
 }
 
@@ -141,9 +143,10 @@ func (o *owner) upgrade() error {
 func (o *owner) begin(context.Context) error {
 	s, why, err := o.firstSpec()
 	if err != nil || s == nil {
+		o.detachUnused()
 		return err
 	}
-	_, err = o.apply(ApplyRequest{Spec: s, Who: "engine", Why: why})
+	_, err = o.change(ApplyRequest{Spec: s, Who: "engine", Why: why})
 	return err
 }
 
@@ -155,7 +158,7 @@ func (o *owner) firstSpec() (*spec.Spec, string, error) {
 	if confirmed != 0 {
 		r, s, err := o.store.read(confirmed)
 		if err != nil {
-			return nil, "", err
+			return nil, "", fmt.Errorf("%w; remove %s to start with %s", err, o.store.confirmedFile(), o.options.Paths.SpecFile())
 		}
 		return s, fmt.Sprintf("confirmed last, by %s at %s", r.Who, r.Time.Format(time.DateTime)), nil
 	}

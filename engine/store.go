@@ -22,6 +22,7 @@ type record struct {
 	Revision   string
 	Spec       string               // canonical YAML
 	Settling   map[string]time.Time // VIPs whose ring changed, and when
+	Fallbacks  uint32               // how often the kernel had gone back by then: more means it went back to this
 }
 
 // store keeps the specs of generations on disk: a kill at any moment leaves each file whole, the old or the new one, and
@@ -34,8 +35,20 @@ func (s store) make() error {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
+	left, err := filepath.Glob(filepath.Join(s.dir, unfinished))
+	if err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	for _, name := range left { // by a writer that was killed
+		if err := os.Remove(name); err != nil {
+			return fmt.Errorf("open store: %w", err)
+		}
+	}
 	return nil
 }
+
+// unfinished matches the names of files that are being written.
+const unfinished = ".new-*"
 
 func (s store) file(generation int) string {
 	return filepath.Join(s.dir, strconv.Itoa(generation)+".json")
@@ -95,10 +108,20 @@ func (s store) confirmed() (int, error) {
 	return n, nil
 }
 
+// spare keeps the record that a reboot would bring back from being overwritten by another spec under its number, where the
+// disk could not be told in time that another generation is confirmed.
+func (s store) spare(generation, confirmed int) error {
+	named, err := s.confirmed()
+	if err == nil && named != generation || confirmed == 0 {
+		return err
+	}
+	return s.confirm(confirmed)
+}
+
 // writeWhole replaces a file in one step: temporary file, fsync, rename, fsync of the folder.
 func writeWhole(name string, data []byte) error {
 	dir := filepath.Dir(name)
-	f, err := os.CreateTemp(dir, ".new-*")
+	f, err := os.CreateTemp(dir, unfinished)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -35,25 +36,54 @@ func (o *owner) upkeep(now time.Time) {
 
 // follow makes the engine's memory what the kernel runs since it went back by itself.
 func (o *owner) follow(now time.Time) {
-	control := o.kernel.Control()
 	from := o.active
-	o.active = int(control.Active)
-	r, s, err := o.store.read(o.active)
-	if err != nil {
+	o.active = int(o.kernel.Control().Active)
+	if o.active == 0 {
+		o.running, o.spec, o.attached = record{}, nil, nil
+		o.journal.add(now, "warn", "kernel", fmt.Sprintf("generation %d was not confirmed in time: nothing runs, as before", from))
+		o.kernel.MarkAll(&plan.Plan{})
+		o.detachUnused()
+		return
+	}
+	if err := o.recall(); err != nil {
 		o.journal.add(now, "crit", "engine", fmt.Sprintf("the kernel went back to generation %d, whose spec cannot be read: %v", o.active, err))
 		return
 	}
-	o.running, o.spec = r, s
 	o.journal.add(now, "warn", "kernel", fmt.Sprintf("generation %d was not confirmed in time: back to generation %d", from, o.active))
-	p, err := o.compute(s)
+	o.restore()
+	o.reattach()
+}
+
+// recall reads what is stored of the active generation. Where it cannot, the data path runs on and no spec is known.
+func (o *owner) recall() error {
+	o.running, o.spec, o.attached = record{}, nil, o.kernel.Attached()
+	r, s, err := o.store.read(o.active)
 	if err != nil {
-		o.journal.add(now, "crit", "engine", err.Error())
+		return err
+	}
+	if r.Revision != o.kernel.Revision(o.active) {
+		return errors.New("another revision is stored under its number")
+	}
+	o.running, o.spec = r, s
+	if control := o.kernel.Control(); control.Fallbacks != r.Fallbacks { // went back to it: what settles began anew
+		o.running.Settling = map[string]time.Time{}
+		for _, v := range s.VIPs {
+			o.running.Settling[v.Name] = wall(time.Now(), control.Switched)
+		}
+	}
+	return nil
+}
+
+// restore repeats for the running spec what follows a switch: it may have been another's, or never have been done.
+func (o *owner) restore() {
+	p, err := o.compute(o.spec)
+	if err != nil {
+		o.journal.add(time.Now(), "crit", "engine", err.Error())
 		return
 	}
 	o.kernel.MarkAll(p)
 	o.noteDown(p)
-	o.detachUnused(s)
-	o.reattach()
+	o.detachUnused()
 }
 
 // noteDown begins to hold the backends that are down.

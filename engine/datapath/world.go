@@ -27,13 +27,29 @@ func (k *Kernel) World(s *spec.Spec) (plan.World, error) {
 		if e == nil {
 			return w, fmt.Errorf("read data path: vip %s of the stored spec is not in the kernel's table", v.Name)
 		}
-		realized := plan.VIP{Num: e.Num, Ring: k.slots(e.Ring, e.RingSize)}
-		if e.Flags&VIPSettling != 0 {
-			realized.Before = k.slots(e.Before, e.BeforeSize)
-		}
-		w.VIPs[v.Name] = realized
+		w.VIPs[v.Name] = k.realized(e)
 	}
 	return w, nil
+}
+
+// Recover is World where the spec of what runs was lost: a VIP of s that runs under the same address, port and protocol is
+// taken for the same.
+func (k *Kernel) Recover(s *spec.Spec) plan.World {
+	w, _ := k.World(nil) // fails on VIPs of a spec only
+	for _, v := range s.VIPs {
+		if e := k.findActive(v); e != nil {
+			w.VIPs[v.Name] = k.realized(e)
+		}
+	}
+	return w
+}
+
+func (k *Kernel) realized(e *VIP) plan.VIP {
+	v := plan.VIP{Num: e.Num, Ring: k.slots(e.Ring, e.RingSize)}
+	if e.Flags&VIPSettling != 0 {
+		v.Before = k.slots(e.Before, e.BeforeSize)
+	}
+	return v
 }
 
 // findActive is the entry of a VIP in the active generation.

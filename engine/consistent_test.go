@@ -1,0 +1,148 @@
+package engine
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hairpin/engine/datapath"
+	"hairpin/engine/plan"
+	"hairpin/engine/spec"
+)
+
+// consistent checks what must hold of a node at any time with an engine: kernel, disk and memory say the same.
+func consistent(t *testing.T, p Paths, o *owner) {
+	t.Helper()
+	inside(t, o, func() {
+		t.Helper()
+		o.upkeep(o.State().Time)
+		control := o.kernel.Control()
+		if o.spec == nil || int(control.Active) != o.active || spec.Revision(o.spec) != o.kernel.Revision(o.active) {
+			t.Errorf("active %d, engine says %d with spec %v", control.Active, o.active, o.spec != nil)
+			return
+		}
+		specs := []*spec.Spec{o.spec}
+		if control.Pending != 0 {
+			_, s, err := o.store.read(int(control.Confirmed))
+			if err != nil {
+				t.Errorf("confirmed: %v", err)
+				return
+			}
+			specs = append(specs, s)
+		} else if control.Active != control.Confirmed || onDisk(t, p) != int(control.Confirmed) {
+			t.Errorf("active %d, confirmed %d, on disk %d", control.Active, control.Confirmed, onDisk(t, p))
+		}
+		chainsMatch(t, o.kernel, specs)
+		backendsMatch(t, o.kernel, specs)
+	})
+	filesWhole(t, p)
+	pinsMatch(t, p, o)
+}
+
+// chainsMatch: what is attached is what the specs name, and nothing else.
+func chainsMatch(t *testing.T, k *datapath.Kernel, specs []*spec.Spec) {
+	t.Helper()
+	want := map[string]bool{}
+	for _, s := range specs {
+		for _, n := range s.NICs {
+			want[n.Name] = true
+		}
+	}
+	for _, a := range k.Attached() {
+		if !want[a.Chain.NIC] {
+			t.Errorf("nic %s has a chain, and no spec names it", a.Chain.NIC)
+		}
+		if a.Err != nil {
+			t.Errorf("nic %s: %v", a.Chain.NIC, a.Err)
+		}
+		delete(want, a.Chain.NIC)
+	}
+	for n := range want {
+		t.Errorf("nic %s has no chain", n)
+	}
+}
+
+// backendsMatch: every backend of the running spec takes what the spec says, and all others are gone.
+func backendsMatch(t *testing.T, k *datapath.Kernel, specs []*spec.Spec) {
+	t.Helper()
+	world, err := k.World(specs[0])
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	wanted := map[uint16]spec.Backend{}
+	for _, v := range specs[0].VIPs {
+		for _, b := range v.Backends {
+			id, ok := world.IDs[plan.Key{VIP: world.VIPs[v.Name].Num, Address: b.Address}]
+			if !ok {
+				t.Errorf("vip %s: backend %s has no id", v.Name, b.Address)
+			}
+			wanted[id] = b
+		}
+	}
+	for _, b := range k.Backends() {
+		w, ok := wanted[b.ID]
+		switch {
+		case !ok && !b.Gone:
+			t.Errorf("backend %s (id %d) is in no spec and not gone", b.Address, b.ID)
+		case ok && (b.New != w.TakesNew() || b.Gone != (w.State == spec.Maintenance) && w.State != spec.Down):
+			t.Errorf("backend %s (id %d) is %s and takes new %v, gone %v", b.Address, b.ID, w.State, b.New, b.Gone)
+		}
+	}
+}
+
+// filesWhole: whatever is stored can be read, and nothing half written is left.
+func filesWhole(t *testing.T, p Paths) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(p.State, "generations", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hidden, _ := filepath.Glob(filepath.Join(p.State, "generations", ".*"))
+	for _, name := range hidden {
+		t.Errorf("%s is left", name)
+	}
+	for _, name := range files {
+		if filepath.Base(name) == "confirmed" {
+			continue
+		}
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Error(err)
+		}
+		var r record
+		if err := json.Unmarshal(data, &r); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if s, err := spec.Parse(name, []byte(r.Spec)); err != nil || spec.Revision(s) != r.Revision {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// pinsMatch: one folder of programs, and no half-made ones.
+func pinsMatch(t *testing.T, p Paths, o *owner) {
+	t.Helper()
+	folders, err := filepath.Glob(filepath.Join(datapath.Dir(p.BPFFS, p.Node), "programs", "*"))
+	if err != nil || len(folders) != 1 {
+		t.Errorf("folders of programs: %q, %v", folders, err)
+	}
+	half, _ := filepath.Glob(datapath.Dir(p.BPFFS, p.Node) + "_*")
+	for _, name := range half {
+		t.Errorf("%s is left", name)
+	}
+	links := 0
+	for name := range pins(t, p) {
+		if strings.Contains(name, "/links/") {
+			links++
+		}
+	}
+	inside(t, o, func() {
+		if chains := len(o.kernel.Chains()); links != chains {
+			t.Errorf("%d links, %d chains", links, chains)
+		}
+	})
+}

@@ -1,0 +1,5 @@
+package engine
+
+const victimVariable = "HAIRPIN_TEST_VICTIM"
+
+func victim(string) error { return nil }
