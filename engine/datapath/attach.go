@@ -203,10 +203,23 @@ func (k *Kernel) DetachChain(n int) error {
 			return fmt.Errorf("nic %s: detach: %w", cString(c.NIC[:]), err)
 		}
 	}
-	if err := os.Remove(k.linkPin(n)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := k.endLink(n); err != nil {
 		return fmt.Errorf("nic %s: detach: %w", cString(c.NIC[:]), err)
 	}
 	*c = chain{}
+	return nil
+}
+
+// endLink takes a chain's program off its NIC now. Without its pin alone the link would go too, but at some later time, and
+// until then nobody else could attach there.
+func (k *Kernel) endLink(n int) error {
+	if l, err := link.LoadPinnedLink(k.linkPin(n), nil); err == nil {
+		defer l.Close()
+		_ = l.Detach() // that fails on a NIC that is gone, where there is nothing left to take off
+	}
+	if err := os.Remove(k.linkPin(n)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	return nil
 }
 
