@@ -143,6 +143,9 @@ func (k *Kernel) MarkBackend(id uint16, takesNew, gone bool) {
 	k.backends.all[id].Flags = flags
 }
 
+// Gone tells whether an id takes nothing any more.
+func (k *Kernel) Gone(id uint16) bool { return k.backends.all[id].Flags&BackendGone != 0 }
+
 // MarkAll says of every id of a plan that went live what it takes, and that all others are gone. One that is down keeps
 // its flows until it is marked gone.
 func (k *Kernel) MarkAll(p *plan.Plan) {
