@@ -39,11 +39,14 @@ func (o *owner) ready() error {
 	return nil
 }
 
+// lost tells whether something runs and nobody knows its spec.
+func (o *owner) lost() bool { return o.spec == nil && o.active != 0 }
+
 func (o *owner) compute(s *spec.Spec) (*plan.Plan, error) {
 	if s == nil {
 		return nil, fmt.Errorf("plan: %w: no spec", ErrInvalid)
 	}
-	if o.spec == nil && o.active != 0 {
+	if o.lost() {
 		return plan.Compute(o.kernel.Recover(s), s)
 	}
 	world, err := o.kernel.World(o.spec)
@@ -163,10 +166,11 @@ func (o *owner) attachNew(s *spec.Spec) ([]datapath.Attachment, error) {
 // that waits for confirmation, the one it would go back to. Where one of them cannot be read, everything stays.
 func (o *owner) detachUnused() {
 	var kept spec.Spec
+	if o.lost() {
+		return
+	}
 	if o.spec != nil {
 		kept.NICs = append(kept.NICs, o.spec.NICs...)
-	} else if o.active != 0 {
-		return
 	}
 	if c := o.kernel.Control(); c.Pending != 0 && c.Confirmed != 0 {
 		_, s, err := o.store.read(int(c.Confirmed))
@@ -278,7 +282,7 @@ func (o *owner) confirm(who string) error {
 		return fmt.Errorf("confirm: %w", err)
 	}
 	if c := o.kernel.Control(); c.Pending == 0 {
-		if o.spec != nil && c.Fallbacks != o.running.Fallbacks {
+		if c.Fallbacks != o.running.Fallbacks && !o.lost() {
 			return fmt.Errorf("confirm: %w", ErrLate) // the change after the running one was not confirmed
 		}
 		return nil

@@ -1,5 +1,112 @@
 package engine
 
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"time"
+
+	"hairpin/engine/spec"
+)
+
+// victimVariable holds, in JSON, what an engine does until it is killed.
 const victimVariable = "HAIRPIN_TEST_VICTIM"
 
-func victim(string) error { return nil }
+type victimWork struct {
+	Paths Paths
+	Seed  uint64
+}
+
+// victim opens the engine and changes the node without end. It says on its output what it is about to do and what became
+// of it, a line each: "open", "apply REVISION", "waits REVISION", "live REVISION", "confirm REVISION", "confirmed REVISION",
+// "late REVISION", "failed REVISION".
+func victim(text string) error {
+	var work victimWork
+	if err := json.Unmarshal([]byte(text), &work); err != nil {
+		return err
+	}
+	n, err := Open(context.Background(), Options{Paths: work.Paths, Version: "victim"})
+	if err != nil {
+		return err
+	}
+	fmt.Println("open")
+	d := victimDice{rand.New(rand.NewPCG(work.Seed, 0))}
+	for {
+		if err := d.change(n); err != nil {
+			return err
+		}
+	}
+}
+
+type victimDice struct{ *rand.Rand }
+
+func (d victimDice) change(n Node) error {
+	s := d.spec()
+	revision := spec.Revision(s)
+	if err := tell("apply", revision); err != nil {
+		return err
+	}
+	r := ApplyRequest{Spec: s, Who: "victim"}
+	if d.IntN(2) == 0 {
+		r.Deadline = time.Duration(1+d.IntN(60)) * time.Millisecond
+	}
+	a, err := n.Apply(context.Background(), r)
+	switch {
+	case errors.Is(err, ErrStale): // the kernel went back in the middle
+		return tell("failed", revision)
+	case err != nil:
+		return err
+	case a.Deadline.IsZero():
+		return tell("live", revision)
+	}
+	if err := tell("waits", revision); err != nil || d.IntN(2) == 0 {
+		return err
+	}
+	if err := tell("confirm", revision); err != nil {
+		return err
+	}
+	err = n.Confirm(context.Background(), "victim")
+	if errors.Is(err, ErrLate) {
+		return tell("late", revision)
+	}
+	if err != nil {
+		return err
+	}
+	return tell("confirmed", revision)
+}
+
+func tell(what, revision string) error {
+	_, err := fmt.Fprintln(os.Stdout, what, revision)
+	return err
+}
+
+// spec is any of many that differ in NICs, VIPs and backends. No two are the same: the settle time sees to that.
+func (d victimDice) spec() *spec.Spec {
+	s := &spec.Spec{Version: spec.Version, NICs: []spec.NIC{{Name: "eth0", XDP: []spec.Stage{spec.Balancer}}}}
+	if d.IntN(2) == 0 {
+		s.NICs = append(s.NICs, spec.NIC{Name: "eth1", XDP: []spec.Stage{spec.Balancer}})
+	}
+	s.VIPs = []spec.VIP{d.vip("web", "10.99.0.1", spec.TCP)}
+	if d.IntN(2) == 0 {
+		s.VIPs = append(s.VIPs, d.vip("dns", "10.99.0.2", spec.UDP))
+	}
+	return s
+}
+
+// vip always has a backend that takes new flows.
+func (d victimDice) vip(name, address string, protocol spec.Protocol) spec.VIP {
+	v := spec.VIP{Name: name, Addresses: []netip.Addr{netip.MustParseAddr(address)}, Port: 80, Protocol: protocol,
+		EncapPort: spec.DefaultEncapPort, Ring: []uint32{251, 4099}[d.IntN(2)], Settle: time.Second + time.Duration(d.IntN(1e9))}
+	for i, n := range d.Perm(len(neighbours))[:1+d.IntN(len(neighbours))] {
+		b := spec.Backend{Address: netip.MustParseAddr(neighbours[n]), Weight: 1 + d.Uint32N(100)}
+		if i > 0 {
+			b.State = []spec.State{spec.Up, spec.Drain, spec.Down, spec.Maintenance}[d.IntN(4)]
+		}
+		v.Backends = append(v.Backends, b)
+	}
+	return v
+}
