@@ -59,51 +59,55 @@ func CheckBPFFS(path string) error {
 }
 
 // Create makes the maps of a node and publishes them under dir with one rename, or leaves nothing.
-func Create(dir string) (k *Kernel, err error) {
+func Create(dir string) (*Kernel, error) {
 	if _, err := os.Stat(dir); err == nil {
 		return nil, fmt.Errorf("create data path: %s exists", dir)
 	}
 	if err := removeUnfinished(dir); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("create data path: %w", err)
 	}
 	temporary := fmt.Sprintf("%s_new_%d", dir, os.Getpid())
 	if err := os.MkdirAll(filepath.Join(temporary, "maps"), 0o700); err != nil {
 		return nil, fmt.Errorf("create data path: %w", err)
 	}
-	k = &Kernel{dir: temporary, writable: true, maps: map[string]*ebpf.Map{}, programs: map[string]*ebpf.Program{}}
-	defer func() {
-		if err != nil {
-			k.Close()
-			_ = os.RemoveAll(temporary) // what is left is found by the next start
-		}
-	}()
-	if err := k.createMaps(); err != nil {
+	k := &Kernel{dir: temporary, writable: true, maps: map[string]*ebpf.Map{}, programs: map[string]*ebpf.Program{}}
+	if err := k.publish(dir); err != nil {
+		k.Close()
+		_ = os.RemoveAll(temporary) // what is left is found by the next start
 		return nil, fmt.Errorf("create data path: %w", err)
-	}
-	for _, folder := range []string{"links", "programs"} {
-		if err := os.Mkdir(filepath.Join(temporary, folder), 0o700); err != nil {
-			return nil, fmt.Errorf("create data path: %w", err)
-		}
-	}
-	if err := os.Rename(temporary, dir); err != nil {
-		return nil, fmt.Errorf("create data path: publish: %w", err)
-	}
-	k.dir = dir
-	if err := k.mapAll(); err != nil {
-		return nil, err
 	}
 	return k, nil
 }
 
-// removeUnfinished takes away what a creation left that was killed in the middle.
+// publish fills the folder of k and gives it the name dir.
+func (k *Kernel) publish(dir string) error {
+	if err := k.createMaps(); err != nil {
+		return err
+	}
+	for _, folder := range []string{"links", "programs"} {
+		if err := os.Mkdir(filepath.Join(k.dir, folder), 0o700); err != nil {
+			return err
+		}
+	}
+	if err := k.mapAll(); err != nil {
+		return err
+	}
+	if err := os.Rename(k.dir, dir); err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	k.dir = dir
+	return nil
+}
+
+// removeUnfinished takes away the folders that were to get a name like dir, by processes that were killed in the middle.
 func removeUnfinished(dir string) error {
 	left, err := filepath.Glob(dir + "_new_*")
 	if err != nil {
-		return fmt.Errorf("create data path: %w", err)
+		return fmt.Errorf("find unfinished: %w", err)
 	}
 	for _, folder := range left {
 		if err := os.RemoveAll(folder); err != nil {
-			return fmt.Errorf("create data path: remove unfinished: %w", err)
+			return fmt.Errorf("remove unfinished: %w", err)
 		}
 	}
 	return nil

@@ -42,6 +42,9 @@ func (k *Kernel) LoadPrograms() error {
 	if _, err := os.Stat(filepath.Join(k.dir, folder)); err == nil {
 		return k.adoptPrograms(folder)
 	}
+	if err := removeUnfinished(filepath.Join(k.dir, "programs", "*")); err != nil {
+		return fmt.Errorf("load programs: %w", err)
+	}
 	temporary := fmt.Sprintf("%s_new_%d", folder, os.Getpid())
 	if err := os.MkdirAll(filepath.Join(k.dir, temporary), 0o700); err != nil {
 		return fmt.Errorf("load programs: %w", err)
