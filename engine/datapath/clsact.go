@@ -9,10 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clsact stands in for tcx below Linux 6.6: a qdisc and a direct-action filter, found again by name and priority.
+// clsact stands in for tcx below Linux 6.6: a qdisc and a direct-action filter, found again by its name.
 const (
 	clsactName     = "hairpin"
 	clsactPriority = 1
+	clsactHandle   = 0x6870 // "hp": low ones are taken first by everybody
 )
 
 func attachClsact(root *ebpf.Program, nic netlink.Link) error {
@@ -22,11 +23,15 @@ func attachClsact(root *ebpf.Program, nic netlink.Link) error {
 		return fmt.Errorf("clsact: %w", err)
 	}
 	filter := &netlink.BpfFilter{
-		FilterAttrs: netlink.FilterAttrs{LinkIndex: index, Parent: netlink.HANDLE_MIN_INGRESS, Handle: 1,
+		FilterAttrs: netlink.FilterAttrs{LinkIndex: index, Parent: netlink.HANDLE_MIN_INGRESS, Handle: clsactHandle,
 			Priority: clsactPriority, Protocol: unix.ETH_P_ALL},
 		Fd: root.FD(), Name: clsactName, DirectAction: true,
 	}
-	if err := netlink.FilterReplace(filter); err != nil {
+	put := netlink.FilterAdd // refuses where another filter is
+	if clsactAlive(index) {
+		put = netlink.FilterReplace
+	}
+	if err := put(filter); err != nil {
 		return fmt.Errorf("clsact filter: %w", err)
 	}
 	return nil
