@@ -11,7 +11,7 @@ MAP(control, ARRAY, struct control, 1, BPF_F_MMAPABLE);
 const volatile __u32 chain = 0;
 
 // The one look at `active`: every later stage of the packet goes by what is found here.
-AI struct entry *enter(__u32 *row)
+AI struct entry *enter(void)
 {
 	__u32 zero = 0;
 	struct control *c = bpf_map_lookup_elem(&control, &zero);
@@ -21,7 +21,6 @@ AI struct entry *enter(__u32 *row)
 	__u32 generation = *(volatile __u32 *)&c->active & (GENERATIONS - 1);
 	e->generation = generation;
 	e->chain = chain;
-	*row = row_of(generation, chain);
 	return e;
 }
 
@@ -36,11 +35,10 @@ AI void count_lost(struct entry *e, __u32 bytes)
 SEC("xdp")
 int root(struct xdp_md *ctx)
 {
-	__u32 row = 0;
-	struct entry *e = enter(&row);
+	struct entry *e = enter();
 	if (!e)
 		return XDP_PASS;
-	bpf_tail_call(ctx, &rows, row);
+	jump(ctx, e->generation, chain * POSITIONS);
 	count_lost(e, ctx->data_end - ctx->data);
 	return XDP_PASS;
 }
@@ -48,11 +46,10 @@ int root(struct xdp_md *ctx)
 SEC("tc")
 int root_tc(struct __sk_buff *ctx)
 {
-	__u32 row = 0;
-	struct entry *e = enter(&row);
+	struct entry *e = enter();
 	if (!e)
 		return TC_ACT_UNSPEC;
-	bpf_tail_call(ctx, &rows, row);
+	jump(ctx, e->generation, chain * POSITIONS);
 	count_lost(e, ctx->len);
 	return TC_ACT_UNSPEC;
 }
