@@ -65,7 +65,7 @@ var rules = []rule{
 	{"ui/uitest", []string{"./ui/...", "./engine", "./engine/spec", "github.com/charmbracelet/...", "github.com/google/go-cmp/cmp",
 		"github.com/creack/pty", "golang.org/x/sys/unix", "golang.org/x/tools/txtar"},
 		"tests of screens share one driver, which may use what tests use"},
-	{"ui/command", []string{"./engine", "./engine/spec", "./engine/reason", "./engine/lab", "github.com/spf13/cobra"},
+	{"ui/command", []string{"./engine", "./engine/spec", "./engine/reason", "./engine/lab", "github.com/spf13/cobra", "golang.org/x/term"},
 		"commands need no screen and must not pay for one"},
 }
 
