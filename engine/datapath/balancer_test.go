@@ -2,6 +2,7 @@ package datapath
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -284,7 +285,20 @@ func TestNoHeadroom(t *testing.T) {
 	}
 }
 
-// TestOneBackendBehindTwoNICs: the same VIP comes in by both NICs, and its backend is behind the first.
+// TestOuterChecksumIsNeverZero: 0 would say that there is none (RFC 768), and over IPv6 that is an error (RFC 8200).
+func TestOuterChecksumIsNeverZero(t *testing.T) {
+	n := newNode(t, balancerSpec)
+	for i := range 1 << 20 {
+		in := frame(ip4{Src: netip.AddrFrom4([4]byte{198, byte(i >> 16), byte(i >> 8), byte(i)}), Dst: addr("10.99.0.5")}, syn)
+		if out := outward(t, in, addr("10.1.1.31"), wrapping{port: 7000}); out[40] == 0xff && out[41] == 0xff {
+			n.check(t, n.chain(t, "eth0", XDP), row{in: in, want: sent("custom", wrapping{port: 7000})}, 0)
+			return
+		}
+	}
+	t.Error("no source gives a checksum of zero")
+}
+
+// TestOtherNIC: the same VIP comes in by both NICs, and its backend is behind the first.
 func TestOtherNIC(t *testing.T) {
 	n := newNode(t, balancerSpec)
 	n.check(t, n.chain(t, "eth1", XDP), row{in: frame(to4("14"), syn), want: sent("elsewhere", gue)}, 0)

@@ -1,0 +1,143 @@
+package datapath
+
+import (
+	"net/netip"
+	"os"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+
+	"hairpin/bpf"
+)
+
+// member is where a field of a C struct lies, in bytes.
+type member struct{ offset, size int }
+
+// members are the fields of a C struct, those of unnamed structs and unions inside it too, by their names in lower case
+// without underlines.
+func members(t *testing.T, s btf.Type, base int, into map[string]member) {
+	t.Helper()
+	var list []btf.Member
+	switch s := btf.UnderlyingType(s).(type) {
+	case *btf.Struct:
+		list = s.Members
+	case *btf.Union:
+		list = s.Members
+	default:
+		t.Fatalf("%v is no struct", s)
+	}
+	for _, m := range list {
+		offset := base + int(m.Offset.Bytes())
+		if m.Name == "" {
+			members(t, m.Type, offset, into)
+			continue
+		}
+		size, err := btf.Sizeof(m.Type)
+		if err != nil {
+			t.Fatal(err)
+		}
+		into[strings.ReplaceAll(strings.ToLower(m.Name), "_", "")] = member{offset, size}
+	}
+}
+
+// TestLayout compares every struct that both sides read with what the compiler made of bpf/abi.h.
+func TestLayout(t *testing.T) {
+	names := map[string]string{"MAC": "machead", "Addresses": "src4"} // several fields of C in one of Go
+	for _, row := range []struct {
+		load func() (*ebpf.CollectionSpec, error)
+		name string
+		of   any
+	}{
+		{bpf.LoadGate, "control", Control{}},
+		{bpf.LoadGate, "gate_args", gateArgs{}},
+		{bpf.LoadParse, "generation", Generation{}},
+		{bpf.LoadParse, "vip", VIP{}},
+		{bpf.LoadParse, "vip4", vip4{}},
+		{bpf.LoadParse, "vip6", vip6{}},
+		{bpf.LoadBalancer, "backend", backend{}},
+		{bpf.LoadBalancer, "settling", settling{}},
+		{bpf.LoadBalancer, "counters", counters{}},
+		{bpf.LoadBalancer, "count", Count{}},
+		{bpf.LoadBalancer, "note", Note{}},
+		{bpf.LoadRoot, "entry", entry{}},
+	} {
+		objects, err := row.load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c *btf.Struct
+		if err := objects.Types.TypeByName(row.name, &c); err != nil {
+			t.Errorf("struct %s: %v", row.name, err)
+			continue
+		}
+		fields := map[string]member{}
+		members(t, c, 0, fields)
+		of := reflect.TypeOf(row.of)
+		if int(of.Size()) != int(c.Size) {
+			t.Errorf("struct %s has %d bytes in C, %d in Go", row.name, c.Size, of.Size())
+		}
+		for i := range of.NumField() {
+			f := of.Field(i)
+			name, several := names[f.Name]
+			if f.Name == "_" {
+				continue
+			}
+			if !several {
+				name = strings.ToLower(f.Name)
+			}
+			m, ok := fields[name]
+			if !ok || m.offset != int(f.Offset) || !several && m.size != int(f.Type.Size()) {
+				t.Errorf("struct %s: %s lies at %d with %d bytes in Go, in C at %+v", row.name, f.Name, f.Offset, f.Type.Size(), m)
+			}
+		}
+	}
+}
+
+// TestConstants compares the numbers of bpf/abi.h with those of this package.
+func TestConstants(t *testing.T) {
+	header, err := os.ReadFile("../../bpf/abi.h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defined := map[string]string{}
+	for _, m := range regexp.MustCompile(`(?m)^#define (\w+)\s+(\w+)`).FindAllSubmatch(header, -1) {
+		defined[string(m[1])] = string(m[2])
+	}
+	for name, want := range map[string]int64{
+		"GENERATIONS": Generations, "CHAINS": Chains, "POSITIONS": Positions, "REASONS": Reasons, "VIPS": VIPs,
+		"VIP_TABLE": VIPTable, "VIP_CHAIN": VIPChain, "BACKENDS": Backends, "SEGMENTS": Segments, "SETS": Sets, "SET_WAYS": SetWays,
+		"GENERATION_LIVE": GenerationLive, "GENERATION_ANY_PORT": GenerationAnyPort,
+		"VIP_SETTLING": VIPSettling, "VIP_IPIP": VIPIPIP, "VIP_STICKY": VIPSticky, "VIP_ADDRESS": VIPAddress,
+		"SLOT_MARK": slotMark, "SLOT_ID": slotID,
+		"BACKEND_NEW": BackendNew, "BACKEND_GONE": BackendGone, "BACKEND_REACHABLE": BackendReachable,
+		"ENTRY_AGE_SHIFT": entryAgeShift, "ENTRY_AGE_MASK": entryAgeMask,
+		"LIFE_UNCONFIRMED": lifeUnconfirmed, "LIFE_CLOSING": lifeClosing,
+	} {
+		if got, err := strconv.ParseInt(defined[name], 0, 64); err != nil || got != want {
+			t.Errorf("%s is %q in C, %d in Go", name, defined[name], want)
+		}
+	}
+}
+
+// TestFlowHashes: these numbers are the same on every node and in every version, or a rolling upgrade moves connections.
+func TestFlowHashes(t *testing.T) {
+	for _, row := range []struct {
+		src, dst string
+		want     uint64
+	}{
+		{"198.51.100.7:40000", "10.99.0.1:80", 0x204ffa065105791d},
+		{"198.51.100.7:40001", "10.99.0.1:80", 0x24706bbb5e81eeb7},
+		{"255.255.255.255:65535", "10.99.0.1:65535", 0x64b5720b4b825f21},
+		{"[2001:db8::7]:40000", "[fd00:99::1]:80", 0xf4ada3adacd6489d},
+		{"[2001:db8::7]:40000", "[fd00:99::1]:443", 0xf9f50699188e5445},
+	} {
+		if got := FlowHash(netip.MustParseAddrPort(row.src), netip.MustParseAddrPort(row.dst)); got != row.want {
+			t.Errorf("%s to %s: %#x, want %#x", row.src, row.dst, got, row.want)
+		}
+	}
+}
