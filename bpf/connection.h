@@ -20,20 +20,42 @@ struct connection {
 	__u64 entry;
 };
 
+// The coarse clock moves once a jiffy. So it is asked once a jiffy: the call takes longer than the search in the table.
+AI __u64 coarse_now(struct scratch *s)
+{
+	__u64 jiffies = bpf_jiffies64();
+	if (s->jiffies != jiffies) {
+		s->jiffies = jiffies;
+		s->now = bpf_ktime_get_coarse_ns();
+	}
+	return s->now;
+}
+
 AI __u32 entry_age(__u64 entry, __u32 tick)
 {
 	return (tick - (__u32)(entry >> ENTRY_AGE_SHIFT)) & ENTRY_AGE_MASK;
 }
 
-// An expired entry is a miss also when no engine sweeps.
-AI int entry_alive(__u64 entry, __u32 tick, __u32 life)
+// How many ticks an entry lives, 16 bits for each value of its two bits "confirmed" and "closing".
+AI __u64 lives(__u32 confirmed)
 {
-	__u32 age = entry_age(entry, tick);
-	if (!(entry & ENTRY_CONFIRMED))
-		return entry && age <= LIFE_UNCONFIRMED;
-	if (entry & ENTRY_CLOSING)
-		return age <= LIFE_CLOSING;
-	return age <= life;
+	return LIFE_UNCONFIRMED | (__u64)confirmed << 16 | (__u64)LIFE_UNCONFIRMED << 32 | (__u64)LIFE_CLOSING << 48;
+}
+
+// 1 or 0, without a branch. An expired entry is a miss also when no engine sweeps.
+AI __u64 entry_alive(__u64 entry, __u32 tick, __u64 lives)
+{
+	__u64 life = lives >> (entry >> 11 & 0x30) & 0xffff, age = entry_age(entry, tick);
+	__u64 young = (age - life - 1) >> 63, used = (entry | -entry) >> 63;
+	return young & used;
+}
+
+// The place of the lowest of eight bits, at least one of which is set. A single bit times a de Bruijn sequence has one
+// of eight values in bits 5 to 7.
+AI __u32 lowest(__u64 bits)
+{
+	__u64 bit = bits & -bits;
+	return 0x34572610 >> ((bit * 0x1d & 0xe0) >> 3) & 7;
 }
 
 AI __u64 connection_hash(struct scratch *s)
@@ -51,7 +73,7 @@ AI __u64 connection_hash(struct scratch *s)
 // that is cheaper than guessing wrong, and the verifier sees one path instead of 2^8.
 AI int find_connection(struct scratch *s, struct connection *c, __u64 now, __u32 life)
 {
-	__u64 h = connection_hash(s);
+	__u64 h = connection_hash(s), hits = 0;
 	__u32 place = h & (SETS - 1);
 	c->tick = now >> 32 & ENTRY_AGE_MASK;
 	c->tag = h >> ENTRY_TAG_SHIFT << ENTRY_TAG_SHIFT;
@@ -61,12 +83,14 @@ AI int find_connection(struct scratch *s, struct connection *c, __u64 now, __u32
 		return 0;
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < SET_WAYS; i++) {
-		__u64 entry = c->set->entry[i], differs = (entry ^ c->tag) >> ENTRY_TAG_SHIFT;
-		__u64 same = (__u64)((__s64)(differs - 1) >> 63); // all ones, or 0
-		c->entry = (entry & same) | (c->entry & ~same);
-		c->way = (i & same) | (c->way & ~same);
+		__u64 differs = (c->set->entry[i] ^ c->tag) >> ENTRY_TAG_SHIFT;
+		hits |= (differs - 1) >> 63 << i;
 	}
-	return c->way < SET_WAYS && entry_alive(c->entry, c->tick, life);
+	if (!hits)
+		return 0;
+	c->way = lowest(hits);
+	c->entry = c->set->entry[c->way];
+	return entry_alive(c->entry, c->tick, lives(life));
 }
 
 AI void write_entry(struct connection *c, __u32 way, __u64 entry)
@@ -101,16 +125,17 @@ AI int within_budget(__u64 tick)
 // hit the same ones first.
 AI __u32 find_victim(struct connection *c, __u32 life)
 {
-	__u32 begin = c->tag >> ENTRY_TAG_SHIFT, victim = SET_WAYS;
+	__u64 dead = 0, unconfirmed = 0, begin = c->tag >> ENTRY_TAG_SHIFT & (SET_WAYS - 1);
+#pragma clang loop unroll(full)
 	for (__u32 i = 0; i < SET_WAYS; i++) {
-		__u32 way = (begin + i) & (SET_WAYS - 1);
-		__u64 entry = c->set->entry[way];
-		if (!entry_alive(entry, c->tick, life))
-			return way;
-		if (!(entry & ENTRY_CONFIRMED))
-			victim = way;
+		__u64 entry = c->set->entry[i];
+		dead |= (entry_alive(entry, c->tick, lives(life)) ^ 1) << i;
+		unconfirmed |= (~entry >> 15 & 1) << i;
 	}
-	return victim;
+	__u64 victims = dead ? dead : unconfirmed;
+	if (!victims)
+		return SET_WAYS;
+	return (begin + lowest((victims | victims << SET_WAYS) >> begin)) & (SET_WAYS - 1);
 }
 
 // Remembers the flow, unconfirmed. It takes the place of its own older entry, of a dead one, or of an unconfirmed one;

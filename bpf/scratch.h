@@ -40,6 +40,8 @@ struct scratch {
 		__be32 dst4;
 		__u64 dst6[2];
 	};
+	__u64 now;     // of the coarse clock; kept from packet to packet
+	__u64 jiffies; // at which it was read
 	struct vip vip;
 	struct note note; // of a dry run
 };

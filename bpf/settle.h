@@ -116,12 +116,9 @@ AI void count_stray(struct scratch *s, __u64 now)
 	n->stray_at[num] = now;
 }
 
-// The backend of a packet of a settling VIP whose ring says id. A function of its own: the verifier looks at it once,
-// and quiet VIPs do not pay for its registers.
-__noinline __u32 settle(struct scratch *s, __u32 id)
+// The backend of a packet of a settling VIP whose ring says id.
+AI __u32 settle(struct scratch *s, __u32 id)
 {
-	if (!s)
-		return id;
 	__u32 slot = read_slot(s->vip.before, s->vip.before_size, s->slot_hash);
 	s->note.settled = SETTLED_UNMARKED;
 	if (!(slot & SLOT_MARK))
@@ -130,7 +127,7 @@ __noinline __u32 settle(struct scratch *s, __u32 id)
 	struct settling *vip = bpf_map_lookup_elem(&settlings, &num);
 	if (!vip)
 		return id;
-	__u64 now = bpf_ktime_get_coarse_ns();
+	__u64 now = coarse_now(s);
 	int syn = s->l4_proto == IPPROTO_TCP && (s->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 	struct connection c = {};
 	__u32 chosen = 0;
