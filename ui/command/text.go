@@ -53,11 +53,11 @@ func (g viewGeneration) String() string {
 
 func (p viewProblem) line(now time.Time) string {
 	s := strings.ToUpper(p.Severity) + "  " + p.What
+	if p.Cure != "" {
+		s += "; " + p.Cure
+	}
 	if p.Since != nil && now.Sub(*p.Since) >= time.Second {
 		s += " (for " + age(now, *p.Since) + ")"
-	}
-	if p.Cure != "" {
-		s += ": " + p.Cure
 	}
 	return s
 }
