@@ -1,0 +1,188 @@
+package bench
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+
+	"hairpin/bpf"
+	"hairpin/engine/datapath"
+	"hairpin/engine/reason"
+)
+
+// load makes a path ready to be measured.
+func (p *path) load(t *testing.T) {
+	t.Helper()
+	p.calls = cmp.Or(p.calls, twoTails)
+	p.reason = cmp.Or(p.reason, "forwarded")
+	if p.node.Kernel != nil {
+		p.target = p.node.root(t)
+	}
+	p.wrapper = newWrapper(t, p.target, p.flows, p.calls)
+}
+
+// measure sends so many packets on a path to warm the caches up, then as many that count. It says when they did not go the
+// way that is meant.
+func (p *path) measure(packets int) error {
+	runs, warm := packets/p.calls, 1
+	if p.settled == datapath.New && packets > insertBudget { // more than that at once are not remembered
+		runs, warm = insertBudget/p.calls, packets/insertBudget
+	}
+	before, err := p.node.ledger()
+	if err != nil {
+		return err
+	}
+	ns := 0.0
+	for range warm + 1 {
+		if err := p.node.inserts.refill(); err != nil {
+			return err
+		}
+		if ns, err = p.wrapper.run(runs); err != nil {
+			return err
+		}
+	}
+	p.ns = append(p.ns, ns)
+	after, err := p.node.ledger()
+	if err != nil {
+		return err
+	}
+	return p.check(after.minus(before), uint64((warm+1)*runs*p.calls))
+}
+
+// check tells whether the ledger moved as so many packets on this path move it.
+func (p *path) check(moved ledger, packets uint64) error {
+	if p.node.Kernel == nil {
+		return nil
+	}
+	var errs []error
+	expect := func(what string, got, want, slack uint64) {
+		if got < want-min(slack, want) || got > want+slack {
+			errs = append(errs, fmt.Errorf("%s: %d %s, want %d of %d packets", p.name, got, what, want, packets))
+		}
+	}
+	r, _ := reason.ByName(p.reason)
+	for id, n := range moved.exits {
+		if id == int(r.ID) {
+			expect("packets left as "+p.reason, n, packets, 0)
+		} else {
+			expect(fmt.Sprintf("packets left by reason %d", id), n, 0, 0)
+		}
+	}
+	forwarded, stray := uint64(0), uint64(0)
+	if p.reason == "forwarded" {
+		forwarded = packets
+	}
+	if p.settled == datapath.Before {
+		stray = packets
+	}
+	expect("packets are counted for backends", moved.backends, forwarded, 0)
+	expect("packets went elsewhere than the ring says", moved.stray, stray, packets/1000) // a few of the flows found no room
+	expect("SYNs were not remembered", moved.unheld, 0, 0)
+	return errors.Join(errs...)
+}
+
+// dry runs one packet of a path and compares what decided about it.
+func (p *path) dry() error {
+	if p.node.Kernel == nil {
+		return nil
+	}
+	frame := slices.Clone(p.flows.frame)
+	at := 26
+	if family(frame) == 6 {
+		at = 34
+	}
+	binary.BigEndian.PutUint32(frame[at:], p.flows.first)
+	result, err := p.node.Dry(int(p.node.Control().Active), 0, frame)
+	if err != nil {
+		return err
+	}
+	if r, _ := reason.ByID(int(result.Note.Reason)); r.Name != p.reason || result.Note.Settled != p.settled {
+		return fmt.Errorf("%s: a dry packet leaves as %s, decided by %d, want %s by %d", p.name, r.Name, result.Note.Settled, p.reason, p.settled)
+	}
+	return nil
+}
+
+// ledger is what a node has counted.
+type ledger struct {
+	exits                   [datapath.Reasons]uint64
+	backends, stray, unheld uint64
+}
+
+func (n *node) ledger() (ledger, error) {
+	var l ledger
+	if n.Kernel == nil {
+		return l, nil
+	}
+	if err := n.Snapshot(&n.snapshot); err != nil {
+		return l, err
+	}
+	for id, c := range n.snapshot.Exits[0] {
+		l.exits[id] = c.Packets
+	}
+	for _, c := range n.snapshot.Backend {
+		l.backends += c.Packets
+	}
+	for _, s := range n.Settlings() {
+		l.stray += s.Stray
+		l.unheld += s.Unheld
+	}
+	return l, nil
+}
+
+func (l ledger) minus(before ledger) ledger {
+	for id := range l.exits {
+		l.exits[id] -= before.exits[id]
+	}
+	l.backends -= before.backends
+	l.stray -= before.stray
+	l.unheld -= before.unheld
+	return l
+}
+
+// insertBudget is how many entries a CPU may add to the connection table in one tick.
+const insertBudget = 32768
+
+// budget is where every CPU counts those entries, in the memory of the counters.
+type budget struct {
+	memory *ebpf.Memory
+	used   []int64
+}
+
+func (n *node) budget(t *testing.T) budget {
+	t.Helper()
+	spec, err := bpf.LoadBalancer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := n.pinned(t, "counters")
+	memory, err := m.Memory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	members := spec.Maps["counters"].Value.(*btf.Struct).Members
+	i := slices.IndexFunc(members, func(m btf.Member) bool { return m.Name == "budget_used" })
+	if i < 0 {
+		t.Fatal("struct counters has no budget_used")
+	}
+	b := budget{memory: memory}
+	for cpu := range m.MaxEntries() {
+		b.used = append(b.used, int64(cpu*m.ValueSize()+members[i].Offset.Bytes()))
+	}
+	return b
+}
+
+// refill lets every CPU add entries again, as if a new tick had begun.
+func (b budget) refill() error {
+	for _, at := range b.used {
+		if _, err := b.memory.WriteAt(make([]byte, 8), at); err != nil {
+			return fmt.Errorf("refill insert budget: %w", err)
+		}
+	}
+	return nil
+}
