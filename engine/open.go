@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"time"
 
@@ -19,7 +20,7 @@ import (
 func Open(ctx context.Context, options Options) (Node, error) {
 	o := &owner{
 		options: options, log: options.Log, requests: make(chan request), done: make(chan struct{}), silent: make(chan struct{}), since: time.Now(),
-		reached: map[uint16]nexthop.NextHop{}, downAt: map[uint16]time.Time{}, meters: newMeters(),
+		reached: map[netip.Addr]nexthop.NextHop{}, downAt: map[uint16]time.Time{}, meters: newMeters(),
 		rings: map[uint16]ringView{},
 	}
 	if o.log == nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,8 +54,8 @@ type owner struct {
 	active   int        // the generation this engine last knew to be active
 	since    time.Time  // when this process took over
 	attached []datapath.Attachment
-	reached  map[uint16]nexthop.NextHop // by backend id
-	downAt   map[uint16]time.Time       // backends that are down and still keep their flows
+	reached  map[netip.Addr]nexthop.NextHop // of backends
+	downAt   map[uint16]time.Time           // backends that are down and still keep their flows
 	journal  journal
 	meters   meters
 	rings    map[uint16]ringView // by VIP number

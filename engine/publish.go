@@ -174,7 +174,7 @@ func (o *owner) nextHopText(b datapath.Backend) string {
 	if b.Reachable {
 		return b.MAC.String()
 	}
-	hop, ok := o.reached[b.ID]
+	hop, ok := o.reached[b.Address]
 	if !ok {
 		return "not looked for yet"
 	}

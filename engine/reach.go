@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	"hairpin/engine/datapath"
@@ -15,13 +16,7 @@ const reachWait = time.Second
 
 // reach finds the way to the backends that were not there before, and asks for neighbours that nobody asked for yet.
 func (o *owner) reach() {
-	fresh := map[netip.Addr]bool{}
-	for _, b := range o.kernel.Backends() {
-		if _, known := o.reached[b.ID]; !known && !b.Gone {
-			fresh[b.Address] = true
-		}
-	}
-	if len(fresh) == 0 || o.resolve() == 0 {
+	if !slices.ContainsFunc(o.kernel.Backends(), o.isFresh) || o.resolve() == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), reachWait)
@@ -33,6 +28,12 @@ func (o *owner) reach() {
 			return
 		}
 	}
+}
+
+// isFresh tells whether nobody has looked for the way to b yet, or the data path does not know what was found.
+func (o *owner) isFresh(b datapath.Backend) bool {
+	hop, known := o.reached[b.Address]
+	return !b.Gone && !b.Reachable && (!known || hop.Usable())
 }
 
 // refresh follows routes, neighbours, NICs and links as they are now.
@@ -69,10 +70,9 @@ func (o *owner) resolve() (waiting int) {
 		o.log.Warn("resolve next hops", "error", err)
 		return 0 // what the data path knows stays
 	}
-	o.reached = make(map[uint16]nexthop.NextHop, len(backends))
+	o.reached = found
 	for _, b := range backends {
 		hop := found[b.Address]
-		o.reached[b.ID] = hop
 		o.kernel.SetNextHop(b.ID, wireHop(hop))
 		if !b.Gone && (hop.State == nexthop.Unasked || hop.State == nexthop.Incomplete) {
 			waiting++
