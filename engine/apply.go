@@ -251,6 +251,11 @@ func (o *owner) settlingSince(p *plan.Plan) map[string]time.Time {
 // settled is what follows a switch and may be done late.
 func (o *owner) settled(generation int, p *plan.Plan) {
 	o.noteDown(p)
+	for _, c := range p.VIPs {
+		if c.New {
+			o.meters.forgetVIP(c.Num)
+		}
+	}
 	if o.kernel.Control().Pending != 0 {
 		return // NICs and the confirmed spec stay as they are until it is confirmed
 	}

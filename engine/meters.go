@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"time"
 
 	"hairpin/engine/datapath"
@@ -139,6 +140,22 @@ func (m *meters) readStages(c datapath.Chain, exits *[datapath.Reasons]datapath.
 func (m *meters) note(set *stats.Set[meterKey], key meterKey, c datapath.Count) {
 	r := set.Read(key, stats.Total{Packets: c.Packets, Bytes: c.Bytes})
 	m.now[key] = Counter{Packets: c.Packets, Bytes: c.Bytes, PPS: r.PPS, BPS: r.BPS}
+}
+
+// forgetVIP is for a number that is another VIP's since the last reading.
+func (m *meters) forgetVIP(num uint16) {
+	for _, kind := range []meterKind{vipForward, vipDrop, vipStray} {
+		delete(m.now, meterKey{kind: kind, id: int(num)})
+	}
+}
+
+// forgetBackends is for ids that came free since the last reading: all but those of left.
+func (m *meters) forgetBackends(left []datapath.Backend) {
+	used := map[int]bool{}
+	for _, b := range left {
+		used[int(b.ID)] = true
+	}
+	maps.DeleteFunc(m.now, func(k meterKey, _ Counter) bool { return k.kind == backendForward && !used[k.id] })
 }
 
 func (m *meters) counter(key meterKey) Counter { return m.now[key] }

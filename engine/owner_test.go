@@ -44,3 +44,38 @@ func TestApplyConfirmAndGoBack(t *testing.T) {
 		}
 	}
 }
+
+// TestNewVIPCountsFromZero: a number that was another VIP's does not bring that one's packets along.
+func TestNewVIPCountsFromZero(t *testing.T) {
+	t.Parallel()
+	p := privateNode(t)
+	w := newWire(t, "eth0")
+	o := running(t, p)
+	s := parse(t, lbSpec)
+	mustApply(t, o, s, 0)
+	forwards(t, p, w)
+	none := s.Clone()
+	none.VIPs = nil
+	mustApply(t, o, none, 0)
+	used := func() (n int) {
+		inside(t, o, func() {
+			world, err := o.kernel.World(o.spec)
+			if err != nil {
+				t.Error(err)
+			}
+			n = len(world.Nums)
+		})
+		return n
+	}
+	until(t, o, "the number rests no more", func(*State) bool { return used() == 1 }) // the agent's
+	s.VIPs[0].Name = "new"
+	mustApply(t, o, s, 0)
+	if v := o.State().VIPs[0]; v.Packets != 0 || v.Backends[0].Packets+v.Backends[1].Packets != 0 {
+		t.Errorf("a new VIP has %+v", v)
+	}
+	forwards(t, p, w)
+	seen, err := Observe(p)
+	if err != nil || seen.VIPs[0].Packets != 20 {
+		t.Errorf("%v, %+v", err, seen.VIPs)
+	}
+}

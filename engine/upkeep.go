@@ -24,8 +24,8 @@ func (o *owner) upkeep(now time.Time) {
 	o.kernel.Retire()
 	o.holdDown(now)
 	o.endSettling(now)
-	if o.kernel.Control().Pending == 0 {
-		o.kernel.FreeBackends(o.wantedIDs())
+	if o.kernel.Control().Pending == 0 && o.kernel.FreeBackends(o.wantedIDs()) > 0 {
+		o.meters.forgetBackends(o.kernel.Backends())
 	}
 	if now.Sub(o.swept) >= sweepEvery {
 		o.swept = now

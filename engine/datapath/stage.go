@@ -129,6 +129,9 @@ const agentNum = VIPs - 1
 
 // stageVIP writes the rings of one VIP and returns its entry.
 func (k *Kernel) stageVIP(c *plan.Change, active map[uint16]VIP) (VIP, error) {
+	if c.New {
+		k.zeroVIP(c.Num)
+	}
 	old := active[c.Num]
 	v := VIP{Num: c.Num, Ring: old.Ring, RingSize: old.RingSize}
 	if old.Flags&VIPSettling != 0 && plan.Settles(c.Spec) {
@@ -157,6 +160,16 @@ func (k *Kernel) stageVIP(c *plan.Change, active map[uint16]VIP) (VIP, error) {
 	return v, nil
 }
 
+// zeroVIP forgets what was counted under a number, which no live generation names.
+func (k *Kernel) zeroVIP(num uint16) {
+	for i := range k.counters.all {
+		c := &k.counters.all[i]
+		c.VIP[num], c.VIPDrop[num] = Count{}, Count{}
+		c.Stray[num], c.StrayAt[num], c.Unheld[num] = 0, 0, 0
+	}
+	k.settlings.all[num] = settling{}
+}
+
 // stageBefore marks the slots in which the rings differ: in place when the VIP settles already, else in a copy of its
 // ring. A marked slot asks the table, which changes nothing while the rings agree.
 func (k *Kernel) stageBefore(v *VIP, c *plan.Change) error {
@@ -182,10 +195,10 @@ func (k *Kernel) stageBefore(v *VIP, c *plan.Change) error {
 
 func ticks(d time.Duration) uint32 { return uint32(uint64(d)>>tickShift) + 1 }
 
+// stageRows fills the rows of a generation. Slots that hold a program already are overwritten, never emptied first: the
+// kernel waits for every packet in flight before it empties one that it jumps to directly.
 func (k *Kernel) stageRows(generation int, s *spec.Spec) error {
-	if err := k.clearRows(generation); err != nil {
-		return err
-	}
+	var filled [Chains]bool
 	for _, w := range wantedChains(s) {
 		n, err := k.number(w)
 		if err != nil {
@@ -195,6 +208,14 @@ func (k *Kernel) stageRows(generation int, s *spec.Spec) error {
 			return fmt.Errorf("nic %s: %w", w.nic, err)
 		}
 		k.setStages(n, w.stages)
+		filled[n] = true
+	}
+	for n := range k.chains.all {
+		if k.chains.all[n].Used != 0 && !filled[n] {
+			if err := k.clearRow(generation, n); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
