@@ -64,7 +64,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 // killOnce lets an engine work for a while and kills it. may are the revisions that may be live for good afterwards.
 func killOnce(t *testing.T, p Paths, may map[string]bool, d *rand.Rand) map[string]bool {
 	t.Helper()
-	work, err := json.Marshal(victimWork{p, d.Uint64()})
+	work, err := json.Marshal(victimWork{Paths: p, Seed: d.Uint64()})
 	if err != nil {
 		t.Fatal(err)
 	}

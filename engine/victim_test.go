@@ -17,8 +17,9 @@ import (
 const victimVariable = "HAIRPIN_TEST_VICTIM"
 
 type victimWork struct {
-	Paths Paths
-	Seed  uint64
+	Paths   Paths
+	Seed    uint64
+	Changes int // 0: without end, until it is killed; else it counts what they cost
 }
 
 // victim opens the engine and changes the node without end. It says on its output what it is about to do and what became
@@ -34,6 +35,9 @@ func victim(text string) error {
 		return err
 	}
 	fmt.Println("open")
+	if work.Changes > 0 {
+		return leaker(n, work)
+	}
 	d := victimDice{rand.New(rand.NewPCG(work.Seed, 0))}
 	for {
 		if err := d.change(n); err != nil {

@@ -1,0 +1,151 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"hairpin/engine/datapath"
+	"hairpin/engine/spec"
+)
+
+// resources are what an engine could lose some of with every change.
+type resources struct {
+	Descriptors map[string]int
+	Goroutines  int
+	Pins        int
+	Files       int
+	Backends    int // ids in use
+	Chains      int
+	Numbers     int // of VIPs
+}
+
+// leaker changes the node many times, ends with the spec it began with, and prints what it had before and after.
+func leaker(n Node, work victimWork) error {
+	s, err := spec.Parse("first", []byte(lbSpec))
+	if err != nil {
+		return err
+	}
+	s.VIPs[0].Settle = time.Second
+	var before, after resources
+	if err := quiet(n.(*owner), s, work.Paths, &before); err != nil {
+		return err
+	}
+	d := victimDice{rand.New(rand.NewPCG(work.Seed, 0))}
+	for range work.Changes {
+		r := ApplyRequest{Spec: d.spec()}
+		if d.IntN(4) == 0 {
+			r.Deadline = time.Minute
+		}
+		if _, err := n.Apply(context.Background(), r); err != nil {
+			return err
+		}
+		if err := n.Confirm(context.Background(), ""); err != nil {
+			return err
+		}
+	}
+	if err := quiet(n.(*owner), s, work.Paths, &after); err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode([]resources{before, after})
+}
+
+// quiet applies s, waits until nothing settles and what is not needed has come free, and counts.
+func quiet(o *owner, s *spec.Spec, p Paths, r *resources) error {
+	if _, err := o.Apply(context.Background(), ApplyRequest{Spec: s}); err != nil {
+		return err
+	}
+	changed, limit := o.Changed(), time.After(20*time.Second)
+	for {
+		*r = resources{Descriptors: descriptors(), Goroutines: runtime.NumGoroutine()}
+		var err error
+		if _, err = do(context.Background(), o, func() (struct{}, error) { return struct{}{}, o.count(p, r) }); err != nil {
+			return err
+		}
+		if st := o.State(); st.VIPs[0].Settling == nil && r.Backends == 2 && r.Numbers == 1 {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-limit:
+			return fmt.Errorf("not quiet: %+v, %+v", r, o.State().VIPs)
+		}
+	}
+}
+
+func (o *owner) count(p Paths, r *resources) error {
+	world, err := o.kernel.World(o.spec)
+	if err != nil {
+		return err
+	}
+	r.Backends, r.Chains, r.Numbers = len(o.kernel.Backends()), len(o.kernel.Chains()), len(world.Nums)-1 // less the agent's
+	err = filepath.Walk(datapath.Dir(p.BPFFS, p.Node), func(_ string, info os.FileInfo, err error) error {
+		r.Pins++
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	files, err := filepath.Glob(filepath.Join(p.State, "generations", ".*"))
+	r.Files = len(files)
+	return err
+}
+
+// descriptors are this process's, by kind.
+func descriptors() map[string]int {
+	kinds := map[string]int{}
+	entries, _ := os.ReadDir("/proc/self/fd")
+	for _, e := range entries {
+		if name, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil {
+			kinds[regexp.MustCompile(`[0-9]+`).ReplaceAllString(name, "N")]++
+		}
+	}
+	return kinds
+}
+
+// TestNothingLeaks applies many random changes in a row.
+func TestNothingLeaks(t *testing.T) {
+	t.Parallel()
+	p := privateNode(t)
+	addNIC(t, "eth1", "")
+	work := victimWork{Paths: p, Seed: uint64(time.Now().UnixNano()), Changes: 300}
+	if soak() {
+		work.Changes = 10_000
+	}
+	t.Logf("seed %d", work.Seed)
+	text, err := json.Marshal(work)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), victimVariable+"="+string(text))
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	_, report, _ := strings.Cut(string(out), "\n")
+	var both []resources
+	if err := json.Unmarshal([]byte(report), &both); err != nil || len(both) != 2 {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if both[0].Pins < 20 || both[0].Descriptors["anon_inode:bpf-map"] < 20 || both[0].Chains != 1 {
+		t.Errorf("they were not counted: %+v", both[0])
+	}
+	if diff := cmp.Diff(both[0], both[1]); diff != "" {
+		t.Errorf("after %d changes (-before +after):\n%s", work.Changes, diff)
+	}
+}
