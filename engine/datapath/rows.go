@@ -91,16 +91,11 @@ func (k *Kernel) fillPositions(rows *ebpf.Map, generation, chain int, programs [
 	return nil
 }
 
-// clearRows empties every row of a generation.
-func (k *Kernel) clearRows(generation int) error {
-	for c := range Chains {
-		if k.chains.all[c].Used == 0 {
-			continue
-		}
-		for _, name := range []string{"rows_xdp", "rows_tc", "rows_dry"} {
-			if err := k.fillPositions(k.maps[name], generation, c, nil); err != nil {
-				return err
-			}
+// clearRow empties the row of a chain that a generation does not have.
+func (k *Kernel) clearRow(generation, chain int) error {
+	for _, name := range []string{"rows_xdp", "rows_tc", "rows_dry"} {
+		if err := k.fillPositions(k.maps[name], generation, chain, nil); err != nil {
+			return err
 		}
 	}
 	return nil
