@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hairpin/engine/datapath"
+	"hairpin/engine/spec"
 )
 
 // soak tells whether the long counts are asked for.
@@ -61,8 +63,60 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	}
 }
 
+// TestKilledWhileStarting kills engines that begin on an empty node, at any moment from their first instruction on.
+func TestKilledWhileStarting(t *testing.T) {
+	t.Parallel()
+	rounds := 8
+	if soak() {
+		rounds = 500
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	d := rand.New(rand.NewPCG(seed, 0))
+	p := privateNode(t)
+	addNIC(t, "eth1", "")
+	if err := os.WriteFile(p.SpecFile(), []byte(lbSpec), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w := newWire(t, "eth0")
+	for round := range rounds {
+		said := runVictim(t, p, d, func(victim *exec.Cmd) *time.Timer {
+			return time.AfterFunc(time.Duration(d.Int64N(int64(700*time.Millisecond))), func() { _ = victim.Process.Kill() })
+		}, nil)
+		o := running(t, p)
+		if len(said) < 2 && o.State().Revision != spec.Revision(parse(t, lbSpec)) {
+			t.Errorf("%s runs", o.State().Revision)
+		}
+		forwards(t, p, w)
+		consistent(t, p, o)
+		if err := o.Detach(t.Context(), "test"); err != nil {
+			t.Fatal(err)
+		}
+		o.Close()
+		if err := os.RemoveAll(filepath.Join(p.State, "generations")); err != nil {
+			t.Fatal(err)
+		}
+		if t.Failed() {
+			t.Fatalf("in round %d", round)
+		}
+	}
+}
+
 // killOnce lets an engine work for a while and kills it. may are the revisions that may be live for good afterwards.
 func killOnce(t *testing.T, p Paths, may map[string]bool, d *rand.Rand) map[string]bool {
+	t.Helper()
+	said := runVictim(t, p, d, nil, func(victim *exec.Cmd) *time.Timer {
+		return time.AfterFunc(time.Duration(d.Int64N(int64(60*time.Millisecond))), func() { _ = victim.Process.Kill() })
+	})
+	if len(said) == 0 || said[0] != "open" {
+		t.Fatalf("it did not come to work: %q", said)
+	}
+	return confirmable(said, may)
+}
+
+// runVictim runs an engine that one of the timers kills, the first set at its start, the other at its first line, and
+// returns what it said.
+func runVictim(t *testing.T, p Paths, d *rand.Rand, atStart, atOpen func(*exec.Cmd) *time.Timer) (said []string) {
 	t.Helper()
 	work, err := json.Marshal(victimWork{Paths: p, Seed: d.Uint64()})
 	if err != nil {
@@ -79,20 +133,19 @@ func killOnce(t *testing.T, p Paths, may map[string]bool, d *rand.Rand) map[stri
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	lines := bufio.NewScanner(out)
-	var said []string
-	timer := &time.Timer{}
-	for lines.Scan() {
+	if atStart != nil {
+		defer atStart(cmd).Stop()
+	}
+	for lines := bufio.NewScanner(out); lines.Scan(); {
 		said = append(said, lines.Text())
-		if len(said) == 1 { // "open", or an error
-			timer = time.AfterFunc(time.Duration(d.Int64N(int64(60*time.Millisecond))), func() { _ = cmd.Process.Kill() })
-			defer timer.Stop()
+		if len(said) == 1 && atOpen != nil {
+			defer atOpen(cmd).Stop()
 		}
 	}
-	if err := cmd.Wait(); err == nil || !strings.Contains(err.Error(), "killed") || said[0] != "open" {
+	if err := cmd.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
 		t.Fatalf("it was not killed: %v, %q", err, said)
 	}
-	return confirmable(said, may)
+	return said
 }
 
 // confirmable are the revisions that may be live for good, once no deadline runs any more, after what an engine said.
