@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"maps"
 
 	"hairpin/engine/maglev"
 )
@@ -12,23 +11,23 @@ const maxNum = 1022
 
 // allocator gives out ids and VIP numbers that nothing uses, lowest first.
 type allocator struct {
-	ids    map[Key]uint16
-	taken  map[uint16]bool
-	nums   map[uint16]bool
+	ids    map[Key]uint16 // in use before; not written
+	fresh  map[Key]uint16
+	taken  [maglev.MaxID + 1]bool
+	nums   [maxNum + 1]bool
 	nextID uint16
 	next   uint16
 }
 
 func newAllocator(w World) *allocator {
-	a := &allocator{ids: maps.Clone(w.IDs), taken: make(map[uint16]bool, len(w.IDs)), nums: maps.Clone(w.Nums), nextID: 1, next: 1}
-	if a.ids == nil {
-		a.ids = map[Key]uint16{}
-	}
-	if a.nums == nil {
-		a.nums = map[uint16]bool{}
-	}
+	a := &allocator{ids: w.IDs, fresh: map[Key]uint16{}, nextID: 1, next: 1}
 	for _, id := range w.IDs {
-		a.taken[id] = true
+		a.taken[id&maglev.MaxID] = true
+	}
+	for num, used := range w.Nums {
+		if num <= maxNum {
+			a.nums[num] = used
+		}
 	}
 	return a
 }
@@ -38,10 +37,13 @@ func (a *allocator) id(k Key) (uint16, error) {
 	if id, ok := a.ids[k]; ok {
 		return id, nil
 	}
+	if id, ok := a.fresh[k]; ok {
+		return id, nil
+	}
 	for ; a.nextID <= maglev.MaxID; a.nextID++ {
 		if !a.taken[a.nextID] {
 			a.taken[a.nextID] = true
-			a.ids[k] = a.nextID
+			a.fresh[k] = a.nextID
 			return a.nextID, nil
 		}
 	}

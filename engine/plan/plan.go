@@ -46,6 +46,7 @@ type Plan struct {
 	VIPs    []Change // of every VIP of Spec, in its order
 	Removed []string // names of VIPs that go
 	world   World
+	old     map[string]*spec.VIP // of world.Spec, by name
 }
 
 // Change is what becomes of one VIP.
@@ -66,7 +67,7 @@ func Settles(v spec.VIP) bool { return v.Protocol == spec.TCP || v.Flow == spec.
 
 // Compute plans the way from w to s. The error names what does not fit.
 func Compute(w World, s *spec.Spec) (*Plan, error) {
-	p := &Plan{Spec: s, world: w, VIPs: make([]Change, len(s.VIPs))}
+	p := &Plan{Spec: s, world: w, VIPs: make([]Change, len(s.VIPs)), old: byName(w.Spec)}
 	a := newAllocator(w)
 	for i, v := range s.VIPs {
 		c, err := p.identify(a, v)
@@ -75,9 +76,9 @@ func Compute(w World, s *spec.Spec) (*Plan, error) {
 		}
 		p.VIPs[i] = c
 	}
-	if w.Spec != nil {
+	if stay := byName(s); w.Spec != nil {
 		for _, v := range w.Spec.VIPs {
-			if s.VIP(v.Name) == nil {
+			if stay[v.Name] == nil {
 				p.Removed = append(p.Removed, v.Name)
 			}
 		}
@@ -120,12 +121,21 @@ func (p *Plan) identify(a *allocator, v spec.VIP) (Change, error) {
 
 // before is the VIP of that name as it runs, or nothing.
 func (p *Plan) before(name string) spec.VIP {
-	if p.world.Spec != nil {
-		if v := p.world.Spec.VIP(name); v != nil {
-			return *v
-		}
+	if v := p.old[name]; v != nil {
+		return *v
 	}
 	return spec.VIP{}
+}
+
+func byName(s *spec.Spec) map[string]*spec.VIP {
+	if s == nil {
+		return nil
+	}
+	vips := make(map[string]*spec.VIP, len(s.VIPs))
+	for i := range s.VIPs {
+		vips[s.VIPs[i].Name] = &s.VIPs[i]
+	}
+	return vips
 }
 
 func hasBackend(list []spec.Backend, address netip.Addr) bool {
@@ -152,7 +162,7 @@ func (p *Plan) buildRings() error {
 
 func (p *Plan) buildRing(builder *maglev.Builder, c *Change) error {
 	old := p.world.VIPs[c.Spec.Name]
-	if len(old.Ring) == int(c.Spec.Ring) && slices.Equal(takers(p.before(c.Spec.Name)), takers(c.Spec)) {
+	if len(old.Ring) == int(c.Spec.Ring) && sameTakers(p.before(c.Spec.Name), c.Spec) {
 		return nil
 	}
 	entries := make([]maglev.Entry, 0, len(c.IDs))
@@ -196,6 +206,11 @@ func oldest(v VIP) []uint16 {
 type taker struct {
 	Address netip.Addr
 	Weight  uint32
+}
+
+// sameTakers tells whether the ring of a is that of b.
+func sameTakers(a, b spec.VIP) bool {
+	return slices.Equal(a.Backends, b.Backends) || slices.Equal(takers(a), takers(b))
 }
 
 func takers(v spec.VIP) []taker {
