@@ -16,7 +16,7 @@ const (
 	VIPChain     = 4
 	Backends     = 32768
 	Segments     = 64
-	SegmentSlots = 32 * 65537
+	SegmentSlots = 1 << 21
 	Sets         = 32768
 	SetWays      = 8
 )

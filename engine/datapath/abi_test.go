@@ -110,7 +110,8 @@ func TestConstants(t *testing.T) {
 	}
 	for name, want := range map[string]int64{
 		"GENERATIONS": Generations, "CHAINS": Chains, "POSITIONS": Positions, "REASONS": Reasons, "VIPS": VIPs,
-		"VIP_TABLE": VIPTable, "VIP_CHAIN": VIPChain, "BACKENDS": Backends, "SEGMENTS": Segments, "SETS": Sets, "SET_WAYS": SetWays,
+		"VIP_TABLE": VIPTable, "VIP_CHAIN": VIPChain, "BACKENDS": Backends, "SEGMENTS": Segments,
+		"SEGMENT_SLOTS": SegmentSlots, "SETS": Sets, "SET_WAYS": SetWays,
 		"GENERATION_LIVE": GenerationLive, "GENERATION_ANY_PORT": GenerationAnyPort,
 		"VIP_SETTLING": VIPSettling, "VIP_IPIP": VIPIPIP, "VIP_STICKY": VIPSticky, "VIP_ADDRESS": VIPAddress,
 		"SLOT_MARK": slotMark, "SLOT_ID": slotID,
@@ -120,6 +121,20 @@ func TestConstants(t *testing.T) {
 	} {
 		if got, err := strconv.ParseInt(defined[name], 0, 64); err != nil || got != want {
 			t.Errorf("%s is %q in C, %d in Go", name, defined[name], want)
+		}
+	}
+}
+
+// TestElementsAreSmall: an element of more than 4 MiB is refused before Linux 6.0.
+func TestElementsAreSmall(t *testing.T) {
+	specs, err := mapSpecs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	specs["segment"] = specs["rings"].InnerMap
+	for pin, s := range specs {
+		if s.ValueSize > 4<<20 {
+			t.Errorf("map %s: an element has %d bytes", pin, s.ValueSize)
 		}
 	}
 }
