@@ -1,0 +1,263 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"hairpin/engine"
+	"hairpin/engine/lab"
+	"hairpin/engine/spec"
+)
+
+// program is the path of hairpin, built once.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "hairpin-endtoend-")
+	if err != nil {
+		return "", err
+	}
+	engine.AfterAll(func() { _ = os.RemoveAll(dir) })
+	path := filepath.Join(dir, "hairpin")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", path, "hairpin")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build hairpin: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+var labs atomic.Int32
+
+// network is a lab with engines, for one test.
+type network struct {
+	*lab.Lab
+	ctx context.Context
+}
+
+// up is a lab with the engine of lb and those of all backends. On lb only the first few backends are in the spec.
+func up(t *testing.T, backends, inSpec int) *network {
+	t.Helper()
+	binary, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	t.Cleanup(cancel)
+	name := fmt.Sprintf("e%d-%d", os.Getpid(), labs.Add(1))
+	t.Cleanup(func() {
+		if err := lab.Down(context.Background(), name); err != nil {
+			t.Error(err)
+		}
+		nothingLeft(t, name)
+	})
+	l, err := lab.Up(ctx, lab.Config{Name: name, Backends: backends, Binary: binary})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := l.LBSpec()
+	for i := range s.VIPs {
+		s.VIPs[i].Backends = s.VIPs[i].Backends[:inSpec]
+	}
+	engines := []string{lab.LB}
+	errs := []error{l.WriteSpec(lab.LB, s)}
+	for i := 1; i <= backends; i++ {
+		engines = append(engines, lab.Backend(i))
+		errs = append(errs, l.WriteSpec(lab.Backend(i), l.BackendSpec()))
+	}
+	if err := errors.Join(append(errs, l.StartEngine(ctx, engines...))...); err != nil {
+		t.Fatal(err)
+	}
+	return &network{l, ctx}
+}
+
+// nothingLeft looks for what a lab could leave behind, without asking the code that removes it.
+func nothingLeft(t *testing.T, name string) {
+	t.Helper()
+	for _, dir := range []string{"/run/netns", lab.Root} {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !os.IsNotExist(err) {
+			t.Error(err)
+		}
+		for _, e := range entries {
+			if strings.HasPrefix(strings.TrimPrefix(e.Name(), "hairpin-"), name) {
+				t.Errorf("%s/%s is left", dir, e.Name())
+			}
+		}
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil || strings.Contains(string(mounts), "/"+name+"/") {
+		t.Errorf("mounts are left: %v\n%s", err, mounts)
+	}
+	processes, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, p := range processes {
+		if env, _ := os.ReadFile(p); strings.Contains(string(env), "HAIRPIN_LAB="+name+"\x00") {
+			t.Errorf("process %s is left", p)
+		}
+	}
+}
+
+func (n *network) paths(node string) engine.Paths {
+	return engine.Paths{Config: filepath.Join(n.NodeDir(node), "config"), State: filepath.Join(n.NodeDir(node), "state"),
+		Run: filepath.Join(n.NodeDir(node), "run"), BPFFS: filepath.Join(n.NodeDir(node), "bpf"), Node: node}
+}
+
+// dial reaches the engine of lb.
+func (n *network) dial(t *testing.T) engine.Node {
+	t.Helper()
+	node, err := engine.Dial(n.ctx, n.paths(lab.LB))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			events := node.State().Events
+			for _, e := range events[max(0, len(events)-10):] {
+				t.Log(e.Time.Format(time.StampMilli), e.Severity, e.Who, e.What, e.Detail)
+			}
+		}
+		_ = node.Close()
+	})
+	return node
+}
+
+// observe reads a node from its pins.
+func (n *network) observe(t *testing.T, node string) *engine.State {
+	t.Helper()
+	var s *engine.State
+	err := n.Do(node, func() (err error) {
+		s, err = engine.Observe(n.paths(node))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// decapsulated is how many packets a backend has taken from lb.
+func (n *network) decapsulated(t *testing.T, backend string) uint64 {
+	t.Helper()
+	for _, r := range n.observe(t, backend).Reasons {
+		if r.Name == "decapsulated" {
+			return r.Packets
+		}
+	}
+	return 0
+}
+
+// rests waits until a backend has taken no packet for a while.
+func (n *network) rests(t *testing.T, backend string, still time.Duration) {
+	t.Helper()
+	last, since := n.decapsulated(t, backend), time.Now()
+	for time.Since(since) < still {
+		time.Sleep(still / 10)
+		if now := n.decapsulated(t, backend); now != last {
+			last, since = now, time.Now()
+		}
+		if n.ctx.Err() != nil {
+			t.Fatalf("%s never rests", backend)
+		}
+	}
+}
+
+func (n *network) address(i int) netip.Addr { return n.Addresses(lab.Backend(i))[0] }
+
+// load is one that goes on beside the test.
+type load struct {
+	count  bool // it ends by itself
+	stop   context.CancelFunc
+	over   chan struct{}
+	result lab.LoadResult
+	err    error
+}
+
+func (n *network) start(t *testing.T, c lab.LoadConfig) *load {
+	t.Helper()
+	l := &load{count: c.Count > 0, over: make(chan struct{})}
+	ctx, stop := context.WithCancel(n.ctx)
+	l.stop = stop
+	t.Cleanup(stop)
+	go func() {
+		defer close(l.over)
+		l.result, l.err = n.Load(ctx, c)
+	}()
+	return l
+}
+
+// end waits for the end of a load that counts, ends any other, and returns what it met with.
+func (l *load) end(t *testing.T) lab.LoadResult {
+	t.Helper()
+	if !l.count {
+		l.stop()
+	}
+	<-l.over
+	if l.err != nil {
+		t.Fatal(l.err)
+	}
+	return l.result
+}
+
+func (l *load) isOver() bool {
+	select {
+	case <-l.over:
+		return true
+	default:
+		return false
+	}
+}
+
+// perfect checks that a load met with no trouble, and that these backends and no others answered.
+func perfect(t *testing.T, what string, r lab.LoadResult, backends ...int) {
+	t.Helper()
+	t.Logf("%s: %d new (p99 %v, %d resent), %d on kept connections, %d datagrams", what, r.New.Answered, r.New.Latency.P99,
+		r.New.Resent, r.Kept.Answered, r.Echo.Answered)
+	for kind, tally := range map[string]lab.Tally{"new": r.New, "kept": r.Kept, "echo": r.Echo} {
+		if tally.Failed != 0 || tally.Asked != tally.Answered || kind != "new" && tally.Moved != 0 {
+			t.Errorf("%s: %s: %d of %d failed, %d moved: %q", what, kind, tally.Failed, tally.Asked, tally.Moved, tally.Errors)
+		}
+		if tally.Asked == 0 || len(backends) == 0 {
+			continue
+		}
+		for _, i := range backends {
+			if tally.Answers[lab.Backend(i)] == 0 && kind == "new" {
+				t.Errorf("%s: %s: %s never answered: %v", what, kind, lab.Backend(i), tally.Answers)
+			}
+		}
+		if kind == "new" && len(tally.Answers) != len(backends) {
+			t.Errorf("%s: %s: others answered: %v", what, kind, tally.Answers)
+		}
+	}
+	if r.Reset != 0 {
+		t.Errorf("%s: %d connections were reset", what, r.Reset)
+	}
+}
+
+func apply(t *testing.T, ctx context.Context, n engine.Node, s *spec.Spec) *engine.Applied {
+	t.Helper()
+	a, err := n.Apply(ctx, engine.ApplyRequest{Spec: s, Who: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// edited is s after edits of one VIP after the other.
+func edited(t *testing.T, s *spec.Spec, edit func(s *spec.Spec, vip string) (*spec.Spec, error)) *spec.Spec {
+	t.Helper()
+	for _, v := range s.VIPs {
+		var err error
+		if s, err = edit(s, v.Name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
