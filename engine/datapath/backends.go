@@ -63,8 +63,14 @@ func (k *Kernel) Backends() []Backend {
 
 // ids are the ids in use, by identity.
 func (k *Kernel) ids() map[plan.Key]uint16 {
-	ids := map[plan.Key]uint16{}
+	used := 0
 	for id := 1; id < Backends; id++ {
+		if k.backends.all[id].Family != 0 {
+			used++
+		}
+	}
+	ids := make(map[plan.Key]uint16, used)
+	for id := 1; len(ids) < used && id < Backends; id++ {
 		if b := &k.backends.all[id]; b.Family != 0 {
 			ids[plan.Key{VIP: b.VIP, Address: b.destination()}] = uint16(id)
 		}
@@ -149,17 +155,18 @@ func (k *Kernel) Gone(id uint16) bool { return k.backends.all[id].Flags&BackendG
 // MarkAll says of every id of a plan that went live what it takes, and that all others are gone. One that is down keeps
 // its flows until it is marked gone.
 func (k *Kernel) MarkAll(p *plan.Plan) {
-	wanted := map[uint16]spec.Backend{}
-	for _, c := range p.VIPs {
-		for i, b := range c.Spec.Backends {
-			wanted[c.IDs[i]] = b
+	wanted := make([]*spec.Backend, Backends)
+	for i := range p.VIPs {
+		c := &p.VIPs[i]
+		for j := range c.Spec.Backends {
+			wanted[c.IDs[j]] = &c.Spec.Backends[j]
 		}
 	}
 	for id := uint16(1); int(id) < Backends; id++ {
 		if k.backends.all[id].Family == 0 {
 			continue
 		}
-		if b, ok := wanted[id]; ok {
+		if b := wanted[id]; b != nil {
 			gone := k.backends.all[id].Flags&BackendGone != 0
 			k.MarkBackend(id, b.TakesNew(), b.State == spec.Maintenance || b.State == spec.Down && gone)
 		} else {

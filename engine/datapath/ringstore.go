@@ -3,8 +3,11 @@ package datapath
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
+	"sync"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 )
@@ -75,46 +78,84 @@ func (k *Kernel) slots(p place, size uint32) []uint16 {
 	return k.segments[n].all[0][first : first+size : first+size]
 }
 
-// putRing writes a ring to a free place, adding a segment when none has room.
-func (k *Kernel) putRing(ring []uint16) (place, error) {
-	size := uint32(len(ring))
-	for n := range k.segments {
-		if k.segments[n].all == nil {
-			if err := k.addSegment(n); err != nil {
-				return 0, err
-			}
-		}
-		if p, ok := k.store.find(n, size); ok {
-			k.store.hold(p, size)
-			copy(k.slots(p, size), ring)
+// take is a free run of size slots, used from now on.
+func (s *ringStore) take(size uint32) (place, error) {
+	for n := range s.used {
+		if p, ok := s.find(n, size); ok {
+			s.hold(p, size)
 			return p, nil
 		}
 	}
 	return 0, fmt.Errorf("the ring store is full: %d segments of %d slots; use smaller rings, or wait until VIPs have settled", Segments, SegmentSlots)
 }
 
+// putRing writes a ring to a free place.
+func (k *Kernel) putRing(ring []uint16) (place, error) {
+	p, err := k.store.take(uint32(len(ring)))
+	if err != nil {
+		return 0, err
+	}
+	if err := k.addSegments(int(p >> slotBits)); err != nil {
+		return 0, err
+	}
+	copy(k.slots(p, uint32(len(ring))), ring)
+	return p, nil
+}
+
+// reserve adds the segments that rings of these sizes will need, put one after the other.
+func (k *Kernel) reserve(sizes []int) error {
+	trial, top := ringStore{held: maps.Clone(k.store.held)}, -1
+	for n := range trial.used {
+		trial.used[n] = slices.Clone(k.store.used[n])
+	}
+	for _, size := range sizes {
+		p, err := trial.take(uint32(size))
+		if err != nil {
+			return err
+		}
+		top = max(top, int(p>>slotBits))
+	}
+	return k.addSegments(top)
+}
+
 func segmentPin(n int) string { return fmt.Sprintf("segment_%02d", n) }
 
-func (k *Kernel) addSegment(n int) error {
-	specs, err := mapSpecs()
+// addSegments adds the segments up to one that are not there yet. Putting one into the store waits for the packets in
+// flight: all wait at once.
+func (k *Kernel) addSegments(last int) error {
+	rings, errs := k.maps["rings"], make([]error, last+1)
+	var waiting sync.WaitGroup
+	for n := range errs {
+		if k.segments[n].all != nil {
+			continue
+		}
+		m, err := k.newSegment(n)
+		if err != nil {
+			errs[n] = err
+			break
+		}
+		waiting.Go(func() { errs[n] = rings.Put(uint32(n), m) })
+	}
+	waiting.Wait()
+	for n := range errs {
+		if errs[n] == nil && k.segments[n].all == nil {
+			k.segments[n], errs[n] = mapMemory[segment](k.maps[segmentPin(n)], true)
+		}
+		if errs[n] != nil {
+			return fmt.Errorf("ring segment %d: %w", n, errs[n])
+		}
+	}
+	return nil
+}
+
+func (k *Kernel) newSegment(n int) (*ebpf.Map, error) {
+	name := segmentPin(n)
+	m, err := ebpf.NewMap(plainArray(name, unsafe.Sizeof(segment{}), 1))
 	if err != nil {
-		return err
+		return nil, explain(err)
 	}
-	inner := specs["rings"].InnerMap.Copy()
-	inner.Name = segmentPin(n)
-	m, err := ebpf.NewMap(inner)
-	if err != nil {
-		return fmt.Errorf("ring segment %d: %w", n, explain(err))
-	}
-	k.maps[inner.Name] = m
-	if err := m.Pin(k.pin("maps", inner.Name)); err != nil {
-		return fmt.Errorf("ring segment %d: %w", n, err)
-	}
-	if err := k.maps["rings"].Put(uint32(n), m); err != nil {
-		return fmt.Errorf("ring segment %d: %w", n, err)
-	}
-	k.segments[n], err = mapMemory[segment](m, true)
-	return err
+	k.maps[name] = m
+	return m, m.Pin(k.pin("maps", name))
 }
 
 // openSegments maps the segments that are pinned. One that was pinned but never put into the store, by a start that was

@@ -9,16 +9,8 @@ import (
 
 // World is what the active generation runs, read from the maps; s is the spec stored under its number.
 func (k *Kernel) World(s *spec.Spec) (plan.World, error) {
-	w := plan.World{Spec: s, VIPs: map[string]plan.VIP{}, IDs: k.ids(), Nums: map[uint16]bool{}}
-	for g := range k.generations.all {
-		if gen := &k.generations.all[g]; gen.Flags&GenerationLive != 0 {
-			k.eachVIP(int(gen.VIPVersion), func(v *VIP) { w.Nums[v.Num] = true })
-		}
-	}
-	for key := range w.IDs {
-		w.Nums[key.VIP] = true
-	}
-	w.Nums[agentNum] = true
+	ids := k.ids()
+	w := plan.World{Spec: s, VIPs: map[string]plan.VIP{}, IDs: ids, Nums: k.nums(ids)}
 	if s == nil {
 		return w, nil
 	}
@@ -30,6 +22,23 @@ func (k *Kernel) World(s *spec.Spec) (plan.World, error) {
 		w.VIPs[v.Name] = k.realized(e)
 	}
 	return w, nil
+}
+
+// nums are the VIP numbers in use: by an entry of a live generation, by a backend, or by the agent.
+func (k *Kernel) nums(ids map[plan.Key]uint16) map[uint16]bool {
+	var used [VIPs]bool
+	k.eachLive(func(v *VIP) { used[v.Num&(VIPs-1)] = true })
+	for key := range ids {
+		used[key.VIP&(VIPs-1)] = true
+	}
+	used[agentNum] = true
+	nums := map[uint16]bool{}
+	for num, is := range used {
+		if is {
+			nums[uint16(num)] = true
+		}
+	}
+	return nums
 }
 
 // Recover is World where the spec of what runs was lost: a VIP of s that runs under the same address, port and protocol is
