@@ -18,6 +18,7 @@ func Marshal(s *Spec) []byte {
 		return nil
 	}
 	var b bytes.Buffer
+	b.Grow(1024 * len(s.VIPs))
 	fmt.Fprintf(&b, "version: %d\n", s.Version)
 	if len(s.NICs) > 0 {
 		b.WriteString("nics:\n")
@@ -61,8 +62,21 @@ func writeVIP(b *bytes.Buffer, v *VIP) {
 	}
 	b.WriteString("    backends:\n")
 	for _, k := range v.Backends {
-		fmt.Fprintf(b, "      - {address: %s, weight: %d, state: %s}\n", address(k.Address), k.Weight, k.State)
+		writeBackend(b, k)
 	}
+}
+
+// writeBackend appends by hand: backends come by the thousand, and a revision is computed with every edit.
+func writeBackend(b *bytes.Buffer, k Backend) {
+	line := append(b.AvailableBuffer(), "      - {address: "...)
+	if k.Address.Is4() {
+		line = k.Address.AppendTo(line)
+	} else {
+		line = append(line, address(k.Address)...)
+	}
+	line = strconv.AppendUint(append(line, ", weight: "...), uint64(k.Weight), 10)
+	line = append(append(line, ", state: "...), k.State.String()...)
+	b.Write(append(line, "}\n"...))
 }
 
 func chains(n NIC) string {
