@@ -27,13 +27,14 @@ func Observe(p Paths) (*State, error) {
 	defer k.Close()
 	control := k.Control()
 	s.Epoch, s.Generation = control.Epoch, generationOf(now, control)
-	switch r, desired, err := storeOf(p.State).read(int(control.Active)); {
+	r, desired, err := storeOf(p.State).read(int(control.Active))
+	switch {
 	case err == nil && r.Revision == k.Revision(int(control.Active)):
 		s.Spec, s.Revision = desired, r.Revision
 	case !errors.Is(err, fs.ErrNotExist) && err != nil:
 		s.Problems = append(s.Problems, Problem{Key: "stored spec", Severity: "warn", Since: now, What: err.Error()})
 	}
-	if err := s.observeKernel(now, k); err != nil {
+	if err := s.observeKernel(now, k, r); err != nil {
 		return nil, fmt.Errorf("observe: %w", err)
 	}
 	problems := problemsOf(s)
@@ -44,7 +45,7 @@ func Observe(p Paths) (*State, error) {
 	return s, nil
 }
 
-func (s *State) observeKernel(now time.Time, k *datapath.Kernel) error {
+func (s *State) observeKernel(now time.Time, k *datapath.Kernel, r record) error {
 	m := newMeters()
 	if err := m.read(now, k); err != nil {
 		return err
@@ -56,6 +57,14 @@ func (s *State) observeKernel(now time.Time, k *datapath.Kernel) error {
 	v := view{k, &m, k.Attached(), observedHop, func(_ uint16, _ uint32, ring []uint16) map[uint16]int { return maglev.Shares(ring) }}
 	s.NICs, s.Reasons, s.VIPs = v.nics(), v.reasons(), v.vips(s.Spec, world)
 	s.EventsLost = m.snap.EventsLost
+	if s.Spec == nil {
+		return nil
+	}
+	names := map[uint16]string{}
+	for name, vip := range world.VIPs {
+		names[vip.Num] = name
+	}
+	showSettling(s.VIPs, settlers{k, &m, s.Spec, names, r.Settling, r.Time, k.Marked}.list(now))
 	return nil
 }
 

@@ -36,13 +36,7 @@ func (o *owner) publish(now time.Time) {
 	s.Epoch, s.Generation = o.kernel.Control().Epoch, generationOf(now, o.kernel.Control())
 	s.NICs, s.Reasons, s.VIPs = v.nics(), v.reasons(), v.vips(o.spec, world)
 	s.EventsLost = o.meters.snap.EventsLost
-	for _, settling := range o.settling(now) {
-		for i := range s.VIPs {
-			if s.VIPs[i].Name == settling.name {
-				s.VIPs[i].Settling = &settling.Settling
-			}
-		}
-	}
+	showSettling(s.VIPs, o.settling(now))
 	s.Problems = o.findProblems(now, s)
 	o.show(s)
 }

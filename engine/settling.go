@@ -16,22 +16,36 @@ type settlingVIP struct {
 	Settling
 }
 
+// settlers is what is known of VIPs that settle, to an owner or to one who only looks.
+type settlers struct {
+	kernel *datapath.Kernel
+	meters *meters
+	spec   *spec.Spec
+	names  map[uint16]string
+	since  map[string]time.Time // by VIP
+	began  time.Time            // for those of which it is not known since when
+	marked func(datapath.Settling) int
+}
+
 // settling are the VIPs whose older flows are still owed their backends.
 func (o *owner) settling(now time.Time) []settlingVIP {
+	return settlers{o.kernel, &o.meters, o.spec, o.names(), o.running.Settling, o.since, o.marked}.list(now)
+}
+
+func (k settlers) list(now time.Time) []settlingVIP {
 	var list []settlingVIP
-	for _, s := range o.kernel.Settlings() {
-		name := o.vipName(s.Num)
+	for _, s := range k.kernel.Settlings() {
+		name := k.names[s.Num]
 		if name == "" {
 			continue
 		}
-		v := o.spec.VIP(name)
-		since, known := o.running.Settling[name]
+		since, known := k.since[name]
 		if !known {
-			since = o.since
+			since = k.began
 		}
 		shown := settlingVIP{num: s.Num, name: name, Settling: Settling{Since: since, Unheld: s.Unheld,
-			Stray:  o.meters.counter(meterKey{kind: vipStray, id: int(s.Num)}).PPS,
-			Marked: float64(o.marked(s)) / float64(max(s.Slots, 1))}}
+			Stray:  k.meters.counter(meterKey{kind: vipStray, id: int(s.Num)}).PPS,
+			Marked: float64(k.marked(s)) / float64(max(s.Slots, 1))}}
 		last := since
 		if s.StrayAt != 0 {
 			shown.LastSeen = wall(now, s.StrayAt)
@@ -39,11 +53,22 @@ func (o *owner) settling(now time.Time) []settlingVIP {
 				last = shown.LastSeen
 			}
 		}
-		shown.ends = last.Add(v.Settle)
+		shown.ends = last.Add(k.spec.VIP(name).Settle)
 		shown.Ends = shown.ends
 		list = append(list, shown)
 	}
 	return list
+}
+
+// showSettling says of each VIP whether it settles.
+func showSettling(vips []VIP, settling []settlingVIP) {
+	for _, s := range settling {
+		for i := range vips {
+			if vips[i].Name == s.name {
+				vips[i].Settling = &s.Settling
+			}
+		}
+	}
 }
 
 // wall is a time of the kernel's monotonic clock as people read it.

@@ -45,15 +45,6 @@ func (s *ringStore) hold(p place, size uint32) {
 	s.used[n] = slices.Insert(s.used[n], i, run{first, size})
 }
 
-func (s *ringStore) release(p place) {
-	if _, ok := s.held[p]; !ok {
-		return
-	}
-	delete(s.held, p)
-	n, first := p>>slotBits, p&(1<<slotBits-1)
-	s.used[n] = slices.DeleteFunc(s.used[n], func(r run) bool { return r.first == first })
-}
-
 // find is the first gap of size slots in segment n.
 func (s *ringStore) find(n int, size uint32) (place, bool) {
 	first := uint32(0)
