@@ -8,10 +8,6 @@
 // The agent's side: takes GUE (variant 1) and IPIP off packets whose inner destination is a VIP of this backend, and
 // gives them to the local stack.
 
-// Flags of bpf_skb_adjust_room that say what is inside, since Linux 6.3.
-#define DECAP_TO_IPV4 (1ULL << 7)
-#define DECAP_TO_IPV6 (1ULL << 8)
-
 // What was found behind the outer header.
 struct inner {
 	__u32 outer; // bytes to take off, from the outer IP header on
@@ -118,6 +114,16 @@ int decap(struct xdp_md *ctx)
 	return leave(s, XDP_PASS, REASON_DECAPSULATED);
 }
 
+// The kernel goes by the protocol that it noted; whoever reads the frame, by the one in the Ethernet header. Changing
+// the former lengthens or shortens the outer header as if it were translated.
+#define FAMILY_GROWTH ((int)(sizeof(struct ipv6hdr) - sizeof(struct iphdr)))
+
+AI long change_family(struct __sk_buff *ctx, __be16 eth_proto)
+{
+	long err = bpf_skb_change_proto(ctx, eth_proto, 0);
+	return err ? err : bpf_skb_store_bytes(ctx, offsetof(struct ethhdr, h_proto), &eth_proto, 2, 0);
+}
+
 // The same at tc ingress, where the NIC cannot run XDP. The kernel moves the Ethernet header itself.
 SEC("tc")
 int decap_tc(struct __sk_buff *ctx)
@@ -130,12 +136,13 @@ int decap_tc(struct __sk_buff *ctx)
 		return leave(s, TC_ACT_UNSPEC, in.reason);
 	if (in.reason)
 		return leave_dropped(s, TC_ACT_SHOT, in.reason);
-	__u64 to = in.eth_proto == bpf_htons(ETH_P_IP) ? DECAP_TO_IPV4 : DECAP_TO_IPV6;
-	int same_family = (s->family == 4) == (in.eth_proto == bpf_htons(ETH_P_IP));
-	if (bpf_skb_adjust_room(ctx, -(int)(in.outer & 0x7f), BPF_ADJ_ROOM_MAC, same_family ? 0 : to))
-		return leave_dropped(s, TC_ACT_SHOT, REASON_INTERNAL);
-	// The kernel goes by the protocol that it noted; whoever reads the frame, by this one.
-	if (!same_family && bpf_skb_store_bytes(ctx, offsetof(struct ethhdr, h_proto), &in.eth_proto, 2, 0))
+	int to4 = in.eth_proto == bpf_htons(ETH_P_IP), surplus = in.outer & 0x7f;
+	if ((s->family == 4) != to4) {
+		if (change_family(ctx, in.eth_proto))
+			return leave_dropped(s, TC_ACT_SHOT, REASON_INTERNAL);
+		surplus += to4 ? -FAMILY_GROWTH : FAMILY_GROWTH;
+	}
+	if (bpf_skb_adjust_room(ctx, -surplus, BPF_ADJ_ROOM_MAC, 0))
 		return leave_dropped(s, TC_ACT_SHOT, REASON_INTERNAL);
 	count_decapsulated(s);
 	return leave(s, TC_ACT_UNSPEC, REASON_DECAPSULATED);
