@@ -58,11 +58,11 @@ func (n *node) apply(t testing.TB, s *spec.Spec, deadline time.Duration) {
 	}
 }
 
-// chain is the number of the chain of a NIC and hook.
+// chain is the number of the chain of a NIC and hook. Where the kernel has no tcx, clsact has taken its place.
 func (n *node) chain(t testing.TB, nic string, hook Hook) int {
 	t.Helper()
 	for _, c := range n.Chains() {
-		if c.NIC == nic && c.Hook == hook {
+		if c.NIC == nic && (c.Hook == hook || c.Hook == ClsactIngress && hook == TCXIngress) {
 			return c.Number
 		}
 	}
