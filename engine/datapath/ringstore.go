@@ -3,7 +3,6 @@ package datapath
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -25,24 +24,17 @@ type run struct{ first, size uint32 }
 
 // ringStore knows which runs are in use. It is rebuilt from the VIP tables at every start.
 type ringStore struct {
-	used [Segments][]run // sorted by first
-	held map[place]uint32
-
+	used    [Segments][]run // sorted by first
 	resting []rested
 }
 
 // hold marks a run as used, as the tables say. Holding one twice is one hold.
 func (s *ringStore) hold(p place, size uint32) {
-	if _, ok := s.held[p]; ok {
-		return
-	}
-	if s.held == nil {
-		s.held = map[place]uint32{}
-	}
-	s.held[p] = size
 	n, first := p>>slotBits, p&(1<<slotBits-1)
-	i, _ := slices.BinarySearchFunc(s.used[n], first, func(r run, f uint32) int { return int(r.first) - int(f) })
-	s.used[n] = slices.Insert(s.used[n], i, run{first, size})
+	i, held := slices.BinarySearchFunc(s.used[n], first, func(r run, f uint32) int { return int(r.first) - int(f) })
+	if !held {
+		s.used[n] = slices.Insert(s.used[n], i, run{first, size})
+	}
 }
 
 // find is the first gap of size slots in segment n.
@@ -95,7 +87,7 @@ func (k *Kernel) putRing(ring []uint16) (place, error) {
 
 // reserve adds the segments that rings of these sizes will need, put one after the other.
 func (k *Kernel) reserve(sizes []int) error {
-	trial, top := ringStore{held: maps.Clone(k.store.held)}, -1
+	trial, top := ringStore{}, -1
 	for n := range trial.used {
 		trial.used[n] = slices.Clone(k.store.used[n])
 	}
