@@ -55,6 +55,7 @@ func attachOne(t *testing.T, k *Kernel, text string) Attachment {
 }
 
 func TestForeignXDPStays(t *testing.T) {
+	t.Parallel()
 	k := newKernel(t)
 	program := theirs(t, ebpf.XDP, xdpPass)
 	info, err := program.Info()
@@ -107,6 +108,7 @@ func TestForeignXDPStays(t *testing.T) {
 
 // TestAttachKeeps: what is attached stays as it is, also for another process.
 func TestAttachKeeps(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, bothSpec)
 	id, mode := xdpOf(t, "eth0")
 	if id == 0 || mode != attachedDriver {
@@ -141,6 +143,7 @@ func TestAttachKeeps(t *testing.T) {
 
 // TestNICComesBack: a NIC that is deleted and made anew, under another index or the same, gets its chain back.
 func TestNICComesBack(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, bothSpec)
 	for _, same := range []bool{false, true} {
 		for _, name := range []string{"eth0", "eth1"} {
@@ -195,6 +198,7 @@ func TestNICComesBack(t *testing.T) {
 
 // TestGenericMode: where the driver cannot, the kernel does, and it is said.
 func TestGenericMode(t *testing.T) {
+	t.Parallel()
 	k := newKernel(t)
 	addNIC(t, "jumbo", 9000)
 	for nic, why := range map[string]string{"jumbo": "the driver refused native XDP at MTU 9000", "lo": "the driver refused native XDP"} {
@@ -229,6 +233,7 @@ func tcxOn(t *testing.T, nic string) int {
 
 // TestRemove takes everything of ours away, and nothing else.
 func TestRemove(t *testing.T) {
+	t.Parallel()
 	for what, remove := range map[string]func(*node) error{
 		"what is open":       func(n *node) error { return n.Remove() },
 		"pins that are left": func(n *node) error { n.Close(); return RemovePins(n.dir) },
@@ -271,6 +276,7 @@ func TestRemove(t *testing.T) {
 
 // TestDetachUnused takes root off the NICs that a spec does not name any more, and off no others.
 func TestDetachUnused(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, bothSpec)
 	s := n.spec.Clone()
 	s.NICs = []spec.NIC{*s.NIC("eth1")}

@@ -225,6 +225,7 @@ func balancerRows() []row {
 }
 
 func TestBalancer(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, balancerSpec)
 	chain, seen := n.chain(t, "eth0", XDP), map[string]bool{}
 	for _, r := range balancerRows() {
@@ -238,6 +239,7 @@ func TestBalancer(t *testing.T) {
 
 // TestCuts cuts packets short at every byte: none is taken for a whole one.
 func TestCuts(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, balancerSpec)
 	chain := n.chain(t, "eth0", XDP)
 	for _, whole := range [][]byte{
@@ -255,6 +257,7 @@ func TestCuts(t *testing.T) {
 
 // TestNoGeneration sends packets before anything is applied, and into a row whose stages are missing.
 func TestNoGeneration(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, balancerSpec)
 	chain, live := n.chain(t, "eth0", XDP), n.Control().Active
 	web := frame(ip4{}, syn)
@@ -276,6 +279,7 @@ func TestNoGeneration(t *testing.T) {
 
 // TestNoHeadroom takes the room in front of the packet by metadata.
 func TestNoHeadroom(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, balancerSpec)
 	chain := n.chain(t, "eth0", XDP)
 	for vip, in := range map[string][]byte{
@@ -287,6 +291,7 @@ func TestNoHeadroom(t *testing.T) {
 
 // TestOuterChecksumIsNeverZero: 0 would say that there is none (RFC 768), and over IPv6 that is an error (RFC 8200).
 func TestOuterChecksumIsNeverZero(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, balancerSpec)
 	for i := range 1 << 20 {
 		in := frame(ip4{Src: netip.AddrFrom4([4]byte{198, byte(i >> 16), byte(i >> 8), byte(i)}), Dst: addr("10.99.0.5")}, syn)
@@ -300,6 +305,7 @@ func TestOuterChecksumIsNeverZero(t *testing.T) {
 
 // TestOtherNIC: the same VIP comes in by both NICs, and its backend is behind the first.
 func TestOtherNIC(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, balancerSpec)
 	n.check(t, n.chain(t, "eth1", XDP), row{in: frame(to4("14"), syn), want: sent("elsewhere", gue)}, 0)
 	n.check(t, n.chain(t, "eth1", XDP), row{in: frame(ip4{}, syn), want: dropped("other_nic", "web")}, 0)

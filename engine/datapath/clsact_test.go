@@ -56,6 +56,7 @@ func theirFilter(t *testing.T, nic string, program *ebpf.Program, handle uint32)
 }
 
 func TestClsact(t *testing.T) {
+	t.Parallel()
 	n, chain := clsactNode(t)
 	n.check(t, chain, row{in: frame(outer4, udp{}, ip4{}, syn), want: unwrapped}, 0)
 	for _, a := range n.Attached() {
@@ -89,6 +90,7 @@ func TestClsact(t *testing.T) {
 
 // TestClsactBesideOthers: a filter of somebody else's stays, before and after.
 func TestClsactBesideOthers(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, bothSpec)
 	chain := n.chain(t, "eth1", TCXIngress)
 	theirFilter(t, "eth1", theirs(t, ebpf.SchedCLS, -1), 1)
@@ -110,6 +112,7 @@ func TestClsactBesideOthers(t *testing.T) {
 
 // TestClsactPlaceTaken: at our own place a filter of somebody else's stays too.
 func TestClsactPlaceTaken(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, bothSpec)
 	theirFilter(t, "eth1", theirs(t, ebpf.SchedCLS, -1), clsactHandle)
 	if err := attachClsact(n.roots[n.chain(t, "eth1", TCXIngress)], nicByName(t, "eth1")); !errors.Is(err, unix.EEXIST) {
@@ -122,6 +125,7 @@ func TestClsactPlaceTaken(t *testing.T) {
 
 // TestClsactNICComesBack: the filter goes with the NIC, and is attached anew.
 func TestClsactNICComesBack(t *testing.T) {
+	t.Parallel()
 	n, chain := clsactNode(t)
 	if err := netlink.LinkDel(nicByName(t, "eth1")); err != nil {
 		t.Fatal(err)

@@ -98,6 +98,7 @@ func TestDecap(t *testing.T) { testDecap(t, "eth0", XDP) }
 func TestDecapTC(t *testing.T) { testDecap(t, "eth1", TCXIngress) }
 
 func testDecap(t *testing.T, nic string, hook Hook) {
+	t.Parallel()
 	n := newNode(t, decapSpec)
 	chain := n.chain(t, nic, hook)
 	for _, r := range decapRows {
@@ -107,6 +108,7 @@ func testDecap(t *testing.T, nic string, hook Hook) {
 
 // TestDecapPort: an agent takes GUE from the port of its own spec.
 func TestDecapPort(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, `
 version: 1
 nics: {eth0: {xdp: [decap]}}
@@ -123,6 +125,7 @@ agent: {vips: [10.99.0.1], encap_port: 7000}
 
 // TestDecapTCWithoutRow: the root at tc counts like the one at XDP.
 func TestDecapTCWithoutRow(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, decapSpec)
 	chain, live := n.chain(t, "eth1", TCXIngress), n.Control().Active
 	if err := n.maps["rows_tc"].Delete(rowOf(int(live), chain) + 1); err != nil {

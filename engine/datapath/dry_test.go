@@ -92,6 +92,7 @@ func (n *node) dryEqualsReal(t *testing.T, chain int, in []byte) DryResult {
 
 // TestDryRows runs every row of the tables dry: nothing changes, and the real packet has the same fate afterwards.
 func TestDryRows(t *testing.T) {
+	t.Parallel()
 	for _, table := range []struct {
 		spec string
 		rows []row
@@ -126,6 +127,7 @@ func TestDryRows(t *testing.T) {
 
 // TestDryWhileSettling asks for every way in which a settling VIP finds a backend, and changes nothing.
 func TestDryWhileSettling(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	all := n.clients("web", 300)
 	connected(t, all[:100])
@@ -177,6 +179,7 @@ func TestDryWhileSettling(t *testing.T) {
 
 // TestDryOfStagedGeneration: what is not live yet can be asked.
 func TestDryOfStagedGeneration(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	s, err := spec.SetState(n.spec, "dns", addr("10.1.1.1"), spec.Drain)
 	if err != nil {
@@ -217,6 +220,7 @@ func TestDryOfStagedGeneration(t *testing.T) {
 // TestDryNotesAreOfTheirRun: a note that another process left on another CPU, under the same number of a run, is not taken
 // for this one's.
 func TestDryNotesAreOfTheirRun(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	other, err := Open(n.dir, true)
 	if err != nil {

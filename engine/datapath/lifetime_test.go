@@ -11,6 +11,7 @@ import (
 
 // TestChangedRingSize: the rings are compared by hashes, not by slots.
 func TestChangedRingSize(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	all := n.clients("web", 600)
 	homes := connected(t, all[:200])
@@ -39,6 +40,7 @@ func TestChangedRingSize(t *testing.T) {
 
 // TestFlap: a backend goes down and comes up again. Its flows stay, and those that began elsewhere stay there.
 func TestFlap(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	all := n.clients("web", 400)
 	homes := connected(t, all[:200])
@@ -60,6 +62,7 @@ func TestFlap(t *testing.T) {
 
 // TestDrain: old flows stay, new ones go elsewhere, also those of clients that were there.
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	all := n.clients("web", 400)
 	homes := connected(t, all[:200])
@@ -80,6 +83,7 @@ func TestDrain(t *testing.T) {
 
 // TestRemovedBackendGetsNothing: neither old flows nor new ones, whether they are in the table or not.
 func TestRemovedBackendGetsNothing(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	all := n.clients("web", 600)
 	homes := connected(t, all[:200])
@@ -116,6 +120,7 @@ func TestRemovedBackendGetsNothing(t *testing.T) {
 
 // TestEmptiedVIP: an empty list empties the ring at once.
 func TestEmptiedVIP(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	all := n.clients("web", 60)
 	connected(t, all[:30])
@@ -137,6 +142,7 @@ func TestEmptiedVIP(t *testing.T) {
 
 // TestExpiredEntry: an entry that is too old is a miss though nobody has swept it.
 func TestExpiredEntry(t *testing.T) {
+	t.Parallel()
 	life := uint64(ticks(15 * time.Minute))
 	for _, row := range []struct {
 		sentence string
@@ -178,6 +184,7 @@ func TestExpiredEntry(t *testing.T) {
 
 // TestSweepKeepsTheLiving, and forgets what leads to backends that are to be dropped.
 func TestSweepKeepsTheLiving(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	these, _ := moved(t, n.clients("web", 200), func() { n.add(t, "web", "10.1.1.4") })
 	homes := connected(t, these)
@@ -194,6 +201,7 @@ func TestSweepKeepsTheLiving(t *testing.T) {
 
 // TestIDReuse: the id of a removed backend goes to another VIP's, and no flow of the old one follows it there.
 func TestIDReuse(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	all := n.clients("web", 400)
 	connected(t, all[:200])
@@ -229,6 +237,7 @@ func TestIDReuse(t *testing.T) {
 
 // TestEndSettling: the ring alone decides at once, in every generation.
 func TestEndSettling(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	these, _ := moved(t, n.clients("web", 200), func() { n.add(t, "web", "10.1.1.4") })
 	list := n.Settlings()

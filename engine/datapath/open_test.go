@@ -16,6 +16,7 @@ import (
 )
 
 func TestCheckBPFFS(t *testing.T) {
+	t.Parallel()
 	bpffs := privateMount(t)
 	if err := CheckBPFFS(bpffs); err != nil {
 		t.Errorf("a bpffs: %v", err)
@@ -37,6 +38,7 @@ func TestCheckBPFFS(t *testing.T) {
 
 // TestForeignMap: a map under one of our names that is not ours is refused, named and left alone.
 func TestForeignMap(t *testing.T) {
+	t.Parallel()
 	k := newKernel(t)
 	for pin, spec := range map[string]*ebpf.MapSpec{
 		"vips4":    {Name: "theirs", Type: ebpf.Hash, KeySize: 4, ValueSize: 32, MaxEntries: 65536},
@@ -78,6 +80,7 @@ func TestForeignMap(t *testing.T) {
 
 // TestMissingMap: a pin that is gone is named.
 func TestMissingMap(t *testing.T) {
+	t.Parallel()
 	k := newKernel(t)
 	if err := os.Remove(k.pin("maps", "backends")); err != nil {
 		t.Fatal(err)
@@ -95,6 +98,7 @@ func TestMissingMap(t *testing.T) {
 
 // TestUnfinished: what a start left that was killed in the middle is removed by the next, of whatever process id.
 func TestUnfinished(t *testing.T) {
+	t.Parallel()
 	dir := Dir(privateMount(t), "test")
 	leave := func(folder string) {
 		t.Helper()
@@ -139,6 +143,7 @@ func TestUnfinished(t *testing.T) {
 
 // TestSegmentWithoutPlace: a ring segment that was pinned and not yet put into the store when its process was killed.
 func TestSegmentWithoutPlace(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	if err := n.maps["rings"].Delete(uint32(0)); err != nil {
 		t.Fatal(err)
@@ -160,6 +165,7 @@ func TestSegmentWithoutPlace(t *testing.T) {
 
 // TestReadOnly: who only looks sees what the owner does, and can write nothing.
 func TestReadOnly(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	look, err := Open(n.dir, false)
 	if err != nil {
@@ -187,6 +193,7 @@ func TestReadOnly(t *testing.T) {
 
 // TestWithoutPrivileges says what is missing.
 func TestWithoutPrivileges(t *testing.T) {
+	t.Parallel()
 	dir := Dir(privateMount(t), "test")
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var all, none [2]unix.CapUserData

@@ -12,6 +12,7 @@ import (
 
 // TestOldFlowsStay: flows from before the first change, and from between the changes, after each of three.
 func TestOldFlowsStay(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	all := n.clients("web", 400)
 	homes := connected(t, all[:100])
@@ -29,6 +30,7 @@ func TestOldFlowsStay(t *testing.T) {
 
 // TestHandshakeAcrossChange: a SYN before the change, its ACK after.
 func TestHandshakeAcrossChange(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	homes := map[*client]netip.Addr{}
 	for _, c := range n.clients("web", 100) {
@@ -40,6 +42,7 @@ func TestHandshakeAcrossChange(t *testing.T) {
 
 // TestNewFlowsFollowTheRing: a SYN after the change goes where the ring says, and the flow stays there.
 func TestNewFlowsFollowTheRing(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	these, _ := moved(t, n.clients("web", 200), func() { n.add(t, "web", "10.1.1.4") })
 	homes := connected(t, these)
@@ -56,6 +59,7 @@ func TestNewFlowsFollowTheRing(t *testing.T) {
 
 // TestUnmarkedSlotAsksNothing: where the rings agree no flow is remembered.
 func TestUnmarkedSlotAsksNothing(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	all := n.clients("web", 200)
 	these, _ := moved(t, all, func() { n.add(t, "web", "10.1.1.4") })
@@ -77,6 +81,7 @@ func TestUnmarkedSlotAsksNothing(t *testing.T) {
 
 // TestSYNWithoutRoom: what cannot be remembered goes where it needs no memory.
 func TestSYNWithoutRoom(t *testing.T) {
+	t.Parallel()
 	full := func(n *node) {
 		tick := Monotonic() >> tickShift & entryAgeMask
 		for i := range n.connections.all {
@@ -126,6 +131,7 @@ func TestSYNWithoutRoom(t *testing.T) {
 
 // TestDNSOnMovedSlot: a VIP without flows follows its ring at once and remembers nothing.
 func TestDNSOnMovedSlot(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	these, _ := moved(t, n.clients("dns", 200), func() { n.add(t, "dns", "10.1.1.4") })
 	for _, c := range these {
@@ -143,6 +149,7 @@ func TestDNSOnMovedSlot(t *testing.T) {
 
 // TestStickyUDPOnMovedSlot: for 30 s an unknown flow is taken for an old one, and one that was seen then stays.
 func TestStickyUDPOnMovedSlot(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	these, old := moved(t, n.clients("game", 300), func() { n.add(t, "game", "10.1.1.4") })
 	settling := &n.settlings.all[n.vip(t, "game").Num]
@@ -178,6 +185,7 @@ func TestStickyUDPOnMovedSlot(t *testing.T) {
 
 // TestSpoofedSYN: somebody sends a SYN with the addresses and ports of a live flow.
 func TestSpoofedSYN(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	all := n.clients("web", 300)
 	oldFlows := connected(t, all[:150])
@@ -207,6 +215,7 @@ func TestSpoofedSYN(t *testing.T) {
 
 // TestSpoofedRST: a RST or FIN shortens what is known of a flow and ends nothing.
 func TestSpoofedRST(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	all := n.clients("web", 300)
 	oldFlows := connected(t, all[:150])
@@ -238,6 +247,7 @@ func TestSpoofedRST(t *testing.T) {
 
 // TestPortUsedAgain: a handshake that came to nothing, and another one from the same port soon after.
 func TestPortUsedAgain(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	these, _ := moved(t, n.clients("web", 200), func() { n.add(t, "web", "10.1.1.4") })
 	homes := map[*client]netip.Addr{}
@@ -251,6 +261,7 @@ func TestPortUsedAgain(t *testing.T) {
 
 // TestRetransmittedSYN goes where the first one went.
 func TestRetransmittedSYN(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	these, _ := moved(t, n.clients("web", 200), func() { n.add(t, "web", "10.1.1.4") })
 	for _, c := range these {
@@ -264,6 +275,7 @@ func TestRetransmittedSYN(t *testing.T) {
 
 // TestPortUsedAgainAfterFIN: the next connection of a closed flow goes to its backend only while that takes new flows.
 func TestPortUsedAgainAfterFIN(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	these, _ := moved(t, n.clients("web", 300), func() { n.add(t, "web", "10.1.1.4") })
 	homes := connected(t, these)

@@ -18,6 +18,7 @@ import (
 
 // TestVIPTable writes the most VIPs that a spec may have, again and again: each is found, and nothing else.
 func TestVIPTable(t *testing.T) {
+	t.Parallel()
 	k := newKernel(t)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -64,6 +65,7 @@ func TestVIPTable(t *testing.T) {
 
 // TestManyVIPs balances packets for every one of as many VIPs as a spec may have.
 func TestManyVIPs(t *testing.T) {
+	t.Parallel()
 	text := "version: 1\nnics: {eth0: {xdp: [balancer]}}\nvips:\n"
 	for i := range spec.MaxVIPs {
 		text += fmt.Sprintf("  - {name: v%d, addresses: [10.50.%d.%d, \"fd00:50::%x\"], port: %d, protocol: tcp, ring: 251, backends: [{address: 10.1.1.%d}]}\n",
@@ -83,6 +85,7 @@ func TestManyVIPs(t *testing.T) {
 
 // TestRingStore gives out places and takes them back: no two rings share a slot, and none has place 0.
 func TestRingStore(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -121,6 +124,7 @@ func TestRingStore(t *testing.T) {
 
 // TestRingsComeFree: edits of large rings do not fill the store.
 func TestRingsComeFree(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, `
 version: 1
 nics: {eth0: {xdp: [balancer]}}
@@ -145,6 +149,7 @@ vips: [{name: web, addresses: [10.99.0.1], port: 80, protocol: tcp, ring: 131071
 
 // TestNextHops follows the way to a backend: other MACs, another source, none, and back.
 func TestNextHops(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, settleSpec)
 	id, in := n.id(t, "dns", "10.1.1.1"), []byte(nil)
 	for _, c := range n.clients("dns", 100) {
@@ -193,6 +198,7 @@ func TestNextHops(t *testing.T) {
 
 // TestDropEvent: a dropped packet shows up as an event, with what it was.
 func TestDropEvent(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, balancerSpec)
 	reader, err := n.Events()
 	if err != nil {
