@@ -25,7 +25,7 @@ func explain(err error) error {
 func explainOn(version uint32, known bool, err error) error {
 	switch {
 	case known && version < oldest:
-		return fmt.Errorf("%w; hairpin needs Linux 5.15 or newer, this is %d.%d", err, version>>16, version>>8&0xff)
+		return fmt.Errorf("hairpin needs Linux 5.15 or newer, this is %d.%d: %w", version>>16, version>>8&0xff, err)
 	case errors.Is(err, unix.EPERM), errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("%w; run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON", err)
 	case errors.Is(err, unix.ENOMEM):

@@ -135,7 +135,7 @@ func (k *Kernel) collection(p program) (collection, error) {
 // verifierTail keeps the last lines of the verifier's log, where the reason stands.
 func verifierTail(err error) error {
 	var ve *ebpf.VerifierError
-	if !errors.As(err, &ve) {
+	if !errors.As(err, &ve) || len(ve.Log) == 0 {
 		return err
 	}
 	tail := ve.Log[max(0, len(ve.Log)-3):]
