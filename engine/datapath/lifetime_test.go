@@ -144,6 +144,8 @@ func TestEmptiedVIP(t *testing.T) {
 func TestExpiredEntry(t *testing.T) {
 	t.Parallel()
 	life := uint64(ticks(15 * time.Minute))
+	n := newNode(t, settleSpec)
+	these, old := moved(t, n.clients("web", 200), func() { n.add(t, "web", "10.1.1.4") })
 	for _, row := range []struct {
 		sentence string
 		packets  []string
@@ -154,8 +156,6 @@ func TestExpiredEntry(t *testing.T) {
 		{"a flow that was closed", []string{"S", "A", "FA"}, lifeClosing},
 		{"a flow that was reset", []string{"S", "A", "PA", "R"}, lifeClosing},
 	} {
-		n := newNode(t, settleSpec)
-		these, old := moved(t, n.clients("web", 200), func() { n.add(t, "web", "10.1.1.4") })
 		kept, expired := these[:len(these)/2], these[len(these)/2:]
 		for i, half := range [][]*client{kept, expired} {
 			clear(n.connections.all)

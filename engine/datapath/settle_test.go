@@ -96,11 +96,14 @@ func TestSYNWithoutRoom(t *testing.T) {
 			n.counters.all[i].BudgetUsed = 1 << 32
 		}
 	}
+	n := newNode(t, settleSpec)
+	these, old := moved(t, n.clients("web", 300), func() { n.add(t, "web", "10.1.1.4") })
+	n.setState(t, "web", "10.1.1.1", spec.Drain)
+	kept := n.connections.all
 	for why, fill := range map[string]func(*node){"no room": full, "budget spent": spent} {
-		n := newNode(t, settleSpec)
-		these, old := moved(t, n.clients("web", 300), func() { n.add(t, "web", "10.1.1.4") })
-		n.setState(t, "web", "10.1.1.1", spec.Drain)
-		kept := n.connections.all
+		for i := range n.counters.all {
+			n.counters.all[i].BudgetUsed = 0
+		}
 		for _, c := range these {
 			if c.ring(t) == old[c] {
 				continue // the drain moved it back
