@@ -72,12 +72,15 @@ AI __u32 known_backend(struct scratch *s, struct connection *c, int syn)
 
 AI __u32 settle_unknown(struct scratch *s, struct connection *c, __u32 id, __u32 before, int syn, int sticky)
 {
-	if (!before || backend_flags(before) & BACKEND_GONE)
+	// Whose backend before is gone follows the ring, as long as it does not change again and that one does not come
+	// back: then only the table knows.
+	int lost = !before || backend_flags(before) & BACKEND_GONE;
+	if (lost)
 		before = id;
 	if (s->l4_proto == IPPROTO_UDP) {
 		if (!sticky)
 			return id;
-		if (before != id)
+		if (before && (lost || before != id))
 			remember(s, c, before);
 		s->note.settled = SETTLED_BEFORE;
 		return before;
@@ -88,8 +91,8 @@ AI __u32 settle_unknown(struct scratch *s, struct connection *c, __u32 id, __u32
 	}
 	s->note.settled = SETTLED_NEW;
 	if (!id)
-		return 0;   // nobody takes new flows
-	if (before == id) { // where the rings agree, nothing has to be remembered, nor may anything older
+		return 0;	     // nobody takes new flows
+	if (before == id && !lost) { // where the rings agree, nothing has to be remembered, nor may anything older
 		forget(c);
 		return id;
 	}
