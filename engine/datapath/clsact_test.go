@@ -45,7 +45,7 @@ func theirFilter(t *testing.T, nic string, program *ebpf.Program, handle uint32)
 	t.Helper()
 	index := nicByName(t, nic).Attrs().Index
 	if err := netlink.QdiscAdd(&netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{LinkIndex: index,
-		Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT}}); err != nil {
+		Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT}}); err != nil && !errors.Is(err, unix.EEXIST) {
 		t.Fatal(err)
 	}
 	if err := netlink.FilterAdd(&netlink.BpfFilter{FilterAttrs: netlink.FilterAttrs{LinkIndex: index,
@@ -114,8 +114,12 @@ func TestClsactBesideOthers(t *testing.T) {
 func TestClsactPlaceTaken(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, bothSpec)
+	chain := n.chain(t, "eth1", TCXIngress)
+	if err := n.DetachChain(chain); err != nil {
+		t.Fatal(err)
+	}
 	theirFilter(t, "eth1", theirs(t, ebpf.SchedCLS, -1), clsactHandle)
-	if err := attachClsact(n.roots[n.chain(t, "eth1", TCXIngress)], nicByName(t, "eth1")); !errors.Is(err, unix.EEXIST) {
+	if err := attachClsact(n.roots[chain], nicByName(t, "eth1")); !errors.Is(err, unix.EEXIST) {
 		t.Errorf("attached at a place that is taken: %v", err)
 	}
 	if got := filters(t, "eth1"); len(got) != 1 || got[0] != "theirs" {
