@@ -10,7 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"hairpin/engine/packet"
 )
 
 var report = flag.Bool("bench.report", false, "measure for most of a minute and print the table")
@@ -36,40 +39,68 @@ func TestBench(t *testing.T) {
 	for _, p := range all {
 		p.load(t)
 	}
-	undo := pin(t)
+	keepDispatched(t, all)
 	for _, p := range rows {
 		if err := p.dry(); err != nil {
 			t.Error(err)
 		}
 	}
-	n, packets, until := 2, 4096, time.Now()
-	if *report {
-		n, packets, until = minRounds, 65536, time.Now().Add(20*time.Second)
+	if !*report {
+		measureAll(t, all, 2, 0)
+		control(t, bpffs, small)
+		return
 	}
-	rounds := 0
-	for ; rounds < n || time.Now().Before(until); rounds++ {
+	printMachine(os.Stdout)
+	measureAll(t, all, 25, 15*time.Second)
+	printPackets(os.Stdout, unit, rows)
+	printControl(os.Stdout, control(t, bpffs, large))
+}
+
+// measureAll measures every path in turn, in so many rounds at least and for so long; with no time at all, cold.
+func measureAll(t *testing.T, all []*path, rounds int, during time.Duration) {
+	t.Helper()
+	defer pin(t)()
+	until := time.Now().Add(during)
+	for i := 0; i < rounds || time.Now().Before(until); i++ {
 		for _, p := range all {
-			if err := p.measure(packets); err != nil {
+			warmup := 0
+			if during > 0 {
+				warmup = p.warmup()
+			}
+			if err := p.measure(warmup, 16384); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	undo()
-	z := small
-	if *report {
-		printPackets(os.Stdout, unit, rows, rounds)
-		z = large
+}
+
+// TestLeast: the unit does what it is said to do.
+func TestLeast(t *testing.T) {
+	spec := loadWrap(t)
+	only(spec, "least")
+	loaded, err := ebpf.NewCollection(spec)
+	if err != nil {
+		t.Fatal(err)
 	}
-	figures := control(t, bpffs, z)
-	if *report {
-		printControl(os.Stdout, figures)
+	defer loaded.Close()
+	in := frame4(packet.TCP{Flags: "A"})
+	run := ebpf.RunOptions{Data: in, DataOut: make([]byte, len(in)+64)}
+	if verdict, err := loaded.Programs["least"].Run(&run); err != nil || verdict != 3 {
+		t.Fatalf("verdict %d, %v", verdict, err)
+	}
+	got, err := packet.Parse(run.DataOut)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := got.Check(); err != nil {
+		t.Error(err)
+	}
+	if want := packet.Diff(run.DataOut[42:], in[14:]); want != "" || len(run.DataOut) != len(in)+28 {
+		t.Errorf("the packet inside changed: %s", want)
 	}
 }
 
-// minRounds are needed before a minimum says something.
-const minRounds = 25
-
-// pin keeps this test on one CPU and free of garbage collection until it is undone.
+// pin keeps this test on one CPU, in front of other work, and free of garbage collection, until it is undone.
 func pin(t *testing.T) (undo func()) {
 	t.Helper()
 	runtime.LockOSThread()
@@ -85,9 +116,13 @@ func pin(t *testing.T) (undo func()) {
 	if err := unix.SchedSetaffinity(0, &one); err != nil {
 		t.Fatal(err)
 	}
+	if err := unix.Setpriority(unix.PRIO_PROCESS, 0, -10); err != nil {
+		t.Fatal(err)
+	}
 	percent := debug.SetGCPercent(-1)
 	return func() {
 		debug.SetGCPercent(percent)
+		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, 0)
 		_ = unix.SchedSetaffinity(0, &before) // it was allowed before
 		runtime.UnlockOSThread()
 	}

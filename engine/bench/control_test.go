@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -13,13 +14,6 @@ import (
 	"hairpin/engine/packet"
 	"hairpin/engine/spec"
 )
-
-// figure is one line of the second table.
-type figure struct {
-	name   string
-	value  string
-	budget string
-}
 
 // size is how large a node's spec is.
 type size struct{ vips, backends, edits, repeats int }
@@ -57,44 +51,41 @@ func drained(s *spec.Spec, vip, backend int) *spec.Spec {
 
 // control measures what the engine waits for.
 func control(t *testing.T, bpffs string, z size) []figure {
-	figures := buildRings(t, z)
+	all, less := buildRings(t, z)
 	n, whole := applyWhole(t, bpffs, z)
-	shape := fmt.Sprintf("%d VIPs, %d backends", z.vips, z.vips*z.backends)
-	figures = append(figures,
-		figure{"whole spec from nothing, " + shape, ms(slices.Min(whole)), "700 ms"},
-		figure{"memory of the maps, without the connection table, " + shape, fmt.Sprintf("%.1f MB", float64(n.memory(t))/1e6), "80 MB"})
-	looks := lookOften(t, n, z)
-	figures = append(figures, figure{"one snapshot, " + shape, fmt.Sprintf("%s, median %s", ms(slices.Min(looks)), ms(middle(looks))), "2 ms"})
-	edits := editOften(t, n, z)
-	return append(figures,
-		figure{"an edit of one backend until the kernel uses it, median", ms(middle(edits)), ""},
-		figure{fmt.Sprintf("the same, 99 of 100 of %d", len(edits)), ms(edits[(len(edits)*99-1)/100]), "5 ms"})
+	memory, looks, edits := float64(n.memory(t))/1e6, lookOften(t, n, z), editOften(t, n, z)
+	backends := z.vips * z.backends
+	return []figure{
+		{"Maglev ring, 65,537 slots, 1,000 backends, one core", "ms", times(all), false, 1.8},
+		{"the same after a change of one backend", "ms", times(less), false, 1.8},
+		{fmt.Sprintf("an edit of one backend, from the call to the kernel using it, %d VIPs present", z.vips), "ms", times(edits), true, 5},
+		{fmt.Sprintf("whole spec with %d VIPs and %d backends applied from nothing", z.vips, backends), "ms", times(whole), false, 700},
+		{fmt.Sprintf("memory of the maps at %d VIPs, %d backends, 65,537 slots, without the connection table", z.vips, backends),
+			"MB", []float64{memory}, false, 80},
+		{fmt.Sprintf("one snapshot (%d VIPs, %d backends, all counters, %d CPUs)", z.vips, backends, runtime.NumCPU()),
+			"ms", times(looks), false, 2},
+	}
 }
 
-func ms(d time.Duration) string { return fmt.Sprintf("%.2f ms", d.Seconds()*1000) }
-
-// buildRings times a ring of 65,537 slots for 1,000 backends, and the one after a backend has left.
-func buildRings(t *testing.T, z size) []figure {
+// buildRings times the ring of many backends, and the one after a backend has left.
+func buildRings(t *testing.T, z size) (all, less []time.Duration) {
 	entries := make([]maglev.Entry, 1000)
 	for i := range entries {
-		entries[i] = maglev.Entry{ID: uint16(i + 1), Key: netip.AddrFrom4([4]byte{10, 2, byte(i >> 8), byte(i)}), Weight: 100}
+		entries[i] = maglev.Entry{ID: uint16(i + 1), Key: netip.AddrFrom4([4]byte{10, 2, byte(i >> 8), byte(i)}), Weight: spec.DefaultWeight}
 	}
 	ring := make([]uint16, spec.DefaultRing)
 	var builder maglev.Builder
-	var all, changed []time.Duration
-	for range 20 * z.repeats {
-		for list, entries := range map[*[]time.Duration][]maglev.Entry{&all: entries, &changed: entries[1:]} {
-			began := time.Now()
-			if err := builder.Build(ring, entries); err != nil {
-				t.Fatal(err)
-			}
-			*list = append(*list, time.Since(began))
+	build := func(entries []maglev.Entry) time.Duration {
+		began := time.Now()
+		if err := builder.Build(ring, entries); err != nil {
+			t.Fatal(err)
 		}
+		return time.Since(began)
 	}
-	return []figure{
-		{"Maglev ring, 65,537 slots, 1,000 backends", ms(slices.Min(all)), "1.80 ms"},
-		{"the same with one backend less", ms(slices.Min(changed)), "1.80 ms"},
+	for range 20 * z.repeats {
+		all, less = append(all, build(entries)), append(less, build(entries[1:]))
 	}
+	return all, less
 }
 
 // applyWhole applies a spec to new nodes, and returns the last of them.
@@ -140,14 +131,13 @@ func lookOften(t *testing.T, n *node, z size) (took []time.Duration) {
 	return took
 }
 
-// editOften drains one backend after the other, each of another VIP, and returns how long each took, sorted.
+// editOften drains one backend after the other, each of another VIP, and returns how long each took.
 func editOften(t *testing.T, n *node, z size) (took []time.Duration) {
 	for i := range z.edits {
 		vip := i * 7 % z.vips
 		took = append(took, n.apply(t, drained(n.running, vip, i%z.backends)))
 		n.mustForward(t, vip)
 	}
-	slices.Sort(took)
 	return took
 }
 

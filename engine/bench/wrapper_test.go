@@ -22,9 +22,10 @@ type flows struct {
 
 // wrapper is a loaded program that calls another one, undoes what that did to the packet, and calls it again.
 type wrapper struct {
-	program *ebpf.Program
-	calls   int // of the other program in one run
-	frame   []byte
+	program  *ebpf.Program
+	calls    int // of the other program in one run
+	frame    []byte
+	nextFlow *ebpf.Variable
 }
 
 // newWrapper loads the wrapper of wrap.bpf.c with a target in it.
@@ -46,7 +47,7 @@ func newWrapper(t *testing.T, target target, f flows, calls int) *wrapper {
 		t.Fatalf("load wrapper: %+v", err)
 	}
 	defer loaded.Close()
-	w := &wrapper{program: loaded.DetachProgram("wrap"), calls: calls, frame: f.frame}
+	w := &wrapper{loaded.DetachProgram("wrap"), calls, f.frame, loaded.Variables["next_flow"]}
 	t.Cleanup(func() { _ = w.program.Close() })
 	return w
 }
@@ -115,6 +116,14 @@ func (w *wrapper) run(runs int) (float64, error) {
 		return 0, fmt.Errorf("run wrapper: %w", err)
 	}
 	return float64(each) / float64(w.calls), nil
+}
+
+// sent is how often the target was called so far, as a number that wraps.
+func (w *wrapper) sent() (n uint32) {
+	if err := w.nextFlow.Get(&n); err != nil {
+		panic(err) // the variable is memory of this process
+	}
+	return n
 }
 
 // target is a program that a wrapper can call. The zero value stands for the wrapper's own, which only returns.
