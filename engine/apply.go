@@ -96,24 +96,37 @@ func (o *owner) change(r ApplyRequest) (*Applied, error) {
 	began := time.Now()
 	attached, err := o.attachNew(r.Spec)
 	if err != nil {
-		o.detachUnused()
-		return nil, fmt.Errorf("apply: %w", err)
+		return nil, o.undone(err)
 	}
 	p, generation, err := o.stage(r.Spec)
 	if err != nil {
-		o.detachUnused()
-		return nil, fmt.Errorf("apply: %w", err)
+		return nil, o.undone(err)
 	}
 	if err := o.goLive(r, p, generation); err != nil {
-		_ = o.ready() // the kernel may have gone back meanwhile
-		o.detachUnused()
-		return nil, fmt.Errorf("apply: %w", err)
+		return nil, o.undone(err)
 	}
 	o.attached = attached
 	text := p.Text()
-	o.settled(generation, p)
+	control := o.kernel.Control()
+	if int(control.Active) != generation { // so short was its time
+		return nil, o.undone(ErrLate)
+	}
+	o.settled(control, p)
 	o.journal.add(began, "audit", r.Who, o.sentence(r, generation), text...)
-	return &Applied{Generation: generation, Revision: o.revision(), Deadline: o.deadline(), Text: text, Took: time.Since(began)}, nil
+	return &Applied{Generation: generation, Revision: o.revision(), Deadline: generationOf(time.Now(), control).Deadline, Text: text,
+		Took: time.Since(began)}, nil
+}
+
+// undone takes away what a change has left that failed. One in whose middle the kernel went back failed for that.
+func (o *owner) undone(err error) error {
+	if o.wentBack() {
+		o.follow(time.Now())
+		if !errors.Is(err, ErrStale) && !errors.Is(err, ErrLate) {
+			err = fmt.Errorf("%w: %w", ErrStale, err)
+		}
+	}
+	o.detachUnused()
+	return fmt.Errorf("apply: %w", err)
 }
 
 func (o *owner) check(r ApplyRequest) error {
@@ -248,18 +261,18 @@ func (o *owner) settlingSince(p *plan.Plan) map[string]time.Time {
 	return since
 }
 
-// settled is what follows a switch and may be done late.
-func (o *owner) settled(generation int, p *plan.Plan) {
+// settled is what follows a switch and may be done late. control is what the gate said after it.
+func (o *owner) settled(control datapath.Control, p *plan.Plan) {
 	o.noteDown(p)
 	for _, c := range p.VIPs {
 		if c.New {
 			o.meters.forgetVIP(c.Num)
 		}
 	}
-	if o.kernel.Control().Pending != 0 {
+	if control.Pending != 0 {
 		return // NICs and the confirmed spec stay as they are until it is confirmed
 	}
-	if err := o.store.confirm(generation); err != nil {
+	if err := o.store.confirm(int(control.Active)); err != nil {
 		o.journal.add(time.Now(), "crit", "engine", "after a reboot an older spec would come back: "+err.Error())
 	}
 	o.detachUnused()

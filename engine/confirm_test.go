@@ -225,3 +225,24 @@ func TestStaleAfterGoingBack(t *testing.T) {
 	}
 	consistent(t, p, o)
 }
+
+// TestTooShortToBeApplied: a change whose time is over before it is all done went back, and is not taken for final.
+func TestTooShortToBeApplied(t *testing.T) {
+	t.Parallel()
+	p := privateNode(t)
+	o := running(t, p)
+	s := parse(t, lbSpec)
+	first := mustApply(t, o, s, 0)
+	for i := range 20 {
+		_, err := o.Apply(t.Context(), ApplyRequest{Spec: setWeight(t, s, "10.1.0.11", uint32(1+i)), Deadline: time.Duration(1 + i*i*1000)})
+		if err != nil && !errors.Is(err, ErrLate) && !errors.Is(err, ErrStale) {
+			t.Fatal(err)
+		}
+		wentBackBy(t, p, first.Generation)
+		if disk := onDisk(t, p); disk != first.Generation {
+			t.Fatalf("in round %d, on disk %d is confirmed: %v", i, disk, err)
+		}
+	}
+	mustApply(t, o, s, 0)
+	consistent(t, p, o)
+}

@@ -14,19 +14,32 @@ import (
 // spec. Rates need two readings and are zero. A node without a data path has a State too.
 func Observe(p Paths) (*State, error) {
 	now := time.Now()
-	s := &State{Time: now, Node: p.Node, Role: Pins, Generation: Generation{Active: -1, Confirmed: -1}}
 	k, err := datapath.Open(datapath.Dir(p.BPFFS, p.Node), false)
 	if errors.Is(err, datapath.ErrNone) {
-		s.Problems = []Problem{{Key: "no data path", Severity: "warn", Since: now, What: "no data path of hairpin's on this node",
-			Cure: "hairpin run, or hairpin"}}
-		return s, nil
+		return &State{Time: now, Node: p.Node, Role: Pins, Generation: Generation{Active: -1, Confirmed: -1},
+			Problems: []Problem{{Key: "no data path", Severity: "warn", Since: now, What: "no data path of hairpin's on this node",
+				Cure: "hairpin run, or hairpin"}}}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("observe: %w", err)
 	}
 	defer k.Close()
+	var s *State
+	for range looks {
+		active := k.Control().Active
+		if s, err = look(now, p, k); k.Control().Active == active {
+			break
+		}
+	}
+	return s, err
+}
+
+// looks is how often a node is looked at anew because it was switched meanwhile.
+const looks = 5
+
+func look(now time.Time, p Paths, k *datapath.Kernel) (*State, error) {
 	control := k.Control()
-	s.Epoch, s.Generation = control.Epoch, generationOf(now, control)
+	s := &State{Time: now, Node: p.Node, Role: Pins, Epoch: control.Epoch, Generation: generationOf(now, control)}
 	r, desired, err := storeOf(p.State).read(int(control.Active))
 	switch {
 	case err == nil && r.Revision == k.Revision(int(control.Active)):

@@ -15,6 +15,9 @@ import (
 
 // publish makes a snapshot and tells whoever waits for one.
 func (o *owner) publish(now time.Time) {
+	if !o.detached && o.wentBack() {
+		o.follow(now)
+	}
 	s := &State{
 		Time: now, Node: o.options.Paths.Node, Version: o.options.Version, PID: os.Getpid(), Role: Owner, Since: o.since,
 		Spec: o.spec, Revision: o.revision()}
@@ -61,9 +64,6 @@ func generationOf(now time.Time, c datapath.Control) Generation {
 	}
 	return g
 }
-
-// deadline is when the running change goes back; zero when it is confirmed.
-func (o *owner) deadline() time.Time { return generationOf(time.Now(), o.kernel.Control()).Deadline }
 
 // view draws the kernel's side of a State, for an owner and for one who only looks.
 type view struct {

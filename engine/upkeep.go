@@ -77,7 +77,11 @@ func (o *owner) recall() error {
 // restore repeats for the running spec what follows a switch: it may have been another's, or never have been done.
 func (o *owner) restore() {
 	p, err := o.compute(o.spec)
-	if err != nil {
+	switch {
+	case err == nil:
+	case o.wentBack():
+		return // since then: it is followed in time
+	default:
 		o.journal.add(time.Now(), "crit", "engine", err.Error())
 		return
 	}

@@ -60,7 +60,7 @@ func (d victimDice) change(n Node) error {
 	}
 	a, err := n.Apply(context.Background(), r)
 	switch {
-	case errors.Is(err, ErrStale): // the kernel went back in the middle
+	case errors.Is(err, ErrStale), errors.Is(err, ErrLate): // the kernel went back in the middle
 		return tell("failed", revision)
 	case err != nil:
 		return err
