@@ -11,6 +11,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 
+	"hairpin/engine/datapath"
 	"hairpin/engine/spec"
 )
 
@@ -147,4 +148,57 @@ func TestDetach(t *testing.T) {
 		t.Errorf("%s runs, not %s", st.Revision, a.Revision)
 	}
 	consistent(t, p, o)
+}
+
+// TestRemove: without an engine, whatever state the pins are in.
+func TestRemove(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		what   string
+		damage func(dir string) error
+	}{
+		{"whole", func(string) error { return nil }},
+		{"a map is gone", func(dir string) error { return os.Remove(filepath.Join(dir, "maps", "chains")) }},
+		{"a map is foreign", func(dir string) error {
+			pin := filepath.Join(dir, "maps", "backends")
+			m, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1})
+			if err != nil {
+				return err
+			}
+			defer m.Close()
+			return errors.Join(os.Remove(pin), m.Pin(pin))
+		}},
+		{"half of a creation is there", func(dir string) error { return os.Rename(dir, dir+"_new_1") }},
+	} {
+		t.Run(row.what, func(t *testing.T) {
+			p := privateNode(t)
+			o := running(t, p)
+			mustApply(t, o, parse(t, lbSpec), 0)
+			says(t, Remove(p), ErrRefused, "node is owned by")
+			if xdpOf(t, "eth0") == 0 {
+				t.Fatal("it is gone under its engine")
+			}
+			o.Close()
+			dir := filepath.Join(p.BPFFS, "hairpin")
+			ours := kernelObjects(t, dir)
+			if err := row.damage(datapath.Dir(p.BPFFS, p.Node)); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if err := Remove(p); err != nil {
+					t.Fatal(err)
+				}
+			}
+			left := alive(ours)
+			for limit := time.Now().Add(10 * time.Second); len(left) > 0 && time.Now().Before(limit); left = alive(ours) {
+				time.Sleep(10 * time.Millisecond) // the kernel frees them some time after
+			}
+			if len(left) > 0 || xdpOf(t, "eth0") != 0 {
+				t.Errorf("left in the kernel: %v, program %d on eth0", left, xdpOf(t, "eth0"))
+			}
+			if _, err := os.Stat(dir); !os.IsNotExist(err) {
+				t.Errorf("%s is left: %v", dir, err)
+			}
+		})
+	}
 }

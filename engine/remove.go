@@ -1,0 +1,41 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+
+	"hairpin/engine/datapath"
+	"hairpin/engine/handoff"
+	"hairpin/engine/nexthop"
+)
+
+// Remove takes everything of hairpin's off a node on which no engine runs, also what no engine could adopt: pins that are
+// damaged, or not hairpin's under hairpin's names. Where there is nothing it does nothing. ErrRefused when an engine runs.
+func Remove(p Paths) (err error) {
+	lock, err := handoff.Acquire(p.Lock())
+	if err != nil {
+		return fmt.Errorf("detach: %w", ownership(err))
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	if err := errors.Join(removeDataPath(p), releaseNeighbours()); err != nil {
+		return fmt.Errorf("detach: %w", err)
+	}
+	return nil
+}
+
+func removeDataPath(p Paths) error {
+	dir := datapath.Dir(p.BPFFS, p.Node)
+	k, err := datapath.Open(dir, true)
+	if err != nil {
+		return datapath.RemovePins(dir)
+	}
+	return k.Remove()
+}
+
+func releaseNeighbours() error {
+	hops, err := nexthop.New()
+	if err != nil {
+		return err
+	}
+	return errors.Join(hops.Release(), hops.Close())
+}
