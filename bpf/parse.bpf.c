@@ -38,18 +38,6 @@ AI enum reason parse_once(struct scratch *s, void *data, void *end, __u32 bytes)
 	return reason;
 }
 
-// On to position 1. The first chains of a node are its busiest and get the cheap jump.
-AI void first_stage(void *ctx, struct scratch *s)
-{
-	__u32 place = s->next++, generation = place / (CHAINS * POSITIONS);
-	if (s->chain == 0)
-		jump(ctx, generation, 1);
-	else if (s->chain == 1)
-		jump(ctx, generation, POSITIONS + 1);
-	else
-		bpf_tail_call(ctx, &rows, place);
-}
-
 SEC("xdp")
 int parse(struct xdp_md *ctx)
 {
@@ -60,7 +48,7 @@ int parse(struct xdp_md *ctx)
 	enum reason reason = parse_once(s, data, end, end - data);
 	if (reason)
 		return leave(s, XDP_PASS, reason);
-	first_stage(ctx, s);
+	next_stage(ctx, s);
 	return leave(s, XDP_PASS, REASON_EMPTY_SLOT);
 }
 
@@ -75,7 +63,7 @@ int parse_tc(struct __sk_buff *ctx)
 	enum reason reason = parse_once(s, data, end, ctx->len);
 	if (reason)
 		return leave(s, TC_ACT_UNSPEC, reason);
-	first_stage(ctx, s);
+	next_stage(ctx, s);
 	return leave(s, TC_ACT_UNSPEC, REASON_EMPTY_SLOT);
 }
 

@@ -14,6 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hairpin/engine/packet"
+	"hairpin/engine/reason"
+	"hairpin/engine/spec"
 )
 
 var report = flag.Bool("bench.report", false, "measure for most of a minute and print the table")
@@ -74,11 +76,32 @@ func measureAll(t *testing.T, all []*path, rounds int, during time.Duration) {
 	}
 }
 
+// TestLaterChains: chains that get no direct jump reach their stages all the same.
+func TestLaterChains(t *testing.T) {
+	n := newNode(t, mountBPFFS(t), "later")
+	s := small.spec()
+	for i := range 4 {
+		s.NICs = append(s.NICs, spec.NIC{Name: fmt.Sprintf("later%d", i), XDP: []spec.Stage{spec.Balancer}})
+	}
+	n.apply(t, s)
+	n.reach()
+	for chain, want := range []string{"forwarded", "other_nic", "other_nic", "other_nic", "other_nic", "no_generation"} {
+		frame := packet.Build(packet.Eth{}, packet.IPv4{Dst: s.VIPs[0].Addresses[0]}, packet.TCP{Flags: "S"})
+		result, err := n.Dry(int(n.Control().Active), chain, frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, _ := reason.ByID(int(result.Note.Reason)); r.Name != want {
+			t.Errorf("a packet on chain %d leaves as %s, want %s", chain, r.Name, want)
+		}
+	}
+}
+
 // TestLeast: the unit does what it is said to do.
 func TestLeast(t *testing.T) {
-	spec := loadWrap(t)
-	only(spec, "least")
-	loaded, err := ebpf.NewCollection(spec)
+	object := loadWrap(t)
+	only(object, "least")
+	loaded, err := ebpf.NewCollection(object)
 	if err != nil {
 		t.Fatal(err)
 	}

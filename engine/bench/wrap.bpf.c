@@ -179,7 +179,7 @@ int nothing(struct xdp_md *ctx)
 	struct scratch *s = scratch_of_this_cpu();
 	if (!s)
 		return XDP_PASS;
-	next_or(ctx, s);
+	next_stage(ctx, s);
 	return leave(s, XDP_PASS, REASON_EMPTY_SLOT);
 }
 
