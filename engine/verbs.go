@@ -1,0 +1,123 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"hairpin/engine/datapath"
+	"hairpin/engine/plan"
+	"hairpin/engine/spec"
+)
+
+// Plan implements Node.
+func (o *owner) Plan(ctx context.Context, s *spec.Spec) (*Plan, error) {
+	return do(ctx, o, func() (*Plan, error) {
+		if err := o.ready(); err != nil {
+			return nil, fmt.Errorf("plan: %w", err)
+		}
+		p, err := o.compute(s)
+		if err != nil {
+			return nil, err
+		}
+		return o.shownPlan(p), nil
+	})
+}
+
+// ready is the first thing that every request asks: what it is carried out against is what the kernel runs now.
+func (o *owner) ready() error {
+	if o.detached {
+		return fmt.Errorf("%w: this engine was detached; start it again", ErrRefused)
+	}
+	if o.wentBack() {
+		o.follow(time.Now())
+	}
+	return nil
+}
+
+// lost tells whether something runs and nobody knows its spec.
+func (o *owner) lost() bool { return o.spec == nil && o.active != 0 }
+
+func (o *owner) compute(s *spec.Spec) (*plan.Plan, error) {
+	if s == nil {
+		return nil, fmt.Errorf("plan: %w: no spec", ErrInvalid)
+	}
+	if o.lost() {
+		return plan.Compute(o.kernel.Recover(s), s)
+	}
+	world, err := o.kernel.World(o.spec)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Compute(world, s)
+}
+
+func (o *owner) shownPlan(p *plan.Plan) *Plan {
+	shown := &Plan{Revision: o.revision(), Text: p.Text()}
+	for _, c := range p.VIPs {
+		if c.Ring == nil {
+			continue
+		}
+		shown.VIPs = append(shown.VIPs, VIPPlan{Name: c.Spec.Name, Slots: c.Moves.Slots, Moved: c.Moves.Moved,
+			Minimum: c.Moves.Minimum, Removed: len(c.Gone), Added: len(c.Added)})
+	}
+	return shown
+}
+
+func (o *owner) revision() string {
+	if o.spec == nil {
+		return ""
+	}
+	return spec.Revision(o.spec)
+}
+
+// Confirm implements Node.
+func (o *owner) Confirm(ctx context.Context, who string) error {
+	_, err := do(ctx, o, func() (struct{}, error) { return struct{}{}, o.confirm(who) })
+	return err
+}
+
+func (o *owner) confirm(who string) error {
+	if err := o.ready(); err != nil {
+		return fmt.Errorf("confirm: %w", err)
+	}
+	if c := o.kernel.Control(); c.Pending == 0 {
+		if c.Fallbacks != o.running.Fallbacks && !o.lost() {
+			return fmt.Errorf("confirm: %w", ErrLate) // the change after the running one was not confirmed
+		}
+		return nil
+	}
+	if err := o.kernel.Confirm(); err != nil {
+		if errors.Is(err, datapath.ErrLate) {
+			err = ErrLate
+		}
+		return fmt.Errorf("confirm: %w", err)
+	}
+	if err := o.store.confirm(o.active); err != nil {
+		return fmt.Errorf("confirm: it is live, but after a reboot an older spec would come back: %w", err)
+	}
+	o.detachUnused()
+	o.journal.add(time.Now(), "audit", who, fmt.Sprintf("confirmed generation %d", o.active))
+	return nil
+}
+
+// wentBack tells whether the kernel went back since this engine last looked.
+func (o *owner) wentBack() bool { return int(o.kernel.Control().Active) != o.active }
+
+// Detach implements Node.
+func (o *owner) Detach(ctx context.Context, who string) error {
+	_, err := do(ctx, o, func() (struct{}, error) {
+		if o.detached {
+			return struct{}{}, nil
+		}
+		o.log.Info("detach", "who", who)
+		if err := o.hops.Release(); err != nil {
+			o.log.Warn("release neighbours", "error", err)
+		}
+		o.detached, o.spec, o.active, o.attached = true, nil, 0, nil
+		o.journal.add(time.Now(), "audit", who, "detached everything")
+		return struct{}{}, o.kernel.Remove()
+	})
+	return err
+}
