@@ -56,4 +56,5 @@ lint: ## gofmt, vet, staticcheck, clang-format
 	else echo 'make lint: $(FORMAT) is not installed, the C was not checked'; fi
 
 bench: ## ns per packet, apply latency, snapshot cost, bytes per frame (up to 50 s)
-	$(TEST) -v -run TestBench ./engine/bench -bench.report
+	$(TEST) -v -run '^TestBench$$' ./engine/bench -bench.report
+	$(TEST) -v -run '^TestBytesPerFrame$$' ./ui/term
