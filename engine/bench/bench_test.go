@@ -53,6 +53,9 @@ func TestBench(t *testing.T) {
 		return
 	}
 	printMachine(os.Stdout)
+	if err := printMemory(os.Stdout); err != nil {
+		t.Fatal(err)
+	}
 	measureAll(t, all, 25, 15*time.Second)
 	printPackets(os.Stdout, unit, rows)
 	printControl(os.Stdout, control(t, bpffs, large))

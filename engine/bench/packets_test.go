@@ -113,6 +113,7 @@ func packetPaths(t *testing.T, bpffs string) (unit *path, base, rows []*path) {
 		{name: "UDP v4, new flow each, quiet", budget: 3.8, flows: one.with(frame4(packet.UDP{}), eachNew)},
 		{name: "unknown ACK each, quiet", budget: 3.8, flows: one.with(ack, eachNew)},
 		{name: "settling, marked slot, hit, 65,536 flows", budget: 8.5, node: hits, flows: marked, settled: datapath.Known},
+		{name: "settling, marked slot, hit, 1 flow", node: hits, flows: marked.with(ack, 1), settled: datapath.Known},
 		{name: "settling, new SYN each", budget: 8.5, node: floods, flows: one.with(syn, eachNew), settled: datapath.New},
 		{name: "settling, unknown ACK each", budget: 8.5, node: floods, flows: flows{ack, 120 << 24, eachNew}, settled: datapath.Before},
 	}

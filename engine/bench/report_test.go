@@ -64,7 +64,11 @@ func printPackets(w io.Writer, unit *path, rows []*path) {
 	fmt.Fprintf(w, "\n%-46s %7s %7s %6s %7s\n", "path", "least", "median", "L", "budget")
 	for _, p := range rows {
 		least, median := p.net()
-		fmt.Fprintf(w, "%-46s %7.1f %7.1f %6.2f %7.1f%s\n", p.name, least, median, least/l, p.budget, over(least/l > p.budget))
+		budget := "-"
+		if p.budget > 0 {
+			budget = fmt.Sprintf("%.1f%s", p.budget, over(least/l > p.budget))
+		}
+		fmt.Fprintf(w, "%-46s %7.1f %7.1f %6.2f     %s\n", p.name, least, median, least/l, budget)
 	}
 }
 
