@@ -39,7 +39,13 @@ func leaker(n Node, work victimWork) error {
 		return err
 	}
 	s.VIPs[0].Settle = time.Second
-	before, err := quiet(n.(*owner), s, work.Paths, func(resources) bool { return true })
+	var last resources
+	lasts := func(now resources) bool { // no socket is just open
+		was := last
+		last = now
+		return reflect.DeepEqual(now, was)
+	}
+	before, err := quiet(n.(*owner), s, work.Paths, lasts)
 	if err != nil {
 		return err
 	}
@@ -56,7 +62,7 @@ func leaker(n Node, work victimWork) error {
 			return err
 		}
 	}
-	same := func(now resources) bool { return reflect.DeepEqual(now, before) } // but for a socket that is just open
+	same := func(now resources) bool { return reflect.DeepEqual(now, before) }
 	after, err := quiet(n.(*owner), s, work.Paths, same)
 	if err != nil {
 		return err
