@@ -190,6 +190,7 @@ _Static_assert(sizeof(struct set) == 64, "set");
 #define ENTRY_TAG_SHIFT	 36
 #define LIFE_UNCONFIRMED 14 // ticks
 #define LIFE_CLOSING	 28 // ticks
+#define SKEW		 1  // ticks
 
 // What settling needs of a VIP beyond its table entry; shared by all generations. Element 0 holds the longest life.
 struct settling {

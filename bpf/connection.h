@@ -31,9 +31,11 @@ AI __u64 coarse_now(struct scratch *s)
 	return s->now;
 }
 
+// Ticks since an entry was used, and SKEW more: the clock of the CPU that used it may be that much ahead of this one's,
+// and what it wrote is not 2.4 h old.
 AI __u32 entry_age(__u64 entry, __u32 tick)
 {
-	return (tick - (__u32)(entry >> ENTRY_AGE_SHIFT)) & ENTRY_AGE_MASK;
+	return (tick + SKEW - (__u32)(entry >> ENTRY_AGE_SHIFT)) & ENTRY_AGE_MASK;
 }
 
 // How many ticks an entry lives, 16 bits for each value of its two bits "confirmed" and "closing".
@@ -46,7 +48,7 @@ AI __u64 lives(__u32 confirmed)
 AI __u64 entry_alive(__u64 entry, __u32 tick, __u64 lives)
 {
 	__u64 life = lives >> (entry >> 11 & 0x30) & 0xffff, age = entry_age(entry, tick);
-	__u64 young = (age - life - 1) >> 63, used = (entry | -entry) >> 63;
+	__u64 young = (age - life - SKEW - 1) >> 63, used = (entry | -entry) >> 63;
 	return young & used;
 }
 

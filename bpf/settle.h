@@ -61,7 +61,8 @@ AI __u32 known_backend(struct scratch *s, struct connection *c, int syn)
 		touch(s, c);
 		return id;
 	}
-	if (c->entry & ENTRY_CONFIRMED && !(c->entry & ENTRY_CLOSING) && entry_age(c->entry, c->tick) <= SEEN_AGAIN)
+	if (c->entry & ENTRY_CONFIRMED && !(c->entry & ENTRY_CLOSING) &&
+	    entry_age(c->entry, c->tick) <= SEEN_AGAIN + SKEW)
 		return id; // a live flow: this SYN is not its own, and moves nothing
 	if (!(flags & BACKEND_NEW))
 		return 0;

@@ -115,6 +115,7 @@ const (
 	entryAgeMask    = 0x7ff
 	lifeUnconfirmed = 14
 	lifeClosing     = 28
+	skew            = 1
 	tickShift       = 32 // a tick is 2^32 ns
 	slotMark        = 0x8000
 	slotID          = 0x7fff

@@ -117,7 +117,7 @@ func TestConstants(t *testing.T) {
 		"SLOT_MARK": slotMark, "SLOT_ID": slotID,
 		"BACKEND_NEW": BackendNew, "BACKEND_GONE": BackendGone, "BACKEND_REACHABLE": BackendReachable,
 		"ENTRY_AGE_SHIFT": entryAgeShift, "ENTRY_AGE_MASK": entryAgeMask,
-		"LIFE_UNCONFIRMED": lifeUnconfirmed, "LIFE_CLOSING": lifeClosing,
+		"LIFE_UNCONFIRMED": lifeUnconfirmed, "LIFE_CLOSING": lifeClosing, "SKEW": skew,
 	} {
 		if got, err := strconv.ParseInt(defined[name], 0, 64); err != nil || got != want {
 			t.Errorf("%s is %q in C, %d in Go", name, defined[name], want)

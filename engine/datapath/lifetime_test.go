@@ -3,6 +3,7 @@ package datapath
 import (
 	"maps"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -179,6 +180,41 @@ func TestExpiredEntry(t *testing.T) {
 		if kept := n.Sweep(nil); kept != 0 || n.entries() != 0 {
 			t.Errorf("%s: %d entries outlive a sweep, %d by its word", row.sentence, n.entries(), kept)
 		}
+	}
+}
+
+// TestClockAhead: where a tick ends, one CPU is in the next for a moment while another is not. What the one wrote is young
+// for the other, and for a sweep that began before.
+func TestClockAhead(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, settleSpec)
+	all := n.clients("web", 400)
+	these, _ := moved(t, all[:200], func() { n.add(t, "web", "10.1.1.4") })
+	homes := connected(t, these)
+	ahead := func() { n.age(entryAgeMask) } // a whole turn but one tick
+	ahead()
+	if kept := n.Sweep(nil); kept != len(homes) {
+		t.Errorf("a sweep keeps %d of %d flows", kept, len(homes))
+	}
+	stay(t, "of the next tick", homes)
+	ahead()
+	for c, home := range homes {
+		if got := n.deliver(t, c.frame("S", c.next+0x4a000000)); got != home {
+			t.Errorf("the spoofed SYN of %v went to %v, its flow is at %v", c, got, home)
+		}
+	}
+	tick := (Monotonic()>>tickShift + 1) & entryAgeMask
+	for i := range n.connections.all {
+		for j := range n.connections.all[i] {
+			n.connections.all[i][j] = uint64(j+1)<<36 | tick<<entryAgeShift | entryConfirmed | 1
+		}
+	}
+	before := slices.Clone(n.connections.raw)
+	for _, c := range all[200:] {
+		c.send(t, "S")
+	}
+	if !slices.Equal(before, n.connections.raw) {
+		t.Error("new flows took the places of live ones")
 	}
 }
 

@@ -133,14 +133,14 @@ func (k *Kernel) Sweep(drop map[uint16]bool) (kept int) {
 
 // entryAlive is the rule of bpf/connection.h.
 func entryAlive(entry uint64, tick, life uint32) bool {
-	age := (tick - uint32(entry>>entryAgeShift)) & entryAgeMask
+	age := (tick + skew - uint32(entry>>entryAgeShift)) & entryAgeMask
 	switch {
 	case entry&entryConfirmed == 0:
-		return age <= lifeUnconfirmed
+		return age <= lifeUnconfirmed+skew
 	case entry&entryClosing != 0:
-		return age <= lifeClosing
+		return age <= lifeClosing+skew
 	}
-	return age <= life
+	return age <= life+skew
 }
 
 // FreeBackends gives back the ids of gone backends that no ring of a live generation names any more: their flows are
