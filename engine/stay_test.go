@@ -20,28 +20,36 @@ import (
 // flow is one connection of a client, and where it went at its beginning.
 type flow struct {
 	udp     bool
-	port    uint16
+	client  netip.AddrPort
 	backend netip.Addr
 }
 
 func (f flow) String() string {
-	return fmt.Sprintf("%s flow of port %d", map[bool]string{false: "tcp", true: "udp"}[f.udp], f.port)
+	return fmt.Sprintf("%s flow of %s", map[bool]string{false: "tcp", true: "udp"}[f.udp], f.client)
 }
 
 func (f flow) frame(flags string, seq uint32) []byte {
-	ip := packet.IPv4{Src: netip.MustParseAddr("192.0.2.9"), Dst: netip.MustParseAddr("10.99.0.1")}
+	ip := packet.IPv4{Src: f.client.Addr(), Dst: netip.MustParseAddr("10.99.0.1")}
 	if f.udp {
-		return packet.Build(packet.Eth{}, ip, packet.UDP{Src: packet.Is(f.port), Dst: packet.Is(5060)}, packet.Fill(20))
+		return packet.Build(packet.Eth{}, ip, packet.UDP{Src: packet.Is(f.client.Port()), Dst: packet.Is(5060)}, packet.Fill(20))
 	}
-	return packet.Build(packet.Eth{}, ip, packet.TCP{Src: packet.Is(f.port), Dst: packet.Is(80), Seq: seq, Flags: flags})
+	return packet.Build(packet.Eth{}, ip, packet.TCP{Src: packet.Is(f.client.Port()), Dst: packet.Is(80), Seq: seq, Flags: flags})
 }
 
 // crowd are clients at the far end of eth0, who see which backend each of their packets is sent to.
 type crowd struct {
 	*rand.Rand
 	fd    int
-	flows map[uint16]*flow // by port
-	next  uint16
+	flows map[netip.AddrPort]*flow // by client
+	begun uint32
+}
+
+// client is one that was never there before.
+func (c *crowd) client() netip.AddrPort {
+	const ports = 50_000
+	c.begun++
+	n := c.begun / ports
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 18, byte(n >> 8), byte(n)}), uint16(10_000+c.begun%ports))
 }
 
 func newCrowd(t *testing.T, seed uint64) *crowd {
@@ -74,11 +82,11 @@ func newCrowd(t *testing.T, seed uint64) *crowd {
 			t.Fatal(err)
 		}
 	}
-	return &crowd{Rand: rand.New(rand.NewPCG(seed, 0)), fd: fd, flows: map[uint16]*flow{}, next: 10_000}
+	return &crowd{Rand: rand.New(rand.NewPCG(seed, 0)), fd: fd, flows: map[netip.AddrPort]*flow{}}
 }
 
 // ask sends one packet of each flow and returns where they went. What is dropped is not in it.
-func (c *crowd) ask(t *testing.T, p Paths, flows []*flow, flags string, seq uint32) map[uint16]netip.Addr {
+func (c *crowd) ask(t *testing.T, p Paths, flows []*flow, flags string, seq uint32) map[netip.AddrPort]netip.Addr {
 	t.Helper()
 	before := exits(t, p)
 	for _, f := range flows {
@@ -86,7 +94,7 @@ func (c *crowd) ask(t *testing.T, p Paths, flows []*flow, flags string, seq uint
 			t.Fatal(err)
 		}
 	}
-	went := map[uint16]netip.Addr{}
+	went := map[netip.AddrPort]netip.Addr{}
 	buf := make([]byte, 2048)
 	for limit := time.Now().Add(10 * time.Second); len(went) < len(flows); {
 		n, err := unix.Read(c.fd, buf)
@@ -104,7 +112,8 @@ func (c *crowd) ask(t *testing.T, p Paths, flows []*flow, flags string, seq uint
 		if n < outer+20+4 || binary.BigEndian.Uint16(buf[14+20+2:]) != packet.GUEPort {
 			continue
 		}
-		went[binary.BigEndian.Uint16(buf[outer+20:])] = netip.AddrFrom4([4]byte(buf[14+16:]))
+		client := netip.AddrPortFrom(netip.AddrFrom4([4]byte(buf[outer+12:])), binary.BigEndian.Uint16(buf[outer+20:]))
+		went[client] = netip.AddrFrom4([4]byte(buf[14+16:]))
 	}
 	return went
 }
@@ -115,34 +124,33 @@ func (c *crowd) begin(t *testing.T, p Paths, s *spec.Spec, n int) {
 	for _, udp := range []bool{false, true} {
 		fresh := make([]*flow, n)
 		for i := range fresh {
-			c.next++
-			fresh[i] = &flow{udp: udp, port: c.next}
+			fresh[i] = &flow{udp: udp, client: c.client()}
 		}
 		first := c.ask(t, p, fresh, "S", 1000)
 		second := c.ask(t, p, fresh, "A", 1001)
 		for _, f := range fresh {
-			to, ok := first[f.port]
+			to, ok := first[f.client]
 			if !ok {
 				continue
 			}
 			if b := s.VIP("web").Backend(to); !udp && (b == nil || !b.TakesNew()) {
 				t.Errorf("new %s went to %s, which takes none", f, to)
 			}
-			if second[f.port] != to {
-				t.Errorf("%s began on %s and went on to %s", f, to, second[f.port])
+			if second[f.client] != to {
+				t.Errorf("%s began on %s and went on to %s", f, to, second[f.client])
 			}
 			f.backend = to
-			c.flows[f.port] = f
+			c.flows[f.client] = f
 		}
 	}
 }
 
 // forget drops the flows that s owes nothing: those of backends that serve no more.
 func (c *crowd) forget(s *spec.Spec) {
-	for port, f := range c.flows {
+	for client, f := range c.flows {
 		v := s.VIP(map[bool]string{false: "web", true: "sip"}[f.udp])
 		if b := v.Backend(f.backend); b == nil || b.State == spec.Maintenance || b.State == spec.Down {
-			delete(c.flows, port)
+			delete(c.flows, client)
 		}
 	}
 }
@@ -156,8 +164,8 @@ func (c *crowd) goOn(t *testing.T, p Paths, what string) {
 	}
 	went := c.ask(t, p, all, "PA", 2000)
 	for _, f := range all {
-		if went[f.port] != f.backend {
-			t.Errorf("%s: %s was on %s and is on %s", what, f, f.backend, went[f.port])
+		if went[f.client] != f.backend {
+			t.Errorf("%s: %s was on %s and is on %s", what, f, f.backend, went[f.client])
 		}
 	}
 }
