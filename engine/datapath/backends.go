@@ -49,7 +49,7 @@ func (b *backend) source() netip.Addr {
 // Backends are all ids in use, removed ones included.
 func (k *Kernel) Backends() []Backend {
 	var list []Backend
-	for id := 1; id < Backends; id++ {
+	for id, top := 1, k.topBackend(); id <= top; id++ {
 		b := &k.backends.all[id]
 		if b.Family == 0 {
 			continue
@@ -63,14 +63,9 @@ func (k *Kernel) Backends() []Backend {
 
 // ids are the ids in use, by identity.
 func (k *Kernel) ids() map[plan.Key]uint16 {
-	used := 0
-	for id := 1; id < Backends; id++ {
-		if k.backends.all[id].Family != 0 {
-			used++
-		}
-	}
-	ids := make(map[plan.Key]uint16, used)
-	for id := 1; len(ids) < used && id < Backends; id++ {
+	top := k.topBackend()
+	ids := make(map[plan.Key]uint16, top)
+	for id := 1; id <= top; id++ {
 		if b := &k.backends.all[id]; b.Family != 0 {
 			ids[plan.Key{VIP: b.VIP, Address: b.destination()}] = uint16(id)
 		}
@@ -88,6 +83,7 @@ func (k *Kernel) newBackend(id, vip uint16, address netip.Addr) {
 		b.Family = 6
 		copy(b.Addresses[16:32], address.AsSlice())
 	}
+	k.top = max(k.topBackend(), int(id))
 	k.backends.all[id] = b
 }
 
@@ -162,7 +158,7 @@ func (k *Kernel) MarkAll(p *plan.Plan) {
 			wanted[c.IDs[j]] = &c.Spec.Backends[j]
 		}
 	}
-	for id := uint16(1); int(id) < Backends; id++ {
+	for id, top := uint16(1), uint16(k.topBackend()); id <= top; id++ {
 		if k.backends.all[id].Family == 0 {
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -36,7 +37,11 @@ type Kernel struct {
 	chains      memory[chain]
 	segments    [Segments]memory[segment]
 
-	store ringStore
+	store    ringStore
+	answers  sync.WaitGroup         // of the kernel, for which nobody waits
+	occupied [Generations]*occupied // by version; nil = not looked
+	top      int                    // no id above this one is in use; 0 = not looked
+
 	epoch uint64
 	runs  uint64 // number of the last dry run
 }
@@ -158,6 +163,7 @@ func (k *Kernel) mapAll() error {
 
 // Close lets go of everything and leaves the data path running.
 func (k *Kernel) Close() {
+	k.answers.Wait()
 	k.control.unmap()
 	k.generations.unmap()
 	k.vips4.unmap()

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
-	"sync"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -72,73 +72,65 @@ func (s *ringStore) take(size uint32) (place, error) {
 	return 0, fmt.Errorf("the ring store is full: %d segments of %d slots; use smaller rings, or wait until VIPs have settled", Segments, SegmentSlots)
 }
 
-// putRing writes a ring to a free place.
+// putRing writes a ring to a free place, adding the segment when it is not there yet.
 func (k *Kernel) putRing(ring []uint16) (place, error) {
 	p, err := k.store.take(uint32(len(ring)))
 	if err != nil {
 		return 0, err
 	}
-	if err := k.addSegments(int(p >> slotBits)); err != nil {
-		return 0, err
+	if n := int(p >> slotBits); k.segments[n].all == nil {
+		if err := k.addSegment(n); err != nil {
+			return 0, fmt.Errorf("ring segment %d: %w", n, err)
+		}
 	}
 	copy(k.slots(p, uint32(len(ring))), ring)
 	return p, nil
 }
 
-// reserve adds the segments that rings of these sizes will need, put one after the other.
-func (k *Kernel) reserve(sizes []int) error {
-	trial, top := ringStore{}, -1
-	for n := range trial.used {
-		trial.used[n] = slices.Clone(k.store.used[n])
-	}
-	for _, size := range sizes {
-		p, err := trial.take(uint32(size))
-		if err != nil {
-			return err
-		}
-		top = max(top, int(p>>slotBits))
-	}
-	return k.addSegments(top)
-}
-
 func segmentPin(n int) string { return fmt.Sprintf("segment_%02d", n) }
 
-// addSegments adds the segments up to one that are not there yet. Putting one into the store waits for the packets in
-// flight: all wait at once.
-func (k *Kernel) addSegments(last int) error {
-	rings, errs := k.maps["rings"], make([]error, last+1)
-	var waiting sync.WaitGroup
-	for n := range errs {
-		if k.segments[n].all != nil {
-			continue
-		}
-		m, err := k.newSegment(n)
-		if err != nil {
-			errs[n] = err
-			break
-		}
-		waiting.Go(func() { errs[n] = rings.Put(uint32(n), m) })
+func (k *Kernel) addSegment(n int) error {
+	name := segmentPin(n)
+	m, err := ebpf.NewMap(plainArray(name, unsafe.Sizeof(segment{}), 1))
+	if err != nil {
+		return explain(err)
 	}
-	waiting.Wait()
-	for n := range errs {
-		if errs[n] == nil && k.segments[n].all == nil {
-			k.segments[n], errs[n] = mapMemory[segment](k.maps[segmentPin(n)], true)
-		}
-		if errs[n] != nil {
-			return fmt.Errorf("ring segment %d: %w", n, errs[n])
+	k.maps[name] = m
+	if err := m.Pin(k.pin("maps", name)); err != nil {
+		return err
+	}
+	if err := k.putSegment(n, m); err != nil {
+		return err
+	}
+	k.segments[n], err = mapMemory[segment](m, true)
+	return err
+}
+
+// putSegment puts a segment into the store. The kernel does it at once, but answers when the last packet that may not have
+// seen it has left, tens of milliseconds later. What follows is for packets that come later still, and goes on.
+func (k *Kernel) putSegment(n int, m *ebpf.Map) error {
+	rings, answer := k.maps["rings"], make(chan error, 1)
+	k.answers.Go(func() { answer <- rings.Put(uint32(n), m) })
+	for !k.inStore(n, m) {
+		select {
+		case err := <-answer:
+			return err
+		default:
+			runtime.Gosched()
 		}
 	}
 	return nil
 }
 
-func (k *Kernel) newSegment(n int) (*ebpf.Map, error) {
-	name := segmentPin(n)
-	m, err := ebpf.NewMap(plainArray(name, unsafe.Sizeof(segment{}), 1))
+// inStore tells whether packets find m as segment n.
+func (k *Kernel) inStore(n int, m *ebpf.Map) bool {
+	info, err := m.Info()
 	if err != nil {
-		return nil, explain(err)
+		return false
 	}
-	k.maps[name] = m
-	return m, m.Pin(k.pin("maps", name))
+	own, _ := info.ID()
+	var there uint32
+	return k.maps["rings"].Lookup(uint32(n), &there) == nil && there == uint32(own)
 }
 
 // openSegments maps the segments that are pinned. One that was pinned but never put into the store, by a start that was
@@ -154,8 +146,8 @@ func (k *Kernel) openSegments() error {
 			return fmt.Errorf("ring segment %d: %w", n, explain(err))
 		}
 		k.maps[name] = m
-		if k.writable {
-			if err := k.maps["rings"].Put(uint32(n), m); err != nil {
+		if k.writable && !k.inStore(n, m) {
+			if err := k.putSegment(n, m); err != nil {
 				return fmt.Errorf("ring segment %d: %w", n, err)
 			}
 		}

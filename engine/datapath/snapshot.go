@@ -60,13 +60,19 @@ func addAll(to, from []Count) {
 	}
 }
 
+// topBackend is an id above which none is in use. Where nobody else can make one it is looked for once.
 func (k *Kernel) topBackend() int {
-	for id := Backends - 1; id > 0; id-- {
-		if k.backends.all[id].Family != 0 {
-			return id
-		}
+	if k.top > 0 {
+		return k.top
 	}
-	return 0
+	top := Backends - 1
+	for top > 0 && k.backends.all[top].Family == 0 {
+		top--
+	}
+	if k.writable {
+		k.top = top
+	}
+	return top
 }
 
 // addLost adds what root counted itself, for want of a row.

@@ -99,9 +99,6 @@ func (k *Kernel) stageVIPs(p *plan.Plan) ([]vipEntry, uint16, error) {
 	var flags uint16
 	active := k.activeVIPs()
 	seen := map[service]bool{}
-	if err := k.reserve(newRings(p.VIPs, active)); err != nil {
-		return nil, 0, err
-	}
 	if p.Spec.Agent != nil {
 		for _, a := range p.Spec.Agent.VIPs {
 			s := service{Address: a}
@@ -125,19 +122,6 @@ func (k *Kernel) stageVIPs(p *plan.Plan) ([]vipEntry, uint16, error) {
 		}
 	}
 	return entries, flags, nil
-}
-
-// newRings are the sizes of the rings that a plan writes to new places.
-func newRings(changes []plan.Change, active map[uint16]VIP) (sizes []int) {
-	for _, c := range changes {
-		if c.Ring != nil {
-			sizes = append(sizes, len(c.Ring))
-		}
-		if c.Before != nil && active[c.Num].Flags&VIPSettling == 0 {
-			sizes = append(sizes, len(c.Before))
-		}
-	}
-	return sizes
 }
 
 // agentNum is the number under which an agent counts what it takes: the last one.

@@ -87,6 +87,7 @@ func (k *Kernel) writeVIPs(version int, entries []vipEntry) (seed uint64, err er
 	}
 	table4 := k.vips4.all[version*VIPTable : (version+1)*VIPTable]
 	table6 := k.vips6.all[version*VIPTable : (version+1)*VIPTable]
+	k.occupied[version] = nil
 	clear(table4)
 	clear(table6)
 	for i, e := range entries {
@@ -142,14 +143,36 @@ func (k *Kernel) findVIP(version int, seed uint64, s service) *VIP {
 	return nil
 }
 
+// occupied are the places of one version that hold an entry.
+type occupied struct{ v4, v6 []uint16 }
+
+// places looks for the entries of a version, and once only where nobody else can write some.
+func (k *Kernel) places(version int) *occupied {
+	if o := k.occupied[version]; o != nil {
+		return o
+	}
+	o, base := &occupied{}, version*VIPTable
+	for i := range VIPTable {
+		if k.vips4.all[base+i].Key != 0 {
+			o.v4 = append(o.v4, uint16(i))
+		}
+		if k.vips6.all[base+i].Key != 0 {
+			o.v6 = append(o.v6, uint16(i))
+		}
+	}
+	if k.writable {
+		k.occupied[version] = o
+	}
+	return o
+}
+
 // eachVIP calls f with every entry of a version.
 func (k *Kernel) eachVIP(version int, f func(*VIP)) {
-	for i := version * VIPTable; i < (version+1)*VIPTable; i++ {
-		if e := &k.vips4.all[i]; e.Key != 0 {
-			f(&e.VIP)
-		}
-		if e := &k.vips6.all[i]; e.Key != 0 {
-			f(&e.VIP)
-		}
+	o, base := k.places(version), version*VIPTable
+	for _, i := range o.v4 {
+		f(&k.vips4.all[base+int(i)].VIP)
+	}
+	for _, i := range o.v6 {
+		f(&k.vips6.all[base+int(i)].VIP)
 	}
 }
