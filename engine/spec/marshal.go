@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -14,11 +15,24 @@ import (
 // Marshal is s as a YAML document with every default written out, the same bytes for equal specs. Parse reads it back
 // to a spec equal to s, if s is valid. nil is the empty document.
 func Marshal(s *Spec) []byte {
+	var document bytes.Buffer
+	write(&document, s)
+	return document.Bytes()
+}
+
+// Revision names the content of s in 12 hex digits: equal specs have the same one on every node. nil has one too.
+func Revision(s *Spec) string {
+	sum := sha256.New()
+	write(sum, s)
+	return hex.EncodeToString(sum.Sum(nil)[:6])
+}
+
+// write writes the document to a buffer or a hash, VIP by VIP.
+func write(to io.Writer, s *Spec) {
 	if s == nil {
-		return nil
+		return
 	}
 	var b bytes.Buffer
-	b.Grow(1024 * len(s.VIPs))
 	fmt.Fprintf(&b, "version: %d\n", s.Version)
 	if len(s.NICs) > 0 {
 		b.WriteString("nics:\n")
@@ -31,33 +45,29 @@ func Marshal(s *Spec) []byte {
 	}
 	for i := range s.VIPs {
 		writeVIP(&b, &s.VIPs[i])
+		_, _ = b.WriteTo(to) // neither fails
 	}
 	if g := s.Agent; g != nil {
 		fmt.Fprintf(&b, "agent: {vips: [%s], mode: %s, encap_port: %d}\n", addresses(g.VIPs), g.Mode, g.EncapPort)
 	}
-	return b.Bytes()
-}
-
-// Revision names the content of s in 12 hex digits: equal specs have the same one on every node. nil has one too.
-func Revision(s *Spec) string {
-	sum := sha256.Sum256(Marshal(s))
-	return hex.EncodeToString(sum[:6])
+	_, _ = b.WriteTo(to)
 }
 
 func writeVIP(b *bytes.Buffer, v *VIP) {
-	fmt.Fprintf(b, "  - name: %s\n", plain(v.Name))
-	fmt.Fprintf(b, "    addresses: [%s]\n", addresses(v.Addresses))
-	fmt.Fprintf(b, "    port: %d\n", v.Port)
-	fmt.Fprintf(b, "    protocol: %s\n", v.Protocol)
-	fmt.Fprintf(b, "    encap: %s\n", v.Encap)
+	b.WriteString("  - name: " + plain(v.Name) + "\n")
+	field := func(name, value string) { b.WriteString("    " + name + ": " + value + "\n") }
+	field("addresses", "["+addresses(v.Addresses)+"]")
+	field("port", strconv.Itoa(int(v.Port)))
+	field("protocol", v.Protocol.String())
+	field("encap", v.Encap.String())
 	if v.Encap == GUE {
-		fmt.Fprintf(b, "    encap_port: %d\n", v.EncapPort)
+		field("encap_port", strconv.Itoa(int(v.EncapPort)))
 	}
-	fmt.Fprintf(b, "    ring: %d\n", v.Ring)
-	fmt.Fprintf(b, "    flow: %s\n", v.Flow)
-	fmt.Fprintf(b, "    settle: %s\n", duration(v.Settle))
+	field("ring", strconv.Itoa(int(v.Ring)))
+	field("flow", v.Flow.String())
+	field("settle", duration(v.Settle))
 	if len(v.Backends) == 0 {
-		b.WriteString("    backends: []\n")
+		field("backends", "[]")
 		return
 	}
 	b.WriteString("    backends:\n")
