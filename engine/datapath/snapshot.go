@@ -60,16 +60,16 @@ func addAll(to, from []Count) {
 	}
 }
 
-// topBackend is an id above which none is in use. Where nobody else can make one it is looked for once.
+// topBackend is an id above which none is in use. The owner looks for it once.
 func (k *Kernel) topBackend() int {
-	if k.top > 0 {
+	if k.top > 0 && k.owner() {
 		return k.top
 	}
 	top := Backends - 1
 	for top > 0 && k.backends.all[top].Family == 0 {
 		top--
 	}
-	if k.writable {
+	if k.owner() {
 		k.top = top
 	}
 	return top

@@ -146,9 +146,9 @@ func (k *Kernel) findVIP(version int, seed uint64, s service) *VIP {
 // occupied are the places of one version that hold an entry.
 type occupied struct{ v4, v6 []uint16 }
 
-// places looks for the entries of a version, and once only where nobody else can write some.
+// places are those of a version's entries. The owner looks for them once.
 func (k *Kernel) places(version int) *occupied {
-	if o := k.occupied[version]; o != nil {
+	if o := k.occupied[version]; o != nil && k.owner() {
 		return o
 	}
 	o, base := &occupied{}, version*VIPTable
@@ -160,7 +160,7 @@ func (k *Kernel) places(version int) *occupied {
 			o.v6 = append(o.v6, uint16(i))
 		}
 	}
-	if k.writable {
+	if k.owner() {
 		k.occupied[version] = o
 	}
 	return o
