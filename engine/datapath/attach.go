@@ -52,9 +52,9 @@ func (k *Kernel) linkPin(n int) string { return k.pin("links", fmt.Sprintf("chai
 
 func (k *Kernel) attach(n int) Attachment {
 	name := cString(k.chains.all[n].NIC[:])
-	nic, err := netlink.LinkByName(name)
+	nic, err := findNIC(name)
 	if err != nil {
-		return Attachment{Err: fmt.Errorf("nic %s: %w", name, ErrNoNIC)}
+		return Attachment{Err: err}
 	}
 	if k.linkAlive(n, nic.Attrs().Index) {
 		return Attachment{Why: k.modeWhy(n, nic)}
@@ -63,6 +63,17 @@ func (k *Kernel) attach(n int) Attachment {
 		return Attachment{Err: err}
 	}
 	return Attachment{Why: k.modeWhy(n, nic), New: true}
+}
+
+func findNIC(name string) (netlink.Link, error) {
+	nic, err := netlink.LinkByName(name)
+	if errors.As(err, new(netlink.LinkNotFoundError)) {
+		return nil, fmt.Errorf("nic %s: %w", name, ErrNoNIC)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("nic %s: %w", name, err)
+	}
+	return nic, nil
 }
 
 // modeWhy says why a chain does not run in the best mode; empty when it does.
@@ -249,8 +260,8 @@ func (k *Kernel) Attached() []Attachment {
 	var list []Attachment
 	for _, c := range k.Chains() {
 		a := Attachment{Chain: c}
-		if nic, err := netlink.LinkByName(c.NIC); err != nil {
-			a.Err = fmt.Errorf("nic %s: %w", c.NIC, ErrNoNIC)
+		if nic, err := findNIC(c.NIC); err != nil {
+			a.Err = err
 		} else if a.Why = k.modeWhy(c.Number, nic); !k.linkAlive(c.Number, nic.Attrs().Index) {
 			a.Err = fmt.Errorf("nic %s: %s: not attached", c.NIC, c.Hook)
 		}

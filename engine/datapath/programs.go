@@ -39,6 +39,30 @@ var allPrograms = []program{
 func (k *Kernel) LoadPrograms() error {
 	build := bpf.Build()
 	folder := filepath.Join("programs", hex.EncodeToString(build[:8]))
+	if err := k.loadOrAdopt(folder); err != nil {
+		return err
+	}
+	return k.removeOtherPrograms(folder)
+}
+
+// removeOtherPrograms unpins those of other builds. The rows that hold some keep them loaded.
+func (k *Kernel) removeOtherPrograms(folder string) error {
+	all, err := os.ReadDir(filepath.Join(k.dir, "programs"))
+	if err != nil {
+		return fmt.Errorf("load programs: %w", err)
+	}
+	for _, other := range all {
+		if other.Name() == filepath.Base(folder) {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(k.dir, "programs", other.Name())); err != nil {
+			return fmt.Errorf("load programs: remove those of another build: %w", err)
+		}
+	}
+	return nil
+}
+
+func (k *Kernel) loadOrAdopt(folder string) error {
 	if _, err := os.Stat(filepath.Join(k.dir, folder)); err == nil {
 		return k.adoptPrograms(folder)
 	}
