@@ -79,6 +79,14 @@ func (f *fake) observe(engine.Paths) (*engine.State, error) {
 	return &s, nil
 }
 
+func (f *fake) remove(engine.Paths) error {
+	if f.openErr != nil {
+		return f.openErr
+	}
+	fmt.Fprintln(f.asked, "remove")
+	return nil
+}
+
 func (f *fake) State() *engine.State     { return f.now }
 func (f *fake) Changed() <-chan struct{} { return nil }
 

@@ -16,6 +16,8 @@ type engines interface {
 	dial(ctx context.Context, p engine.Paths) (engine.Node, error)
 	// observe reads the node from its pins.
 	observe(p engine.Paths) (*engine.State, error)
+	// remove takes everything off a node that has no engine.
+	remove(p engine.Paths) error
 }
 
 // startEngine is what to do where a command makes no sense without an engine.
