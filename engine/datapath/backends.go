@@ -151,14 +151,17 @@ func (k *Kernel) Gone(id uint16) bool { return k.backends.all[id].Flags&BackendG
 // MarkAll says of every id of a plan that went live what it takes, and that all others are gone. One that is down keeps
 // its flows until it is marked gone.
 func (k *Kernel) MarkAll(p *plan.Plan) {
-	wanted := make([]*spec.Backend, Backends)
+	top := uint16(k.topBackend())
+	wanted := make([]*spec.Backend, int(top)+1)
 	for i := range p.VIPs {
 		c := &p.VIPs[i]
 		for j := range c.Spec.Backends {
-			wanted[c.IDs[j]] = &c.Spec.Backends[j]
+			if id := c.IDs[j]; id <= top { // else it was not staged
+				wanted[id] = &c.Spec.Backends[j]
+			}
 		}
 	}
-	for id, top := uint16(1), uint16(k.topBackend()); id <= top; id++ {
+	for id := uint16(1); id <= top; id++ {
 		if k.backends.all[id].Family == 0 {
 			continue
 		}

@@ -17,9 +17,9 @@ type memory[T any] struct {
 }
 
 func mapMemory[T any](m *ebpf.Map, writable bool) (memory[T], error) {
-	var zero T
+	var element *T // a variable of the type itself would be allocated, and some are of a megabyte
 	n := int(m.MaxEntries())
-	if size := int(unsafe.Sizeof(zero)); size != int(m.ValueSize()) || size%8 != 0 {
+	if size := int(unsafe.Sizeof(*element)); size != int(m.ValueSize()) || size%8 != 0 {
 		return memory[T]{}, fmt.Errorf("map memory: element of %d bytes, map has %d", size, m.ValueSize())
 	}
 	page := os.Getpagesize()
