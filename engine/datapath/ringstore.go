@@ -132,16 +132,15 @@ func (k *Kernel) addSegment(n int) (err error) {
 	if err != nil {
 		return explain(err)
 	}
-	if err := m.Pin(k.pin("maps", name)); err != nil {
-		_ = m.Close()
-		return err
-	}
 	defer func() {
 		if err != nil {
 			_ = os.Remove(k.pin("maps", name))
 			_ = m.Close()
 		}
 	}()
+	if err := m.Pin(k.pin("maps", name)); err != nil {
+		return err
+	}
 	if err := k.putSegment(n, m); err != nil {
 		return err
 	}
