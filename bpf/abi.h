@@ -13,8 +13,8 @@
 #define VIP_TABLE     4096  // entries of one version, at most a quarter used
 #define VIP_CHAIN     4	    // probes; the seed of a version is chosen so that no entry needs more
 #define BACKENDS      32768 // ids; 0 is none
-#define SEGMENTS      256   // of the ring store, each with room for 8 rings of 65537 slots on whole words
-#define SEGMENT_SLOTS 524324
+#define SEGMENTS      128   // of the ring store, each with room for 16 rings of 65537 slots on whole words
+#define SEGMENT_SLOTS 1048644
 #define SETS	      32768 // of the connection table
 #define SET_WAYS      8
 

@@ -15,8 +15,8 @@ const (
 	VIPTable     = 4096
 	VIPChain     = 4
 	Backends     = 32768
-	Segments     = 256
-	SegmentSlots = 8*65540 + 4
+	Segments     = 128
+	SegmentSlots = 16*65540 + 4
 	Sets         = 32768
 	SetWays      = 8
 )

@@ -9,8 +9,6 @@ import (
 	"unsafe"
 
 	"github.com/cilium/ebpf"
-
-	"hairpin/engine/spec"
 )
 
 // segment is one piece of the ring store.
@@ -39,37 +37,19 @@ func (s *ringStore) hold(p place, size uint32) {
 	}
 }
 
-// firstSlot of segment n that may be used: place 0 stays free.
-func firstSlot(n int) uint32 {
-	if n == 0 {
-		return 4
-	}
-	return 0
-}
-
-// behind is the first slot behind a run: rings start on whole words.
-func (r run) behind() uint32 { return (r.first + r.size + 3) &^ 3 }
-
 // find is the first gap of size slots in segment n.
 func (s *ringStore) find(n int, size uint32) (place, bool) {
-	first := firstSlot(n)
+	first := uint32(0)
+	if n == 0 {
+		first = 4 // keeps place 0 free; rings start on whole words
+	}
 	for _, r := range s.used[n] {
 		if r.first >= first+size {
 			break
 		}
-		first = r.behind()
+		first = (r.first + r.size + 3) &^ 3
 	}
 	return uint32(n)<<slotBits | first, first+size <= SegmentSlots
-}
-
-// room is how many rings of size slots segment n can still take.
-func (s *ringStore) room(n int, size uint32) (rings uint32) {
-	first := firstSlot(n)
-	for _, r := range s.used[n] {
-		rings += (max(first, r.first) - first) / size
-		first = r.behind()
-	}
-	return rings + (max(first, SegmentSlots)-first)/size
 }
 
 // slots is the run at p as it lies in the kernel.
@@ -109,46 +89,21 @@ func (k *Kernel) putRing(ring []uint16) (place, error) {
 
 func segmentPin(n int) string { return fmt.Sprintf("segment_%02d", n) }
 
-// spareRings is for how many rings of the usual size there shall be room: for the ring and the one before of four changes.
-const spareRings = 8
-
-// keepRoom adds a segment before a change needs it, since the change would have to wait for a few milliseconds.
-func (k *Kernel) keepRoom() {
-	room := uint32(0)
-	for n := range k.segments {
-		if k.segments[n].all == nil {
-			_ = k.addSegment(n) // who needs it in vain will hear why
-			return
-		}
-		if room += k.store.room(n, spec.DefaultRing); room >= spareRings {
-			return
-		}
-	}
-}
-
-func (k *Kernel) addSegment(n int) (err error) {
+func (k *Kernel) addSegment(n int) error {
 	name := segmentPin(n)
 	m, err := ebpf.NewMap(plainArray(name, unsafe.Sizeof(segment{}), 1))
 	if err != nil {
 		return explain(err)
 	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(k.pin("maps", name))
-			_ = m.Close()
-		}
-	}()
+	k.maps[name] = m
 	if err := m.Pin(k.pin("maps", name)); err != nil {
 		return err
 	}
 	if err := k.putSegment(n, m); err != nil {
 		return err
 	}
-	if k.segments[n], err = mapMemory[segment](m, true); err != nil {
-		return err
-	}
-	k.maps[name] = m
-	return nil
+	k.segments[n], err = mapMemory[segment](m, true)
+	return err
 }
 
 // putSegment puts a segment into the store. The kernel does it at once, but answers when the last packet that may not have

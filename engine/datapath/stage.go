@@ -57,7 +57,7 @@ func (k *Kernel) kept(g int) bool {
 }
 
 func (k *Kernel) freeGeneration() (int, error) {
-	k.retire()
+	k.Retire()
 	for g := 1; g < Generations; g++ {
 		if !k.kept(g) {
 			return g, nil

@@ -142,7 +142,7 @@ vips: [{name: web, addresses: [10.99.0.1], port: 80, protocol: tcp, ring: 131071
 			used++
 		}
 	}
-	if used > 8 {
+	if used > 4 {
 		t.Errorf("one VIP's rings take %d segments", used)
 	}
 }

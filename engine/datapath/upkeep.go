@@ -9,13 +9,8 @@ type rested struct {
 	until uint64
 }
 
-// Retire forgets the generations that no packet can see any more, and what only they named, and makes room for the next.
+// Retire forgets the generations that no packet can see any more, and what only they named.
 func (k *Kernel) Retire() {
-	k.retire()
-	k.keepRoom()
-}
-
-func (k *Kernel) retire() {
 	for g := range k.generations.all {
 		if k.generations.all[g].Flags&GenerationLive != 0 && !k.kept(g) {
 			k.generations.all[g].Flags &^= GenerationLive
