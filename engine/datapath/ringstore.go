@@ -121,21 +121,12 @@ func (k *Kernel) newSegment(n int) (*ebpf.Map, error) {
 	return m, nil
 }
 
-// putSegment puts a segment into the store, unless it is there. The kernel does it at once, but answers when the last packet
-// that may not have seen it has left, tens of milliseconds later. What follows is for packets that come later still, and
-// goes on.
+// putSegment puts a segment into the store. The kernel does it at once, but answers when the last packet that may not have
+// seen it has left, tens of milliseconds later. What follows is for packets that come later still, and goes on.
 func (k *Kernel) putSegment(n int, m *ebpf.Map) error {
-	info, err := m.Info()
-	if err != nil {
-		return err
-	}
-	id, _ := info.ID()
-	if k.inStore(n, id) {
-		return nil
-	}
 	rings, answer := k.maps["rings"], make(chan error, 1)
 	k.answers.Go(func() { answer <- rings.Put(uint32(n), m) })
-	for !k.inStore(n, id) {
+	for !k.inStore(n, m) {
 		select {
 		case err := <-answer:
 			return err
@@ -146,10 +137,15 @@ func (k *Kernel) putSegment(n int, m *ebpf.Map) error {
 	return nil
 }
 
-// inStore tells whether packets find the map of that id as segment n.
-func (k *Kernel) inStore(n int, id ebpf.MapID) bool {
+// inStore tells whether packets find m as segment n.
+func (k *Kernel) inStore(n int, m *ebpf.Map) bool {
+	info, err := m.Info()
+	if err != nil {
+		return false
+	}
+	own, _ := info.ID()
 	var there uint32
-	return k.maps["rings"].Lookup(uint32(n), &there) == nil && ebpf.MapID(there) == id
+	return k.maps["rings"].Lookup(uint32(n), &there) == nil && there == uint32(own)
 }
 
 // openSegments maps the segments that are pinned. One that was pinned but never put into the store, by a start that was
@@ -165,7 +161,7 @@ func (k *Kernel) openSegments() error {
 			return fmt.Errorf("ring segment %d: %w", n, explain(err))
 		}
 		k.maps[name] = m
-		if k.writable {
+		if k.writable && !k.inStore(n, m) {
 			if err := k.putSegment(n, m); err != nil {
 				return fmt.Errorf("ring segment %d: %w", n, err)
 			}

@@ -95,9 +95,10 @@ func (k *Kernel) stageBackends(c plan.Change) {
 }
 
 func (k *Kernel) stageVIPs(p *plan.Plan) ([]vipEntry, uint16, error) {
+	var entries []vipEntry
 	var flags uint16
 	active := k.activeVIPs()
-	entries, seen := make([]vipEntry, 0, 2*len(p.VIPs)), make(map[service]bool, len(p.VIPs))
+	seen := map[service]bool{}
 	if p.Spec.Agent != nil {
 		for _, a := range p.Spec.Agent.VIPs {
 			s := service{Address: a}

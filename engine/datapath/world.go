@@ -14,7 +14,6 @@ func (k *Kernel) World(s *spec.Spec) (plan.World, error) {
 	if s == nil {
 		return w, nil
 	}
-	w.VIPs = make(map[string]plan.VIP, len(s.VIPs))
 	for _, v := range s.VIPs {
 		e := k.findActive(v)
 		if e == nil {
