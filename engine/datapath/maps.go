@@ -74,12 +74,6 @@ func (k *Kernel) createMaps() error {
 	if err := k.maps["control"].Freeze(); err != nil {
 		return fmt.Errorf("map control: %w", err)
 	}
-	first, err := k.newSegment(0) // which every data path needs
-	if err != nil {
-		return fmt.Errorf("ring segment 0: %w", err)
-	}
-	k.answers.Wait()
-	_ = first.Close() // it is opened with those that come later
 	return k.writeMeta(specs["counters"].MaxEntries)
 }
 

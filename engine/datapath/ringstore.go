@@ -90,35 +90,20 @@ func (k *Kernel) putRing(ring []uint16) (place, error) {
 func segmentPin(n int) string { return fmt.Sprintf("segment_%02d", n) }
 
 func (k *Kernel) addSegment(n int) error {
-	m, err := k.newSegment(n)
+	name := segmentPin(n)
+	m, err := ebpf.NewMap(plainArray(name, unsafe.Sizeof(segment{}), 1))
 	if err != nil {
+		return explain(err)
+	}
+	k.maps[name] = m
+	if err := m.Pin(k.pin("maps", name)); err != nil {
 		return err
-	}
-	if k.segments[n], err = mapMemory[segment](m, true); err != nil {
-		_ = m.Close()
-		return err
-	}
-	k.maps[segmentPin(n)] = m
-	return nil
-}
-
-// newSegment makes a segment, pins it and puts it into the store, or leaves nothing.
-func (k *Kernel) newSegment(n int) (*ebpf.Map, error) {
-	m, err := ebpf.NewMap(plainArray(segmentPin(n), unsafe.Sizeof(segment{}), 1))
-	if err != nil {
-		return nil, explain(err)
-	}
-	pin := k.pin("maps", segmentPin(n))
-	if err := m.Pin(pin); err != nil {
-		_ = m.Close()
-		return nil, err
 	}
 	if err := k.putSegment(n, m); err != nil {
-		_ = os.Remove(pin)
-		_ = m.Close()
-		return nil, err
+		return err
 	}
-	return m, nil
+	k.segments[n], err = mapMemory[segment](m, true)
+	return err
 }
 
 // putSegment puts a segment into the store. The kernel does it at once, but answers when the last packet that may not have
