@@ -298,6 +298,5 @@ struct meta {
 	__u64 conn_key[2]; // of the connection table's hash
 	__u32 cpus;	   // elements of counters
 	__u32 pad;
-	__u8 build[32]; // hash of the programs in the rows
 };
-_Static_assert(sizeof(struct meta) == 64, "meta");
+_Static_assert(sizeof(struct meta) == 32, "meta");

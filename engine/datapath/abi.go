@@ -227,7 +227,6 @@ type meta struct {
 	ConnKey [2]uint64
 	CPUs    uint32
 	_       uint32
-	Build   [32]byte
 }
 
 type entry struct {
