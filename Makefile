@@ -7,7 +7,7 @@ TEST    := $(GO) test -count=1
 CLANG   := clang-16
 LLVM    := 16.0.6
 FORMAT  := clang-format-16
-C       := $(wildcard bpf/*.c bpf/*.h)
+C       := $(wildcard bpf/*.c bpf/*.h engine/bench/*.c)
 
 # Tests load programs and make namespaces. Not root: go builds them as you, and sudo runs them.
 ifneq ($(shell id -u),0)
@@ -37,10 +37,10 @@ test: ## every test: unit, programs in the kernel, namespaces end to end, consol
 soak: ## the same tests with long counts (hours)
 	HAIRPIN_SOAK=1 $(TEST) -timeout 12h ./...
 
-generate: ## the Go bindings of bpf/ anew (needs clang 16.0.6)
+generate: ## the Go bindings of the C anew (needs clang 16.0.6)
 	@$(CLANG) --version 2>/dev/null | grep -q 'version $(LLVM)' || \
 	{ echo 'make generate: $(CLANG) $(LLVM) is needed, since its output is committed' >&2; exit 1; }
-	$(GO) generate ./bpf/...
+	$(GO) generate ./bpf/... ./engine/bench/...
 
 format: ## gofmt and clang-format, in place
 	gofmt -w $$(git ls-files '*.go')
