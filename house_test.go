@@ -309,10 +309,10 @@ func files(t *testing.T) []string {
 		if err != nil {
 			return err
 		}
-		if name == ".git" || name == "bin" {
+		if e.IsDir() && (name == ".git" || name == "bin") {
 			return filepath.SkipDir
 		}
-		if e.Type().IsRegular() {
+		if e.Type().IsRegular() && name != ".git" { // which is a file in a working tree of its own
 			found = append(found, name)
 		}
 		return nil
