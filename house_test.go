@@ -201,13 +201,13 @@ func TestReasons(t *testing.T) {
 
 // TestStages: a stage has one name in C, in specs and on screens.
 func TestStages(t *testing.T) {
-	want := []string{string(reason.Parse), string(spec.Balancer), string(spec.Decap)}
+	want := []string{string(reason.Parse), string(spec.Balancer), string(spec.Decap), string(spec.RateLimit)}
 	slices.Sort(want)
 	if got := slices.Sorted(maps.Keys(cEnum(t, "stage"))); !slices.Equal(got, want) {
 		t.Errorf("bpf/abi.h has the stages %v, specs and reasons have %v", got, want)
 	}
 	for _, r := range reason.All() {
-		if r.Stage != reason.Root && !slices.Contains(want, string(r.Stage)) {
+		if r.Stage != reason.Root && r.Stage != reason.End && !slices.Contains(want, string(r.Stage)) {
 			t.Errorf("reason %s belongs to the stage %s, which is none", r.Name, r.Stage)
 		}
 	}

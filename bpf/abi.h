@@ -17,6 +17,8 @@
 #define SEGMENT_SLOTS 1048644
 #define SETS	      32768 // of the connection table
 #define SET_WAYS      8
+#define DROPS	      4096 // rows of the drop ledger
+#define DROP_PROBES   8
 
 // Why a packet left the chain. The names, verdicts and stages that people read are in engine/reason.
 enum reason {
@@ -42,6 +44,7 @@ enum reason {
 	REASON_INNER_MALFORMED = 20,
 	REASON_NO_GENERATION = 21,
 	REASON_INTERNAL = 22,
+	REASON_CHAIN_END = 23,
 };
 
 // Packets and the bytes of their frames.
@@ -108,6 +111,17 @@ struct generation {
 _Static_assert(sizeof(struct generation) == 32, "generation");
 #define GENERATION_LIVE	    1 // its rows are filled
 #define GENERATION_ANY_PORT 2 // some VIP takes every port
+#define GENERATION_WATCHED  4 // somebody looks at what stages cost
+
+// What the stages of one row go by, element generation × CHAINS + chain.
+struct row {
+	__u16 settings[POSITIONS]; // which element of its kind's settings a stage goes by
+	__u8 kind[POSITIONS];	   // enum stage
+	__u32 shadow;		   // bit p: the stage at position p counts what it would drop, and lets it pass
+	__u32 length;		   // positions in use
+	__u32 pad[2];
+};
+_Static_assert(sizeof(struct row) == 64, "row");
 
 // A VIP as the balancer reads it. ring and before are places in the ring store: segment << 22 | slot.
 struct vip {
@@ -200,6 +214,27 @@ struct settling {
 };
 _Static_assert(sizeof(struct settling) == 16, "settling");
 
+// One row of the drop ledger. Its key, from bit 0: reason 6, vip 10, position 4, chain 7, shadow 1; bit 31 is always
+// set.
+struct drop {
+	__u32 key; // 0 = free
+	__u32 pad;
+	struct count count;
+	__u64 pad2;
+};
+_Static_assert(sizeof(struct drop) == 32, "drop");
+#define DROP_VIP_SHIFT	    6
+#define DROP_POSITION_SHIFT 16
+#define DROP_CHAIN_SHIFT    20
+#define DROP_SHADOW	    (1U << 27)
+#define DROP_USED	    (1U << 31)
+
+// What the packets sampled at one position cost.
+struct cost {
+	__u64 ns;
+	__u64 packets;
+};
+
 // Counters of one CPU. Nobody else writes them.
 struct counters {
 	struct count exit[CHAINS][REASONS];
@@ -213,7 +248,10 @@ struct counters {
 	__u64 events_lost;
 	__u64 budget_tick;
 	__u64 budget_used; // entries made in the connection table in this tick
-	__u64 pad[5];
+	__u64 drops_lost;  // drops that the ledger had no row for
+	__u64 pad[4];
+	struct drop drop[DROPS]; // which stage dropped what of whom; exit has the sums
+	struct cost cost[CHAINS][POSITIONS];
 };
 #define BUDGET 32768 // new entries per CPU and tick
 
@@ -246,6 +284,7 @@ enum stage {
 	STAGE_PARSE = 1,
 	STAGE_BALANCER = 2,
 	STAGE_DECAP = 3,
+	STAGE_RATELIMIT = 5,
 };
 
 // One dropped packet of many.

@@ -22,6 +22,7 @@ const (
 	BalancerMapEntry       = "entry"
 	BalancerMapEvents      = "events"
 	BalancerMapRings       = "rings"
+	BalancerMapRowSettings = "row_settings"
 	BalancerMapRows        = "rows"
 	BalancerMapScratch     = "scratch"
 	BalancerMapSettlings   = "settlings"
@@ -87,6 +88,7 @@ type BalancerMapSpecs struct {
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
 	Rings       *ebpf.MapSpec `ebpf:"rings"`
+	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
 	Settlings   *ebpf.MapSpec `ebpf:"settlings"`
@@ -128,6 +130,7 @@ type BalancerMaps struct {
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
 	Rings       *ebpf.Map `ebpf:"rings"`
+	RowSettings *ebpf.Map `ebpf:"row_settings"`
 	Rows        *ebpf.Map `ebpf:"rows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
 	Settlings   *ebpf.Map `ebpf:"settlings"`
@@ -143,6 +146,7 @@ func (m *BalancerMaps) Close() error {
 		m.Entry,
 		m.Events,
 		m.Rings,
+		m.RowSettings,
 		m.Rows,
 		m.Scratch,
 		m.Settlings,

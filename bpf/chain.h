@@ -15,6 +15,9 @@ struct {
 	__uint(max_entries, 1 << 18);
 } events SEC(".maps");
 
+// What the stages of each row go by.
+MAP(row_settings, ARRAY, struct row, GENERATIONS *CHAINS, BPF_F_MMAPABLE);
+
 // Set when the stage is loaded a second time for dry runs: every write to a shared map is compiled out, and the one
 // door leaves a note instead.
 const volatile __u32 dry = 0;
@@ -60,6 +63,75 @@ AI void drop_event(struct scratch *s, struct counters *c, enum reason reason)
 	bpf_ringbuf_submit(e, 0);
 }
 
+// Where the stage at hand stands: 0 is parse.
+AI __u32 position(struct scratch *s)
+{
+	return (s->next - 1) % POSITIONS;
+}
+
+AI struct row *row_at_hand(struct scratch *s)
+{
+	__u32 i = (s->next - 1) / POSITIONS;
+	return bpf_map_lookup_elem(&row_settings, &i);
+}
+
+// Which element of its kind's settings the stage at hand goes by.
+AI __u32 settings_at_hand(struct scratch *s)
+{
+	struct row *r = row_at_hand(s);
+	return r ? r->settings[position(s)] : 0;
+}
+
+#define LEDGER_MIX 0x9e3779b1U
+
+// Notes in the ledger who dropped what of whom; shadow says that it only would have.
+AI void count_drop(struct scratch *s, struct counters *c, enum reason reason, __u32 shadow)
+{
+	__u32 vip = s->has_vip ? s->vip.num & (VIPS - 1) : 0;
+	__u32 key = reason | vip << DROP_VIP_SHIFT | position(s) << DROP_POSITION_SHIFT |
+		    (s->chain & (CHAINS - 1)) << DROP_CHAIN_SHIFT | shadow | DROP_USED;
+	__u32 home = key * LEDGER_MIX >> 20;
+#pragma clang loop unroll(full)
+	for (__u32 i = 0; i < DROP_PROBES; i++) {
+		struct drop *d = &c->drop[(home + i) & (DROPS - 1)];
+		if (!d->key)
+			d->key = key;
+		if (d->key == key) {
+			d->count.packets++;
+			d->count.bytes += s->bytes;
+			return;
+		}
+	}
+	c->drops_lost++;
+}
+
+// Whether a stage that found a packet to be dropped drops it. One in shadow mode counts it and lets it pass.
+AI int refuses(struct scratch *s, enum reason reason)
+{
+	struct row *r = row_at_hand(s);
+	if (!r || !(r->shadow >> position(s) & 1))
+		return 1;
+	struct counters *c = counters_of_this_cpu();
+	if (c && !dry)
+		count_drop(s, c, reason, DROP_SHADOW);
+	return 0;
+}
+
+// What the stage at hand cost a packet that is measured.
+AI void measure(struct scratch *s)
+{
+	if (!s->stamp || dry)
+		return;
+	__u64 now = bpf_ktime_get_ns();
+	struct counters *c = counters_of_this_cpu();
+	if (c) {
+		struct cost *cost = &c->cost[s->chain & (CHAINS - 1)][position(s)];
+		cost->ns += now - s->stamp;
+		cost->packets++;
+	}
+	s->stamp = now;
+}
+
 // The one door. Every packet that parse saw goes through it once, with the verdict of its hook and a reason.
 AI int leave(struct scratch *s, int verdict, enum reason reason)
 {
@@ -74,6 +146,7 @@ AI int leave(struct scratch *s, int verdict, enum reason reason)
 	struct count *n = &c->exit[s->chain & (CHAINS - 1)][reason];
 	n->packets++;
 	n->bytes += s->bytes;
+	measure(s);
 	return verdict;
 }
 
@@ -88,10 +161,18 @@ AI int leave_dropped(struct scratch *s, int verdict, enum reason reason)
 				n->packets++;
 				n->bytes += s->bytes;
 			}
+			count_drop(s, c, reason, 0);
 			drop_event(s, c, reason);
 		}
 	}
 	return leave(s, verdict, reason);
+}
+
+// The door for a packet that has met every stage of its row, or a slot that should not be empty.
+AI int leave_at_end(struct scratch *s, int verdict)
+{
+	struct row *r = row_at_hand(s);
+	return leave(s, verdict, r && r->length == position(s) ? REASON_CHAIN_END : REASON_EMPTY_SLOT);
 }
 
 #define QUICK_CHAINS	2
@@ -102,6 +183,7 @@ AI int leave_dropped(struct scratch *s, int verdict, enum reason reason)
 // packets, get the cheap jump.
 AI void next_stage(void *ctx, struct scratch *s)
 {
+	measure(s);
 	__u32 place = s->next++, generation = place / (CHAINS * POSITIONS), rest = place % (CHAINS * POSITIONS);
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < QUICK_CHAINS * QUICK_POSITIONS; i++) {

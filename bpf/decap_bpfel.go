@@ -16,16 +16,17 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	DecapMapCounters = "counters"
-	DecapMapEntry    = "entry"
-	DecapMapEvents   = "events"
-	DecapMapRows     = "rows"
-	DecapMapScratch  = "scratch"
-	DecapMapVips4    = "vips4"
-	DecapMapVips6    = "vips6"
-	DecapProgDecap   = "decap"
-	DecapProgDecapTc = "decap_tc"
-	DecapVarDry      = "dry"
+	DecapMapCounters    = "counters"
+	DecapMapEntry       = "entry"
+	DecapMapEvents      = "events"
+	DecapMapRowSettings = "row_settings"
+	DecapMapRows        = "rows"
+	DecapMapScratch     = "scratch"
+	DecapMapVips4       = "vips4"
+	DecapMapVips6       = "vips6"
+	DecapProgDecap      = "decap"
+	DecapProgDecapTc    = "decap_tc"
+	DecapVarDry         = "dry"
 )
 
 // LoadDecap returns the embedded CollectionSpec for Decap.
@@ -78,13 +79,14 @@ type DecapProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type DecapMapSpecs struct {
-	Counters *ebpf.MapSpec `ebpf:"counters"`
-	Entry    *ebpf.MapSpec `ebpf:"entry"`
-	Events   *ebpf.MapSpec `ebpf:"events"`
-	Rows     *ebpf.MapSpec `ebpf:"rows"`
-	Scratch  *ebpf.MapSpec `ebpf:"scratch"`
-	Vips4    *ebpf.MapSpec `ebpf:"vips4"`
-	Vips6    *ebpf.MapSpec `ebpf:"vips6"`
+	Counters    *ebpf.MapSpec `ebpf:"counters"`
+	Entry       *ebpf.MapSpec `ebpf:"entry"`
+	Events      *ebpf.MapSpec `ebpf:"events"`
+	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
+	Rows        *ebpf.MapSpec `ebpf:"rows"`
+	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
+	Vips4       *ebpf.MapSpec `ebpf:"vips4"`
+	Vips6       *ebpf.MapSpec `ebpf:"vips6"`
 }
 
 // DecapVariableSpecs contains global variables before they are loaded into the kernel.
@@ -114,13 +116,14 @@ func (o *DecapObjects) Close() error {
 //
 // It can be passed to LoadDecapObjects or ebpf.CollectionSpec.LoadAndAssign.
 type DecapMaps struct {
-	Counters *ebpf.Map `ebpf:"counters"`
-	Entry    *ebpf.Map `ebpf:"entry"`
-	Events   *ebpf.Map `ebpf:"events"`
-	Rows     *ebpf.Map `ebpf:"rows"`
-	Scratch  *ebpf.Map `ebpf:"scratch"`
-	Vips4    *ebpf.Map `ebpf:"vips4"`
-	Vips6    *ebpf.Map `ebpf:"vips6"`
+	Counters    *ebpf.Map `ebpf:"counters"`
+	Entry       *ebpf.Map `ebpf:"entry"`
+	Events      *ebpf.Map `ebpf:"events"`
+	RowSettings *ebpf.Map `ebpf:"row_settings"`
+	Rows        *ebpf.Map `ebpf:"rows"`
+	Scratch     *ebpf.Map `ebpf:"scratch"`
+	Vips4       *ebpf.Map `ebpf:"vips4"`
+	Vips6       *ebpf.Map `ebpf:"vips6"`
 }
 
 func (m *DecapMaps) Close() error {
@@ -128,6 +131,7 @@ func (m *DecapMaps) Close() error {
 		m.Counters,
 		m.Entry,
 		m.Events,
+		m.RowSettings,
 		m.Rows,
 		m.Scratch,
 		m.Vips4,

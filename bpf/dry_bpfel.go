@@ -16,13 +16,14 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	DryMapCounters = "counters"
-	DryMapEntry    = "entry"
-	DryMapEvents   = "events"
-	DryMapRows     = "rows"
-	DryMapScratch  = "scratch"
-	DryProgDryRoot = "dry_root"
-	DryVarDry      = "dry"
+	DryMapCounters    = "counters"
+	DryMapEntry       = "entry"
+	DryMapEvents      = "events"
+	DryMapRowSettings = "row_settings"
+	DryMapRows        = "rows"
+	DryMapScratch     = "scratch"
+	DryProgDryRoot    = "dry_root"
+	DryVarDry         = "dry"
 )
 
 // LoadDry returns the embedded CollectionSpec for Dry.
@@ -74,11 +75,12 @@ type DryProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type DryMapSpecs struct {
-	Counters *ebpf.MapSpec `ebpf:"counters"`
-	Entry    *ebpf.MapSpec `ebpf:"entry"`
-	Events   *ebpf.MapSpec `ebpf:"events"`
-	Rows     *ebpf.MapSpec `ebpf:"rows"`
-	Scratch  *ebpf.MapSpec `ebpf:"scratch"`
+	Counters    *ebpf.MapSpec `ebpf:"counters"`
+	Entry       *ebpf.MapSpec `ebpf:"entry"`
+	Events      *ebpf.MapSpec `ebpf:"events"`
+	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
+	Rows        *ebpf.MapSpec `ebpf:"rows"`
+	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
 }
 
 // DryVariableSpecs contains global variables before they are loaded into the kernel.
@@ -108,11 +110,12 @@ func (o *DryObjects) Close() error {
 //
 // It can be passed to LoadDryObjects or ebpf.CollectionSpec.LoadAndAssign.
 type DryMaps struct {
-	Counters *ebpf.Map `ebpf:"counters"`
-	Entry    *ebpf.Map `ebpf:"entry"`
-	Events   *ebpf.Map `ebpf:"events"`
-	Rows     *ebpf.Map `ebpf:"rows"`
-	Scratch  *ebpf.Map `ebpf:"scratch"`
+	Counters    *ebpf.Map `ebpf:"counters"`
+	Entry       *ebpf.Map `ebpf:"entry"`
+	Events      *ebpf.Map `ebpf:"events"`
+	RowSettings *ebpf.Map `ebpf:"row_settings"`
+	Rows        *ebpf.Map `ebpf:"rows"`
+	Scratch     *ebpf.Map `ebpf:"scratch"`
 }
 
 func (m *DryMaps) Close() error {
@@ -120,6 +123,7 @@ func (m *DryMaps) Close() error {
 		m.Counters,
 		m.Entry,
 		m.Events,
+		m.RowSettings,
 		m.Rows,
 		m.Scratch,
 	)

@@ -29,6 +29,8 @@ AI enum reason parse_once(struct scratch *s, void *data, void *end, __u32 bytes)
 	s->decap_port = g->decap_port;
 	s->vip_seed = g->vip_seed;
 	s->bytes = bytes;
+	s->passed = 0;
+	s->stamp = g->flags & GENERATION_WATCHED && !(bpf_get_prandom_u32() & 63) ? bpf_ktime_get_ns() : 0;
 	s->l2_len = sizeof(struct ethhdr);
 	*(__u64 *)&s->family = 0; // family to has_vip, eight bytes in a row
 	s->ports = 0;
@@ -49,7 +51,7 @@ int parse(struct xdp_md *ctx)
 	if (reason)
 		return leave(s, XDP_PASS, reason);
 	next_stage(ctx, s);
-	return leave(s, XDP_PASS, REASON_EMPTY_SLOT);
+	return leave_at_end(s, XDP_PASS);
 }
 
 SEC("tc")
@@ -64,7 +66,7 @@ int parse_tc(struct __sk_buff *ctx)
 	if (reason)
 		return leave(s, TC_ACT_UNSPEC, reason);
 	next_stage(ctx, s);
-	return leave(s, TC_ACT_UNSPEC, REASON_EMPTY_SLOT);
+	return leave_at_end(s, TC_ACT_UNSPEC);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

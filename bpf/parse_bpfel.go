@@ -20,6 +20,7 @@ const (
 	ParseMapEntry       = "entry"
 	ParseMapEvents      = "events"
 	ParseMapGenerations = "generations"
+	ParseMapRowSettings = "row_settings"
 	ParseMapRows        = "rows"
 	ParseMapScratch     = "scratch"
 	ParseMapVips4       = "vips4"
@@ -83,6 +84,7 @@ type ParseMapSpecs struct {
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
 	Generations *ebpf.MapSpec `ebpf:"generations"`
+	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
 	Vips4       *ebpf.MapSpec `ebpf:"vips4"`
@@ -120,6 +122,7 @@ type ParseMaps struct {
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
 	Generations *ebpf.Map `ebpf:"generations"`
+	RowSettings *ebpf.Map `ebpf:"row_settings"`
 	Rows        *ebpf.Map `ebpf:"rows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
 	Vips4       *ebpf.Map `ebpf:"vips4"`
@@ -132,6 +135,7 @@ func (m *ParseMaps) Close() error {
 		m.Entry,
 		m.Events,
 		m.Generations,
+		m.RowSettings,
 		m.Rows,
 		m.Scratch,
 		m.Vips4,

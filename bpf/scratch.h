@@ -4,7 +4,8 @@
 
 // Facts of the packet at hand, written once by parse and read by every stage.
 struct scratch {
-	__u32 next; // place in the rows of the stage that comes next
+	__u32 next;  // place in the rows of the stage that comes next
+	__u64 stamp; // ns at which the stage at hand began, in a packet whose cost is measured; else 0
 	__u32 chain;
 	__u32 version; // of the VIP table
 	__u16 generation_flags;
@@ -43,6 +44,7 @@ struct scratch {
 	__u64 now;     // of the coarse clock; kept from packet to packet
 	__u64 jiffies; // at which it was read
 	struct vip vip;
+	__u64 passed;	  // a rule said that no limit is for this packet
 	struct note note; // of a dry run
 };
 

@@ -124,7 +124,7 @@ func TestGoesBackWithoutEngine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	changed.NICs = append(changed.NICs, spec.NIC{Name: "eth1", XDP: []spec.Stage{spec.Balancer}})
+	changed.NICs = append(changed.NICs, spec.NIC{Name: "eth1", XDP: spec.Stands(spec.Balancer)})
 	mustApply(t, o, changed, 50*time.Millisecond)
 	o.Close()
 	wentBackBy(t, p, first.Generation)
@@ -182,13 +182,13 @@ func TestFailureWhileWaiting(t *testing.T) {
 	addNIC(t, "eth1", "")
 	o := running(t, p)
 	both := parse(t, lbSpec)
-	both.NICs = append(both.NICs, spec.NIC{Name: "eth1", XDP: []spec.Stage{spec.Balancer}})
+	both.NICs = append(both.NICs, spec.NIC{Name: "eth1", XDP: spec.Stands(spec.Balancer)})
 	first := mustApply(t, o, both, 0)
 	one := parse(t, lbSpec)
 	mustApply(t, o, one, time.Minute)
 	foreignXDP(t, "eth2")
 	bad := one.Clone()
-	bad.NICs = append(bad.NICs, spec.NIC{Name: "eth2", XDP: []spec.Stage{spec.Balancer}})
+	bad.NICs = append(bad.NICs, spec.NIC{Name: "eth2", XDP: spec.Stands(spec.Balancer)})
 	if _, err := o.Apply(t.Context(), ApplyRequest{Spec: bad}); err == nil {
 		t.Fatal("a NIC that is taken was attached")
 	}

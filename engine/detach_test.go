@@ -92,7 +92,7 @@ func TestDetach(t *testing.T) {
 	}
 	o := running(t, p)
 	s := twoNICs(t)
-	s.NICs[1] = spec.NIC{Name: "eth1", TCXIngress: []spec.Stage{spec.Decap}}
+	s.NICs[1] = spec.NIC{Name: "eth1", TCXIngress: spec.Stands(spec.Decap)}
 	s.Agent = &spec.Agent{VIPs: s.VIPs[0].Addresses, EncapPort: spec.DefaultEncapPort}
 	a := mustApply(t, o, s, 0)
 	mustApply(t, o, setWeight(t, s, "10.1.0.11", 3), time.Minute) // also in the middle of a change

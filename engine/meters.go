@@ -22,8 +22,10 @@ const (
 	chainIn meterKind = iota
 	chainVerdict
 	chainReason
-	chainStage
-	chainStageDrop
+	stageIn
+	stageDrop
+	stageShadow
+	dropRow
 	allReason
 	vipForward
 	vipDrop
@@ -31,12 +33,13 @@ const (
 	backendForward
 )
 
-// meterKey names one counter: id is a reason, a VIP number or a backend id; word a verdict or stage.
+// meterKey names one counter: id is a reason, a VIP number, a backend id or the position of a stage; word a verdict.
 type meterKey struct {
 	kind  meterKind
 	chain int
 	id    int
 	word  string
+	drop  datapath.Drop
 }
 
 // meters are the totals of the last reading, their rates and their history.
@@ -94,7 +97,7 @@ func (m *meters) readChains(k *datapath.Kernel) {
 			continue
 		}
 		var in datapath.Count
-		byVerdict, dropped := map[string]datapath.Count{}, map[string]datapath.Count{}
+		byVerdict := map[string]datapath.Count{}
 		for id, n := range exits {
 			add(&in, n)
 			add(&all[id], n)
@@ -104,15 +107,15 @@ func (m *meters) readChains(k *datapath.Kernel) {
 			}
 			m.note(m.shallow, meterKey{kind: chainReason, chain: c.Number, id: id}, n)
 			byVerdict[string(r.Verdict)] = plus(byVerdict[string(r.Verdict)], n)
-			if r.Verdict == reason.Drop {
-				dropped[string(r.Stage)] = plus(dropped[string(r.Stage)], n)
-			}
 		}
 		m.note(m.deep, meterKey{kind: chainIn, chain: c.Number}, in)
 		for _, verdict := range []reason.Verdict{reason.Forward, reason.Pass, reason.Drop} {
 			m.note(m.deep, meterKey{kind: chainVerdict, chain: c.Number, word: string(verdict)}, byVerdict[string(verdict)])
 		}
-		m.readStages(c, exits, in, dropped)
+		m.readStages(c, exits, in)
+	}
+	for d, n := range m.snap.Drops {
+		m.note(m.shallow, meterKey{kind: dropRow, drop: d}, n)
 	}
 	for id, n := range all {
 		if n.Packets > 0 {
@@ -121,19 +124,32 @@ func (m *meters) readChains(k *datapath.Kernel) {
 	}
 }
 
-// readStages derives what reached each stage: what came in, less what left before it.
-func (m *meters) readStages(c datapath.Chain, exits *[datapath.Reasons]datapath.Count, in datapath.Count, dropped map[string]datapath.Count) {
+// readStages derives what reached each stage: what came in, less what left before it. Drops are told apart by position,
+// since a kernel function may stand in a chain more than once; what passes or is forwarded ends the chain.
+func (m *meters) readStages(c datapath.Chain, exits *[datapath.Reasons]datapath.Count, in datapath.Count) {
 	left := map[reason.Stage]datapath.Count{}
 	for id, n := range exits {
-		if r, ok := reason.ByID(id); ok {
+		if r, ok := reason.ByID(id); ok && r.Verdict != reason.Drop {
 			left[r.Stage] = plus(left[r.Stage], n)
 		}
 	}
-	in = minus(minus(in, left[reason.Root]), left[reason.Parse])
-	for _, stage := range c.Stages {
-		m.note(m.shallow, meterKey{kind: chainStage, chain: c.Number, word: string(stage)}, in)
-		m.note(m.shallow, meterKey{kind: chainStageDrop, chain: c.Number, word: string(stage)}, dropped[string(stage)])
-		in = minus(in, left[reason.Stage(stage)])
+	var dropped, shadow [datapath.Positions]datapath.Count
+	for d, n := range m.snap.Drops {
+		switch {
+		case d.Chain != c.Number:
+		case d.Shadow:
+			add(&shadow[d.Position], n)
+		default:
+			add(&dropped[d.Position], n)
+		}
+	}
+	in = minus(minus(minus(in, left[reason.Root]), left[reason.Parse]), dropped[0])
+	for i, stage := range c.Stages {
+		at := i + 1
+		m.note(m.shallow, meterKey{kind: stageIn, chain: c.Number, id: at}, in)
+		m.note(m.shallow, meterKey{kind: stageDrop, chain: c.Number, id: at}, dropped[at])
+		m.note(m.shallow, meterKey{kind: stageShadow, chain: c.Number, id: at}, shadow[at])
+		in = minus(minus(in, dropped[at]), left[reason.Stage(stage)])
 	}
 }
 
@@ -163,7 +179,7 @@ func (m *meters) counter(key meterKey) Counter { return m.now[key] }
 func (m *meters) history(key meterKey) []float64 {
 	set := m.deep
 	switch key.kind { // of these there may be many
-	case backendForward, vipStray, chainReason, chainStage, chainStageDrop:
+	case backendForward, vipStray, chainReason, stageIn, stageDrop, stageShadow, dropRow:
 		set = m.shallow
 	}
 	return set.AppendLast(nil, key, historySeconds)

@@ -14,7 +14,7 @@ import (
 func twoNICs(t *testing.T) *spec.Spec {
 	t.Helper()
 	s := parse(t, lbSpec)
-	s.NICs = append(s.NICs, spec.NIC{Name: "eth1", XDP: []spec.Stage{spec.Balancer}})
+	s.NICs = append(s.NICs, spec.NIC{Name: "eth1", XDP: spec.Stands(spec.Balancer)})
 	return s
 }
 

@@ -67,8 +67,10 @@ func (s *State) observeKernel(now time.Time, k *datapath.Kernel, r record) error
 	if err != nil {
 		return err
 	}
-	v := view{k, &m, k.Attached(), observedHop, func(_ uint16, _ uint32, ring []uint16) map[uint16]int { return maglev.Shares(ring) }}
-	s.NICs, s.Reasons, s.VIPs = v.nics(), v.reasons(), v.vips(s.Spec, world)
+	v := view{k, &m, k.Attached(), observedHop, func(_ uint16, _ uint32, ring []uint16) map[uint16]int { return maglev.Shares(ring) },
+		s.Spec, world}
+	s.NICs, s.Reasons, s.VIPs = v.nics(), v.reasons(), v.vips()
+	s.Drops, s.DropsLost = v.drops(), m.snap.DropsLost
 	s.EventsLost = m.snap.EventsLost
 	if s.Spec == nil {
 		return nil

@@ -67,6 +67,10 @@ func problemsOf(s *State) []Problem {
 		warn = append(warn, Problem{Key: keyPending, Severity: "warn", What: fmt.Sprintf("generation %d goes back to %d unless it is confirmed by %s",
 			s.Generation.Active, s.Generation.Confirmed, s.Generation.Deadline.Format(time.TimeOnly)), Cure: "hairpin confirm"})
 	}
+	if s.DropsLost > 0 {
+		warn = append(warn, Problem{Key: "drops lost", Severity: "warn",
+			What: fmt.Sprintf("%d drops are missing from the drop ledger: it was full; the reasons' totals have them", s.DropsLost)})
+	}
 	if s.EventsLost > 0 {
 		warn = append(warn, Problem{Key: "events lost", Severity: "warn", What: fmt.Sprintf("%d sampled drops were lost: the ring buffer was full", s.EventsLost)})
 	}

@@ -35,9 +35,10 @@ func (o *owner) publish(now time.Time) {
 	if err != nil {
 		o.journal.add(now, "crit", "engine", err.Error())
 	}
-	v := view{o.kernel, &o.meters, o.attached, o.nextHopText, o.shares}
+	v := view{o.kernel, &o.meters, o.attached, o.nextHopText, o.shares, o.spec, world}
 	s.Epoch, s.Generation = o.kernel.Control().Epoch, generationOf(now, o.kernel.Control())
-	s.NICs, s.Reasons, s.VIPs = v.nics(), v.reasons(), v.vips(o.spec, world)
+	s.NICs, s.Reasons, s.VIPs = v.nics(), v.reasons(), v.vips()
+	s.Drops, s.DropsLost = v.drops(), o.meters.snap.DropsLost
 	s.EventsLost = o.meters.snap.EventsLost
 	showSettling(s.VIPs, o.settling(now))
 	s.Problems = o.findProblems(now, s)
@@ -72,6 +73,8 @@ type view struct {
 	attached []datapath.Attachment
 	nextHop  func(datapath.Backend) string
 	shares   func(num uint16, place uint32, ring []uint16) map[uint16]int
+	spec     *spec.Spec // nil: not known
+	world    plan.World
 }
 
 func (v view) nics() []NIC {
@@ -93,14 +96,86 @@ func (v view) nics() []NIC {
 		if a.Err != nil {
 			nic.State, nic.Why, nic.Index = attachmentState(a.Err), a.Err.Error(), 0
 		}
-		for _, stage := range a.Chain.Stages {
-			nic.Stages = append(nic.Stages, Stage{Name: string(stage),
-				In:   v.meters.counter(meterKey{kind: chainStage, chain: n, word: string(stage)}),
-				Drop: v.meters.counter(meterKey{kind: chainStageDrop, chain: n, word: string(stage)})})
-		}
+		nic.Stages = v.stages(n, a.Chain)
 		list = append(list, nic)
 	}
 	return list
+}
+
+// stages are those of a chain as the spec names them, the disabled ones included; where the spec is not known, as the
+// kernel has them.
+func (v view) stages(n int, c datapath.Chain) []Stage {
+	var list []Stage
+	at := 0
+	for _, p := range v.positions(c) {
+		s := Stage{Name: p.Name, Kind: p.Name, Disabled: p.Disabled, Shadow: p.Shadow}
+		if v.spec != nil {
+			s.Kind = string(v.spec.KindOf(p.Name))
+		}
+		if !p.Disabled {
+			at++
+			s.Position = at
+			s.In = v.meters.counter(meterKey{kind: stageIn, chain: n, id: at})
+			s.Drop = v.meters.counter(meterKey{kind: stageDrop, chain: n, id: at})
+			s.Would = v.meters.counter(meterKey{kind: stageShadow, chain: n, id: at})
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+func (v view) positions(c datapath.Chain) []spec.Position {
+	if v.spec != nil {
+		if nic := v.spec.NIC(c.NIC); nic != nil {
+			if at := nic.At(c.Hook.Spec()); at != nil {
+				return *at
+			}
+		}
+	}
+	return spec.Stands(c.Stages...)
+}
+
+// drops are the rows of the drop ledger by descending rate.
+func (v view) drops() []Drop {
+	names := map[uint16]string{}
+	if v.spec != nil {
+		for name, vip := range v.world.VIPs {
+			names[vip.Num] = name
+		}
+	}
+	chains := map[int]datapath.Chain{}
+	for _, c := range v.kernel.Chains() {
+		chains[c.Number] = c
+	}
+	var list []Drop
+	for d := range v.meters.snap.Drops {
+		c, known := chains[d.Chain]
+		r, named := reason.ByID(int(d.Reason))
+		if !known || !named {
+			continue
+		}
+		row := Drop{NIC: c.NIC, Hook: c.Hook.String(), Position: d.Position, Stage: v.stageAt(c, d.Position), VIP: names[d.VIP],
+			Reason: r.Name, Shadow: d.Shadow, Counter: v.meters.counter(meterKey{kind: dropRow, drop: d})}
+		list = append(list, row)
+	}
+	slices.SortFunc(list, func(a, b Drop) int {
+		return cmp.Or(cmp.Compare(b.PPS, a.PPS), cmp.Compare(b.Packets, a.Packets), cmp.Compare(a.NIC, b.NIC),
+			cmp.Compare(a.Hook, b.Hook), cmp.Compare(a.Position, b.Position), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.VIP, b.VIP))
+	})
+	return list
+}
+
+// stageAt is the name of the stage at a position; 0 is parse.
+func (v view) stageAt(c datapath.Chain, position int) string {
+	if position == 0 {
+		return string(reason.Parse)
+	}
+	for _, p := range spec.Enabled(v.positions(c)) {
+		if position--; position == 0 {
+			return p.Name
+		}
+	}
+	return ""
 }
 
 func (v view) reasons() []Reason { return v.reasonsOf(allReason, 0) }
@@ -120,8 +195,8 @@ func (v view) reasonsOf(kind meterKind, chain int) []Reason {
 	return list
 }
 
-func (v view) vips(s *spec.Spec, world plan.World) []VIP {
-	if s == nil {
+func (v view) vips() []VIP {
+	if v.spec == nil {
 		return nil
 	}
 	backends := map[uint16][]datapath.Backend{}
@@ -130,8 +205,8 @@ func (v view) vips(s *spec.Spec, world plan.World) []VIP {
 	}
 	places := v.kernel.Rings()
 	var list []VIP
-	for _, desired := range s.VIPs {
-		realized := world.VIPs[desired.Name]
+	for _, desired := range v.spec.VIPs {
+		realized := v.world.VIPs[desired.Name]
 		num := int(realized.Num)
 		shown := VIP{Name: desired.Name, Addresses: desired.Addresses, Port: desired.Port, Protocol: desired.Protocol.String(),
 			Encap: desired.Encap.String(), Ring: len(realized.Ring),

@@ -50,7 +50,7 @@ func TestRefusedChangesNothing(t *testing.T) {
 	before, had := o.State(), pins(t, p)
 
 	taken := s.Clone() // eth2 could be attached, and comes first
-	taken.NICs = append([]spec.NIC{{Name: "eth2", XDP: []spec.Stage{spec.Balancer}}}, append(taken.NICs, spec.NIC{Name: "eth1", XDP: []spec.Stage{spec.Balancer}})...)
+	taken.NICs = append([]spec.NIC{{Name: "eth2", XDP: spec.Stands(spec.Balancer)}}, append(taken.NICs, spec.NIC{Name: "eth1", XDP: spec.Stands(spec.Balancer)})...)
 	drained := setState(t, s, "10.1.0.11", spec.Drain)
 	for _, row := range []struct {
 		what     string

@@ -86,7 +86,7 @@ func uid(n uint32) func(*server) {
 func exampleSpec() *spec.Spec {
 	return &spec.Spec{
 		Version: spec.Version,
-		NICs:    []spec.NIC{{Name: "eth0", XDP: []spec.Stage{spec.Balancer}}},
+		NICs:    []spec.NIC{{Name: "eth0", XDP: spec.Stands(spec.Balancer)}},
 		VIPs: []spec.VIP{{
 			Name: "web", Addresses: []netip.Addr{netip.MustParseAddr("10.99.0.1"), netip.MustParseAddr("fd00:99::1")}, Port: 80,
 			Protocol: spec.TCP, Encap: spec.GUE, EncapPort: spec.DefaultEncapPort, Ring: 65537, Settle: 15 * time.Minute,

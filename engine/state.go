@@ -26,9 +26,11 @@ type State struct {
 	NICs     []NIC
 	Reasons  []Reason // summed over NICs, every reason that ever counted, by descending rate
 	VIPs     []VIP
+	Drops    []Drop  // by descending rate
 	Events   []Event // newest last, bounded
 	Problems []Problem
 
+	DropsLost  uint64 // drops that Drops had no row for, ever
 	EventsLost uint64 // events the ring buffer had no room for, ever
 }
 
@@ -77,9 +79,26 @@ type NIC struct {
 
 // Stage is one kernel function of a chain, with the packets that reached it.
 type Stage struct {
-	Name string
-	In   Counter
-	Drop Counter
+	Name     string // as the spec calls it
+	Kind     string // the kernel function
+	Position int    // in the row; 0 = disabled
+	Disabled bool   // no packet meets it
+	Shadow   bool   // it drops nothing, and counts in Would what it would have dropped
+	In       Counter
+	Drop     Counter
+	Would    Counter
+}
+
+// Drop is one row of the drop ledger: what one stage dropped of one VIP for one reason.
+type Drop struct {
+	NIC      string
+	Hook     string
+	Position int
+	Stage    string
+	VIP      string // empty: of no VIP
+	Reason   string
+	Shadow   bool // it would have dropped them
+	Counter
 }
 
 // Reason is one way out of the chain.

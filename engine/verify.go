@@ -58,7 +58,7 @@ func (o *owner) expected(c *plan.Change, ring []uint16, hash uint32) uint16 {
 // forwardingChain is the number of a chain that balances.
 func (o *owner) forwardingChain(s *spec.Spec) (int, bool) {
 	for _, n := range s.NICs {
-		if !n.Has(spec.Balancer) {
+		if !s.Has(n, spec.Balancer) {
 			continue
 		}
 		for _, c := range o.kernel.Chains() {

@@ -90,9 +90,9 @@ func tell(what, revision string) error {
 
 // spec is any of many that differ in NICs, VIPs and backends. No two are the same: the settle time sees to that.
 func (d victimDice) spec() *spec.Spec {
-	s := &spec.Spec{Version: spec.Version, NICs: []spec.NIC{{Name: "eth0", XDP: []spec.Stage{spec.Balancer}}}}
+	s := &spec.Spec{Version: spec.Version, NICs: []spec.NIC{{Name: "eth0", XDP: spec.Stands(spec.Balancer)}}}
 	if d.IntN(2) == 0 {
-		s.NICs = append(s.NICs, spec.NIC{Name: "eth1", XDP: []spec.Stage{spec.Balancer}})
+		s.NICs = append(s.NICs, spec.NIC{Name: "eth1", XDP: spec.Stands(spec.Balancer)})
 	}
 	s.VIPs = []spec.VIP{d.vip("web", "10.99.0.1", spec.TCP)}
 	if d.IntN(2) == 0 {

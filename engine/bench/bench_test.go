@@ -84,7 +84,7 @@ func TestLaterChains(t *testing.T) {
 	n := newNode(t, mountBPFFS(t), "later")
 	s := small.spec()
 	for i := range 4 {
-		s.NICs = append(s.NICs, spec.NIC{Name: fmt.Sprintf("later%d", i), XDP: []spec.Stage{spec.Balancer}})
+		s.NICs = append(s.NICs, spec.NIC{Name: fmt.Sprintf("later%d", i), XDP: spec.Stands(spec.Balancer)})
 	}
 	n.apply(t, s)
 	n.reach()

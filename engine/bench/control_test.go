@@ -26,7 +26,7 @@ var (
 
 // spec is one of that size with the default ring, every backend one of its own.
 func (z size) spec() *spec.Spec {
-	s := &spec.Spec{Version: spec.Version, NICs: []spec.NIC{{Name: nic, XDP: []spec.Stage{spec.Balancer}}}}
+	s := &spec.Spec{Version: spec.Version, NICs: []spec.NIC{{Name: nic, XDP: spec.Stands(spec.Balancer)}}}
 	for i := range z.vips {
 		v := spec.VIP{Name: fmt.Sprintf("vip%d", i), Addresses: []netip.Addr{netip.AddrFrom4([4]byte{10, 99, byte(i >> 8), byte(i)})},
 			Port: packet.HTTPPort, Protocol: spec.TCP, EncapPort: spec.DefaultEncapPort, Ring: spec.DefaultRing, Settle: spec.DefaultSettle}

@@ -16,21 +16,22 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	WrapMapCounters  = "counters"
-	WrapMapEntry     = "entry"
-	WrapMapEvents    = "events"
-	WrapMapRows      = "rows"
-	WrapMapScratch   = "scratch"
-	WrapProgLeast    = "least"
-	WrapProgNothing  = "nothing"
-	WrapProgWrap     = "wrap"
-	WrapVarCalls     = "calls"
-	WrapVarDry       = "dry"
-	WrapVarFamily    = "family"
-	WrapVarFirstFlow = "first_flow"
-	WrapVarFlowMask  = "flow_mask"
-	WrapVarNever     = "never"
-	WrapVarNextFlow  = "next_flow"
+	WrapMapCounters    = "counters"
+	WrapMapEntry       = "entry"
+	WrapMapEvents      = "events"
+	WrapMapRowSettings = "row_settings"
+	WrapMapRows        = "rows"
+	WrapMapScratch     = "scratch"
+	WrapProgLeast      = "least"
+	WrapProgNothing    = "nothing"
+	WrapProgWrap       = "wrap"
+	WrapVarCalls       = "calls"
+	WrapVarDry         = "dry"
+	WrapVarFamily      = "family"
+	WrapVarFirstFlow   = "first_flow"
+	WrapVarFlowMask    = "flow_mask"
+	WrapVarNever       = "never"
+	WrapVarNextFlow    = "next_flow"
 )
 
 // LoadWrap returns the embedded CollectionSpec for Wrap.
@@ -84,11 +85,12 @@ type WrapProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type WrapMapSpecs struct {
-	Counters *ebpf.MapSpec `ebpf:"counters"`
-	Entry    *ebpf.MapSpec `ebpf:"entry"`
-	Events   *ebpf.MapSpec `ebpf:"events"`
-	Rows     *ebpf.MapSpec `ebpf:"rows"`
-	Scratch  *ebpf.MapSpec `ebpf:"scratch"`
+	Counters    *ebpf.MapSpec `ebpf:"counters"`
+	Entry       *ebpf.MapSpec `ebpf:"entry"`
+	Events      *ebpf.MapSpec `ebpf:"events"`
+	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
+	Rows        *ebpf.MapSpec `ebpf:"rows"`
+	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
 }
 
 // WrapVariableSpecs contains global variables before they are loaded into the kernel.
@@ -124,11 +126,12 @@ func (o *WrapObjects) Close() error {
 //
 // It can be passed to LoadWrapObjects or ebpf.CollectionSpec.LoadAndAssign.
 type WrapMaps struct {
-	Counters *ebpf.Map `ebpf:"counters"`
-	Entry    *ebpf.Map `ebpf:"entry"`
-	Events   *ebpf.Map `ebpf:"events"`
-	Rows     *ebpf.Map `ebpf:"rows"`
-	Scratch  *ebpf.Map `ebpf:"scratch"`
+	Counters    *ebpf.Map `ebpf:"counters"`
+	Entry       *ebpf.Map `ebpf:"entry"`
+	Events      *ebpf.Map `ebpf:"events"`
+	RowSettings *ebpf.Map `ebpf:"row_settings"`
+	Rows        *ebpf.Map `ebpf:"rows"`
+	Scratch     *ebpf.Map `ebpf:"scratch"`
 }
 
 func (m *WrapMaps) Close() error {
@@ -136,6 +139,7 @@ func (m *WrapMaps) Close() error {
 		m.Counters,
 		m.Entry,
 		m.Events,
+		m.RowSettings,
 		m.Rows,
 		m.Scratch,
 	)

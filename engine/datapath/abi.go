@@ -3,7 +3,7 @@
 package datapath
 
 // ABI is the number of bpf/abi.h's layout. It is part of the pin path, so that two layouts never meet.
-const ABI = 1
+const ABI = 2
 
 // Sizes of bpf/abi.h.
 const (
@@ -19,6 +19,7 @@ const (
 	SegmentSlots = 16*65540 + 4
 	Sets         = 32768
 	SetWays      = 8
+	Drops        = 4096
 )
 
 const metaMagic = 0x6e69707269616801 // "\x01hairpin", little-endian
@@ -44,7 +45,35 @@ type Control struct {
 const (
 	GenerationLive    = 1
 	GenerationAnyPort = 2
+	GenerationWatched = 4
 )
+
+// rowSettings is what the stages of one chain go by in one generation, by position.
+type rowSettings struct {
+	Settings [Positions]uint16
+	Kind     [Positions]uint8
+	Shadow   uint32
+	Length   uint32
+	_        [2]uint32
+}
+
+// drop is one row of the drop ledger. Its key, from bit 0: reason 6, vip 10, position 4, chain 7, shadow 1; bit 31 is set.
+type drop struct {
+	Key   uint32
+	_     uint32
+	Count Count
+	_     uint64
+}
+
+const (
+	dropVIPShift      = 6
+	dropPositionShift = 16
+	dropChainShift    = 20
+	dropShadow        = 1 << 27
+)
+
+// Cost is what the packets sampled at one position took, in ns.
+type Cost struct{ NS, Packets uint64 }
 
 // Generation names the table versions of one applied spec.
 type Generation struct {
@@ -142,7 +171,10 @@ type counters struct {
 	EventsLost uint64
 	BudgetTick uint64
 	BudgetUsed uint64
-	_          [5]uint64
+	DropsLost  uint64
+	_          [4]uint64
+	Drop       [Drops]drop
+	Cost       [Chains][Positions]Cost
 }
 
 // Hook is where a chain is attached.

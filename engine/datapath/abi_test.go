@@ -56,6 +56,7 @@ func TestLayout(t *testing.T) {
 		{bpf.LoadGate, "control", Control{}},
 		{bpf.LoadGate, "gate_args", gateArgs{}},
 		{bpf.LoadParse, "generation", Generation{}},
+		{bpf.LoadParse, "row", rowSettings{}},
 		{bpf.LoadParse, "vip", VIP{}},
 		{bpf.LoadParse, "vip4", vip4{}},
 		{bpf.LoadParse, "vip6", vip6{}},
@@ -63,6 +64,8 @@ func TestLayout(t *testing.T) {
 		{bpf.LoadBalancer, "settling", settling{}},
 		{bpf.LoadBalancer, "counters", counters{}},
 		{bpf.LoadBalancer, "count", Count{}},
+		{bpf.LoadBalancer, "drop", drop{}},
+		{bpf.LoadBalancer, "cost", Cost{}},
 		{bpf.LoadBalancer, "note", Note{}},
 		{bpf.LoadRoot, "entry", entry{}},
 	} {

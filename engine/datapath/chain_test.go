@@ -170,6 +170,9 @@ func (n *node) check(t *testing.T, chain int, r row, meta int) {
 			counted = append(counted, fmt.Sprintf("backend %s %s", r.want.vip, backend))
 		}
 	}
+	if why.Verdict == reason.Drop {
+		counted = append(counted, dropLine(chain, 1, r.want.vip, r.want.reason, false))
+	}
 	switch {
 	case r.want.vip == "":
 	case why.Verdict == reason.Drop:
@@ -190,6 +193,23 @@ func (n *node) check(t *testing.T, chain int, r row, meta int) {
 	if got := after.exits() - before.exits(); got != 1 {
 		t.Errorf("one packet came in and %d left", got)
 	}
+}
+
+// dropLine is a row of the drop ledger; no vip stands for none.
+func dropLine(chain, position int, vip, reason string, shadow bool) string {
+	line := fmt.Sprintf("drop chain %d position %d vip %q %s", chain, position, vip, reason)
+	if shadow {
+		line += " in shadow"
+	}
+	return line
+}
+
+func (n *node) dropName(d Drop) string {
+	vip := ""
+	if d.VIP != 0 {
+		vip = n.vipName(int(d.VIP))
+	}
+	return dropLine(d.Chain, d.Position, vip, reasonName(int(d.Reason)), d.Shadow)
 }
 
 func verdictOf(hook Hook, v reason.Verdict) uint32 {

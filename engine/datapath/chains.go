@@ -21,6 +21,11 @@ func (h Hook) String() string {
 	return [...]string{"", "xdp", "tcx_ingress", "tcx_egress", "clsact_ingress"}[h]
 }
 
+// Spec is the hook as specs name it.
+func (h Hook) Spec() spec.Hook {
+	return [...]spec.Hook{"", spec.XDP, spec.TCXIngress, spec.TCXEgress, spec.TCXIngress}[h]
+}
+
 func (m Mode) String() string { return [...]string{"", "native", "generic", "tc"}[m] }
 
 // Chains are the chains that have a number, attached or not.
@@ -49,16 +54,17 @@ func cString(b []byte) string {
 
 // wanted is one chain of a spec.
 type wanted struct {
-	nic    string
-	hook   Hook
-	stages []spec.Stage
+	nic       string
+	hook      Hook
+	positions []spec.Position // that packets meet
 }
 
 func wantedChains(s *spec.Spec) []wanted {
 	var list []wanted
 	for _, n := range s.NICs {
 		for _, w := range []wanted{{n.Name, XDP, n.XDP}, {n.Name, TCXIngress, n.TCXIngress}, {n.Name, TCXEgress, n.TCXEgress}} {
-			if len(w.stages) > 0 {
+			if len(w.positions) > 0 {
+				w.positions = spec.Enabled(w.positions)
 				list = append(list, w)
 			}
 		}
@@ -87,18 +93,16 @@ func (k *Kernel) number(w wanted) (int, error) {
 	}
 	for i := range k.counters.all {
 		k.counters.all[i].Exit[free] = [Reasons]Count{} // of another NIC, and long ago
+		k.counters.all[i].Cost[free] = [Positions]Cost{}
 	}
+	k.forgetDrops(func(d Drop) bool { return d.Chain == free })
 	c := chain{Hook: w.hook, Used: 1}
 	copy(c.NIC[:len(c.NIC)-1], w.nic)
 	k.chains.all[free] = c
 	return free, nil
 }
 
-func (k *Kernel) setStages(number int, names []spec.Stage) {
-	var ids [Positions - 1]uint8
-	for i, name := range names {
-		s, _ := stageByName(name)
-		ids[i] = s.id
-	}
-	k.chains.all[number].Stages = ids
+// setStages notes what stands in a chain for whoever looks without an engine.
+func (k *Kernel) setStages(number int, kinds [Positions]uint8) {
+	copy(k.chains.all[number].Stages[:], kinds[1:])
 }

@@ -28,6 +28,7 @@ type Kernel struct {
 
 	control     memory[Control]
 	generations memory[Generation]
+	rows        memory[rowSettings]
 	vips4       memory[vip4]
 	vips6       memory[vip6]
 	backends    memory[backend]
@@ -146,6 +147,7 @@ func (k *Kernel) mapAll() error {
 	}{
 		{"control", func(m *ebpf.Map) error { k.control, err = mapMemory[Control](m, false); return err }},
 		{"generations", func(m *ebpf.Map) error { k.generations, err = mapMemory[Generation](m, k.writable); return err }},
+		{"row_settings", func(m *ebpf.Map) error { k.rows, err = mapMemory[rowSettings](m, k.writable); return err }},
 		{"vips4", func(m *ebpf.Map) error { k.vips4, err = mapMemory[vip4](m, k.writable); return err }},
 		{"vips6", func(m *ebpf.Map) error { k.vips6, err = mapMemory[vip6](m, k.writable); return err }},
 		{"backends", func(m *ebpf.Map) error { k.backends, err = mapMemory[backend](m, k.writable); return err }},
@@ -166,6 +168,7 @@ func (k *Kernel) Close() {
 	k.answers.Wait()
 	k.control.unmap()
 	k.generations.unmap()
+	k.rows.unmap()
 	k.vips4.unmap()
 	k.vips6.unmap()
 	k.backends.unmap()

@@ -2,6 +2,7 @@ package datapath
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -184,7 +185,7 @@ vips:
 	if text := p.Text(); text != nil {
 		t.Errorf("what was adopted differs from what was applied: %q", text)
 	}
-	if got := filepath.Base(dir); got != "v1" {
+	if got := filepath.Base(dir); got != fmt.Sprintf("v%d", ABI) {
 		t.Errorf("pin folder %s does not name the ABI", got)
 	}
 }

@@ -22,7 +22,7 @@ var sources = []struct {
 	{bpf.LoadRoot, map[string]string{"control": "control", "entry": "entry", "rows_xdp": "rows"}},
 	{bpf.LoadGate, map[string]string{"alarms": "alarms"}},
 	{bpf.LoadParse, map[string]string{"scratch": "scratch", "counters": "counters", "events": "events",
-		"generations": "generations", "vips4": "vips4", "vips6": "vips6", "rows_tc": "rows"}},
+		"generations": "generations", "vips4": "vips4", "vips6": "vips6", "row_settings": "row_settings", "rows_tc": "rows"}},
 	{bpf.LoadBalancer, map[string]string{"rings": "rings", "backends": "backends", "connections": "connections",
 		"settlings": "settlings"}},
 	{bpf.LoadDry, map[string]string{"entry_dry": "entry", "scratch_dry": "scratch", "rows_dry": "rows"}},

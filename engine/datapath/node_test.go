@@ -117,6 +117,14 @@ func (n *node) ledger(t testing.TB) ledger {
 		each(c.VIP[:], func(num int) string { return "vip " + n.vipName(num) })
 		each(c.VIPDrop[:], func(num int) string { return "vip_drop " + n.vipName(num) })
 		each(c.Backend[:], n.backendName)
+		for _, d := range c.Drop {
+			if d.Key != 0 && d.Count != (Count{}) {
+				add(n.dropName(dropOf(d.Key)), d.Count)
+			}
+		}
+		if c.DropsLost != 0 {
+			add("drops_lost", Count{Packets: c.DropsLost})
+		}
 		words(c.Stray[:], "stray")
 		words(c.Unheld[:], "unheld")
 		if c.EventsLost != 0 {

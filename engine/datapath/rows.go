@@ -16,12 +16,30 @@ type stage struct {
 	xdp  string
 	tc   string // empty: cannot run there
 	dry  string
+	// stand writes what the stage goes by at a spot, beside what runs. It may take other programs than those above. Nil: it
+	// goes by nothing.
+	stand func(k *Kernel, p spot, s *standing) error
 }
 
 // stages is the list of kernel functions; a further one is one more line.
 var stages = []stage{
-	{spec.Balancer, 2, "balancer", "", "balancer_dry"},
-	{spec.Decap, 3, "decap", "decap_tc", "decap_dry"},
+	{spec.Balancer, 2, "balancer", "", "balancer_dry", nil},
+	{spec.Decap, 3, "decap", "decap_tc", "decap_dry", nil},
+}
+
+// spot is a position of a row that is being staged.
+type spot struct {
+	generation, chain, position int
+	spec                        *spec.Spec
+	stage                       spec.Named        // its settings
+	nums                        map[string]uint16 // of the spec's VIPs, by name
+}
+
+// standing is what comes to stand at a spot.
+type standing struct {
+	program  *ebpf.Program
+	dry      *ebpf.Program // nil at tc
+	settings uint16        // element of the kind's settings; 0 = none
 }
 
 func stageByName(name spec.Stage) (stage, bool) {
@@ -45,37 +63,58 @@ func stageByID(id uint8) (stage, bool) {
 func rowOf(generation, chain int) uint32 { return uint32((generation*Chains + chain) * Positions) }
 
 // fillRow writes the stages of one chain into a generation that is not active, and empties the positions behind them.
-func (k *Kernel) fillRow(generation, chain int, names []spec.Stage) error {
-	xdp := k.chains.all[chain].Hook == XDP
-	programs, dry := []string{"parse"}, []string{"parse_dry"}
+func (k *Kernel) fillRow(w wanted, p spot) error {
+	xdp := k.chains.all[p.chain].Hook == XDP
+	programs, dry := []*ebpf.Program{k.programs["parse"]}, []*ebpf.Program{k.programs["parse_dry"]}
 	if !xdp {
-		programs[0] = "parse_tc"
+		programs[0] = k.programs["parse_tc"]
 	}
-	for _, name := range names {
-		s, ok := stageByName(name)
-		program := s.xdp
-		if !xdp {
-			program = s.tc
+	var r rowSettings
+	for i, stands := range w.positions {
+		p.position = i + 1
+		st, s, err := k.stand(p, stands, xdp)
+		if err != nil {
+			return fmt.Errorf("stage %s: %w", stands.Name, err)
 		}
-		if !ok || program == "" {
-			return fmt.Errorf("stage %s cannot run at this hook", name)
+		r.Settings[p.position], r.Kind[p.position] = s.settings, st.id
+		if stands.Shadow {
+			r.Shadow |= 1 << p.position
 		}
-		programs, dry = append(programs, program), append(dry, s.dry)
+		programs, dry = append(programs, s.program), append(dry, s.dry)
 	}
+	r.Length = uint32(len(programs))
+	k.rows.all[p.generation*Chains+p.chain] = r
 	rows := k.maps["rows_tc"]
 	if xdp {
 		rows = k.maps["rows_xdp"]
-		if err := k.fillPositions(k.maps["rows_dry"], generation, chain, dry); err != nil {
+		if err := k.fillPositions(k.maps["rows_dry"], p.generation, p.chain, dry); err != nil {
 			return err
 		}
 	}
-	return k.fillPositions(rows, generation, chain, programs)
+	return k.fillPositions(rows, p.generation, p.chain, programs)
 }
 
-func (k *Kernel) fillPositions(rows *ebpf.Map, generation, chain int, programs []string) error {
-	if len(programs) > Positions {
-		return fmt.Errorf("chain of %d stages, at most %d", len(programs)-1, Positions-1)
+// stand is what comes to stand at p.
+func (k *Kernel) stand(p spot, stands spec.Position, xdp bool) (stage, standing, error) {
+	st, ok := stageByName(p.spec.KindOf(stands.Name))
+	program := st.xdp
+	if !xdp {
+		program = st.tc
 	}
+	if !ok || program == "" {
+		return st, standing{}, errors.New("cannot run at this hook")
+	}
+	s := standing{program: k.programs[program], dry: k.programs[st.dry]}
+	if st.stand == nil {
+		return st, s, nil
+	}
+	if n := p.spec.Stage(stands.Name); n != nil {
+		p.stage = *n
+	}
+	return st, s, st.stand(k, p, &s)
+}
+
+func (k *Kernel) fillPositions(rows *ebpf.Map, generation, chain int, programs []*ebpf.Program) error {
 	for i := range Positions {
 		at := rowOf(generation, chain) + uint32(i)
 		if i >= len(programs) {
@@ -84,8 +123,8 @@ func (k *Kernel) fillPositions(rows *ebpf.Map, generation, chain int, programs [
 			}
 			continue
 		}
-		if err := rows.Put(at, k.programs[programs[i]]); err != nil {
-			return fmt.Errorf("row %d: stage %s: %w", at, programs[i], explain(err))
+		if err := rows.Put(at, programs[i]); err != nil {
+			return fmt.Errorf("row %d: %w", at, explain(err))
 		}
 	}
 	return nil
@@ -98,6 +137,7 @@ func (k *Kernel) clearRow(generation, chain int) error {
 			return err
 		}
 	}
+	k.rows.all[generation*Chains+chain] = rowSettings{}
 	return nil
 }
 

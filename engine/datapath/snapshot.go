@@ -12,7 +12,24 @@ type Snapshot struct {
 	VIP        []Count                 // by VIP number
 	VIPDrop    []Count
 	Backend    []Count // by id
+	Drops      map[Drop]Count
+	DropsLost  uint64                   // drops that Drops had no room for
+	Costs      map[int]*[Positions]Cost // by chain number
 	EventsLost uint64
+}
+
+// Drop names one row of the drop ledger: which stage dropped packets of which VIP, and why.
+type Drop struct {
+	Chain    int
+	Position int
+	VIP      uint16 // its number; 0 = of no VIP
+	Reason   uint8
+	Shadow   bool // would have dropped them
+}
+
+func dropOf(key uint32) Drop {
+	return Drop{Chain: int(key >> dropChainShift & (Chains - 1)), Position: int(key >> dropPositionShift & (Positions - 1)),
+		VIP: uint16(key >> dropVIPShift & (VIPs - 1)), Reason: uint8(key & (Reasons - 1)), Shadow: key&dropShadow != 0}
 }
 
 // noGeneration is the reason that root counts by itself.
@@ -25,10 +42,11 @@ func (k *Kernel) Snapshot(into *Snapshot) error {
 	into.VIPDrop = zeroed(into.VIPDrop, VIPs)
 	into.Backend = zeroed(into.Backend, top)
 	into.Exits = map[int]*[Reasons]Count{}
-	into.EventsLost = 0
+	into.Drops, into.Costs = map[Drop]Count{}, map[int]*[Positions]Cost{}
+	into.EventsLost, into.DropsLost = 0, 0
 	for n := range k.chains.all {
 		if k.chains.all[n].Used != 0 {
-			into.Exits[n] = new([Reasons]Count)
+			into.Exits[n], into.Costs[n] = new([Reasons]Count), new([Positions]Cost)
 		}
 	}
 	for i := range k.counters.all {
@@ -40,8 +58,41 @@ func (k *Kernel) Snapshot(into *Snapshot) error {
 		addAll(into.VIPDrop, c.VIPDrop[:])
 		addAll(into.Backend, c.Backend[:top])
 		into.EventsLost += c.EventsLost
+		into.DropsLost += c.DropsLost
+		into.addDrops(c)
 	}
 	return k.addLost(into)
+}
+
+func (s *Snapshot) addDrops(c *counters) {
+	for i := range c.Drop {
+		d := &c.Drop[i]
+		if d.Count.Packets == 0 {
+			continue
+		}
+		key := dropOf(d.Key)
+		sum := s.Drops[key]
+		s.Drops[key] = Count{sum.Packets + d.Count.Packets, sum.Bytes + d.Count.Bytes}
+	}
+	for n, costs := range s.Costs {
+		for i, cost := range c.Cost[n] {
+			costs[i].NS += cost.NS
+			costs[i].Packets += cost.Packets
+		}
+	}
+}
+
+// forgetDrops zeroes what the ledger counted of a chain, VIP or whatever match says. The rows stay, with their keys: others
+// may have been put behind them.
+func (k *Kernel) forgetDrops(match func(Drop) bool) {
+	for i := range k.counters.all {
+		rows := &k.counters.all[i].Drop
+		for j := range rows {
+			if rows[j].Key != 0 && match(dropOf(rows[j].Key)) {
+				rows[j].Count = Count{}
+			}
+		}
+	}
 }
 
 func zeroed(list []Count, n int) []Count {

@@ -43,7 +43,7 @@ func (k *Kernel) Stage(p *plan.Plan) (generation int, err error) {
 		g.DecapPort = wirePort(p.Spec.Agent.EncapPort)
 	}
 	k.generations.all[generation] = g
-	if err := k.stageRows(generation, p.Spec); err != nil {
+	if err := k.stageRows(generation, p); err != nil {
 		return 0, err
 	}
 	return generation, nil
@@ -168,6 +168,7 @@ func (k *Kernel) zeroVIP(num uint16) {
 		c.Stray[num], c.StrayAt[num], c.Unheld[num] = 0, 0, 0
 	}
 	k.settlings.all[num] = settling{}
+	k.forgetDrops(func(d Drop) bool { return d.VIP == num })
 }
 
 // stageBefore marks the slots in which the rings differ: in place when the VIP settles already, else in a copy of its
@@ -197,17 +198,21 @@ func ticks(d time.Duration) uint32 { return uint32(uint64(d)>>tickShift) + 1 }
 
 // stageRows fills the rows of a generation. Slots that hold a program already are overwritten, never emptied first: the
 // kernel waits for every packet in flight before it empties one that it jumps to directly.
-func (k *Kernel) stageRows(generation int, s *spec.Spec) error {
+func (k *Kernel) stageRows(generation int, p *plan.Plan) error {
 	var filled [Chains]bool
-	for _, w := range wantedChains(s) {
+	nums := map[string]uint16{}
+	for _, c := range p.VIPs {
+		nums[c.Spec.Name] = c.Num
+	}
+	for _, w := range wantedChains(p.Spec) {
 		n, err := k.number(w)
 		if err != nil {
 			return err
 		}
-		if err := k.fillRow(generation, n, w.stages); err != nil {
+		if err := k.fillRow(w, spot{generation: generation, chain: n, spec: p.Spec, nums: nums}); err != nil {
 			return fmt.Errorf("nic %s: %w", w.nic, err)
 		}
-		k.setStages(n, w.stages)
+		k.setStages(n, k.rows.all[generation*Chains+n].Kind)
 		filled[n] = true
 	}
 	for n := range k.chains.all {

@@ -53,7 +53,7 @@ func (l *Lab) LBSpec() *spec.Spec {
 	}
 	return &spec.Spec{
 		Version: spec.Version,
-		NICs:    []spec.NIC{{Name: NIC, XDP: []spec.Stage{spec.Balancer}}},
+		NICs:    []spec.NIC{{Name: NIC, XDP: spec.Stands(spec.Balancer)}},
 		VIPs:    []spec.VIP{web, echo},
 	}
 }
@@ -72,7 +72,7 @@ func (l *Lab) BackendSpec() *spec.Spec {
 	agent.VIPs = append(agent.VIPs, VIP4, VIP6)
 	return &spec.Spec{
 		Version: spec.Version,
-		NICs:    []spec.NIC{{Name: NIC, XDP: []spec.Stage{spec.Decap}}},
+		NICs:    []spec.NIC{{Name: NIC, XDP: spec.Stands(spec.Decap)}},
 		Agent:   agent,
 	}
 }

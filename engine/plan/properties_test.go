@@ -24,7 +24,7 @@ func newDice(t *testing.T) dice {
 }
 
 func (d dice) spec() *spec.Spec {
-	s := &spec.Spec{Version: spec.Version, NICs: []spec.NIC{{Name: "eth0", XDP: []spec.Stage{spec.Balancer}}}}
+	s := &spec.Spec{Version: spec.Version, NICs: []spec.NIC{{Name: "eth0", XDP: spec.Stands(spec.Balancer)}}}
 	for i, name := range []string{"web", "tls", "dns", "sip"} {
 		if d.IntN(5) == 0 {
 			continue

@@ -161,18 +161,18 @@ func (p *Plan) describeNICs() []string {
 
 func chains(n spec.NIC) string {
 	var parts []string
-	for _, hook := range []struct {
-		name   string
-		stages []spec.Stage
-	}{{"xdp", n.XDP}, {"tcx_ingress", n.TCXIngress}, {"tcx_egress", n.TCXEgress}} {
-		if len(hook.stages) == 0 {
-			continue
+	for _, c := range n.Chains() {
+		names := make([]string, len(c.Stages))
+		for i, p := range c.Stages {
+			names[i] = p.Name
+			if p.Shadow {
+				names[i] += " (shadow)"
+			}
+			if p.Disabled {
+				names[i] += " (disabled)"
+			}
 		}
-		names := make([]string, len(hook.stages))
-		for i, s := range hook.stages {
-			names[i] = string(s)
-		}
-		parts = append(parts, hook.name+" "+strings.Join(names, "►"))
+		parts = append(parts, string(c.Hook)+" "+strings.Join(names, "►"))
 	}
 	return strings.Join(parts, ", ")
 }

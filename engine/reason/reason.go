@@ -14,12 +14,13 @@ const (
 // Stage is the kernel function that decides for a reason.
 type Stage string
 
-// Stages by the names that specs use; Root and Parse stand before every chain.
+// Stages by the names that specs use; Root and Parse stand before every chain, End behind.
 const (
 	Root     Stage = "root"
 	Parse    Stage = "parse"
 	Balancer Stage = "balancer"
 	Decap    Stage = "decap"
+	End      Stage = "end" // behind the last stage of a chain
 )
 
 // Reason says why a packet left the chain.
@@ -55,6 +56,7 @@ var all = []Reason{
 	{20, "inner_malformed", Drop, Decap, "what is inside is not a whole IP packet", "look for a broken or hostile sender"},
 	{21, "no_generation", Pass, Root, "nothing is applied for this NIC", "apply a spec"},
 	{22, "internal", Drop, Parse, "a step that cannot fail has failed", "report it with the output of hairpin status -o json"},
+	{23, "chain_end", Pass, End, "went through every stage of its chain", ""},
 }
 
 // All are the reasons of this version, by ID.

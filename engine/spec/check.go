@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -19,6 +18,7 @@ func check(s *Spec, f *faults) {
 	if s.Version != Version {
 		f.wrong(whole.field("version"), "%d is not %d", s.Version, Version)
 	}
+	checkStages(s, f)
 	checkNICs(s, f)
 	checkVIPs(s, f)
 	if s.Agent != nil {
@@ -46,7 +46,7 @@ func checkNICs(s *Spec, f *faults) {
 		}
 		seen[n.Name] = true
 		for _, c := range n.Chains() {
-			checkChain(c, here.field(string(c.Hook)), f)
+			checkChain(s, c, here.field(string(c.Hook)), f)
 		}
 	}
 }
@@ -68,38 +68,6 @@ func badNICName(name string) string {
 	return ""
 }
 
-func checkChain(c Chain, here *at, f *faults) {
-	if len(c.Stages) > mostStages {
-		f.wrong(here, "%d are too many: at most %d", len(c.Stages), mostStages)
-	}
-	for i, s := range c.Stages {
-		hooks, why := hooksOf(s)
-		switch last := slices.Index(c.Stages, Balancer); {
-		case why != "":
-			f.wrong(here.item(i), "%s", why)
-		case slices.Index(c.Stages, s) < i:
-			f.wrong(here.item(i), "%s stands in this chain already: a stage stands once", s)
-		case !slices.Contains(hooks, c.Hook):
-			f.wrong(here.item(i), "%s cannot stand in %s, only in %s", s, c.Hook, listed(hooks, " or "))
-		case last >= 0 && last < i:
-			f.wrong(here.item(i), "no packet gets behind the balancer: it sends those for a VIP to a backend and "+
-				"passes all others to the host; take %s away from there", s)
-		}
-	}
-}
-
-// hooksOf is where a stage can stand, or why there is no such stage.
-func hooksOf(s Stage) (hooks []Hook, why string) {
-	names := make([]string, len(stages))
-	for i, k := range stages {
-		if k.name == s {
-			return k.hooks, ""
-		}
-		names[i] = string(k.name)
-	}
-	return nil, "stage " + unknown(string(s), names)
-}
-
 func listed[T ~string](words []T, between string) string {
 	all := make([]string, len(words))
 	for i, w := range words {
@@ -116,13 +84,13 @@ func checkRoles(s *Spec, f *faults) {
 	balancer, decap := (*at)(nil), (*at)(nil)
 	for _, n := range s.NICs {
 		here := whole.field("nics").field(n.Name)
-		if n.Has(Balancer) {
+		if s.Has(n, Balancer) {
 			balancer = here
 		}
-		if n.Has(Decap) {
+		if s.Has(n, Decap) {
 			decap = here
 		}
-		if n.Has(Balancer) && n.Has(Decap) {
+		if s.Has(n, Balancer) && s.Has(n, Decap) {
 			f.wrong(here, "balancer and decap share a NIC: what decap unwraps is for a VIP, and the balancer is there to "+
 				"send such packets away; give each a NIC of its own")
 		}

@@ -38,7 +38,7 @@ func TestValidate(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			s := wholeSpec()
-			s.NICs = []NIC{{Name: "eth0", XDP: []Stage{Balancer}}, {Name: "eth1", XDP: []Stage{Decap}}}
+			s.NICs = []NIC{{Name: "eth0", XDP: Stands(Balancer)}, {Name: "eth1", XDP: Stands(Decap)}}
 			row.change(s)
 			got, err := "", s.Validate()
 			if err != nil {

@@ -93,11 +93,15 @@ func vipOf(s *Spec, name string) (*Spec, *VIP, error) {
 	if v := s.VIP(name); v != nil {
 		return s, v, nil
 	}
+	return nil, nil, fmt.Errorf("vip %s", unknown(name, s.vipNames()))
+}
+
+func (s *Spec) vipNames() []string {
 	names := make([]string, len(s.VIPs))
 	for i, v := range s.VIPs {
 		names[i] = v.Name
 	}
-	return nil, nil, fmt.Errorf("vip %s", unknown(name, names))
+	return names
 }
 
 // backends counts those of all VIPs.

@@ -12,11 +12,15 @@ type word[T comparable] struct {
 }
 
 var (
-	protocols = []word[Protocol]{{"tcp", TCP}, {"udp", UDP}}
-	encaps    = []word[Encap]{{"gue", GUE}, {"ipip", IPIP}}
-	flows     = []word[Flow]{{"sticky", FlowSticky}, {"none", FlowNone}}
-	states    = []word[State]{{"up", Up}, {"drain", Drain}, {"down", Down}, {"maintenance", Maintenance}}
-	modes     = []word[AgentMode]{{"dsr", DSR}}
+	protocols    = []word[Protocol]{{"tcp", TCP}, {"udp", UDP}}
+	encaps       = []word[Encap]{{"gue", GUE}, {"ipip", IPIP}}
+	flows        = []word[Flow]{{"sticky", FlowSticky}, {"none", FlowNone}}
+	states       = []word[State]{{"up", Up}, {"drain", Drain}, {"down", Down}, {"maintenance", Maintenance}}
+	modes        = []word[AgentMode]{{"dsr", DSR}}
+	scopes       = []word[Scope]{{"nic", PerNIC}, {"vip", PerVIP}, {"source", PerSource}, {"source_vip", PerSourceVIP}}
+	limitActions = []word[LimitAction]{{"drop", LimitDrop}, {"reset", LimitReset}}
+	limitCounts  = []word[LimitCount]{{"accepted", Accepted}, {"offered", Offered}}
+	truths       = []word[bool]{{"true", true}, {"false", false}}
 )
 
 // String is the name in the document, or protocol(N) for a value that has none; so for the other enumerations.
@@ -25,6 +29,10 @@ func (e Encap) String() string     { return nameOf(encaps, e, "encap", int(e)) }
 func (f Flow) String() string      { return nameOf(flows, f, "flow", int(f)) }
 func (s State) String() string     { return nameOf(states, s, "state", int(s)) }
 func (m AgentMode) String() string { return nameOf(modes, m, "mode", int(m)) }
+
+func (s Scope) String() string       { return nameOf(scopes, s, "scope", int(s)) }
+func (a LimitAction) String() string { return nameOf(limitActions, a, "action", int(a)) }
+func (c LimitCount) String() string  { return nameOf(limitCounts, c, "count", int(c)) }
 
 // ParseProtocol is the reverse of Protocol.String, and so on; an unknown name is an error that lists the known ones.
 func ParseProtocol(s string) (Protocol, error)   { return parseWord("protocol", protocols, s) }
@@ -40,12 +48,22 @@ func (f Flow) MarshalText() ([]byte, error)      { return marshalWord("flow", fl
 func (s State) MarshalText() ([]byte, error)     { return marshalWord("state", states, s) }
 func (m AgentMode) MarshalText() ([]byte, error) { return marshalWord("mode", modes, m) }
 
+func (s Scope) MarshalText() ([]byte, error)       { return marshalWord("scope", scopes, s) }
+func (a LimitAction) MarshalText() ([]byte, error) { return marshalWord("action", limitActions, a) }
+func (c LimitCount) MarshalText() ([]byte, error)  { return marshalWord("count", limitCounts, c) }
+
 // UnmarshalText is the reverse of MarshalText.
 func (p *Protocol) UnmarshalText(b []byte) error  { return unmarshalWord("protocol", protocols, p, b) }
 func (e *Encap) UnmarshalText(b []byte) error     { return unmarshalWord("encap", encaps, e, b) }
 func (f *Flow) UnmarshalText(b []byte) error      { return unmarshalWord("flow", flows, f, b) }
 func (s *State) UnmarshalText(b []byte) error     { return unmarshalWord("state", states, s, b) }
 func (m *AgentMode) UnmarshalText(b []byte) error { return unmarshalWord("mode", modes, m, b) }
+
+func (s *Scope) UnmarshalText(b []byte) error { return unmarshalWord("scope", scopes, s, b) }
+func (a *LimitAction) UnmarshalText(b []byte) error {
+	return unmarshalWord("action", limitActions, a, b)
+}
+func (c *LimitCount) UnmarshalText(b []byte) error { return unmarshalWord("count", limitCounts, c, b) }
 
 func nameOf[T comparable](words []word[T], v T, kind string, number int) string {
 	for _, w := range words {

@@ -8,6 +8,10 @@ func (s *Spec) Clone() *Spec {
 		return nil
 	}
 	c := *s
+	c.Stages = slices.Clone(s.Stages)
+	for i := range c.Stages {
+		c.Stages[i] = c.Stages[i].clone()
+	}
 	c.NICs = slices.Clone(s.NICs)
 	for i := range c.NICs {
 		n := &c.NICs[i]
@@ -33,6 +37,7 @@ func (s *Spec) Equal(o *Spec) bool {
 		return s == o
 	}
 	return s.Version == o.Version &&
+		slices.EqualFunc(s.Stages, o.Stages, Named.Equal) &&
 		slices.EqualFunc(s.NICs, o.NICs, NIC.Equal) &&
 		slices.EqualFunc(s.VIPs, o.VIPs, VIP.Equal) &&
 		s.Agent.Equal(o.Agent)

@@ -11,7 +11,9 @@ import (
 func wholeSpec() *Spec {
 	return &Spec{
 		Version: 1,
-		NICs:    []NIC{{Name: "eth0", XDP: []Stage{"a"}, TCXIngress: []Stage{"b"}, TCXEgress: []Stage{"c"}}},
+		Stages: []Named{{"a", RateLimit, &Rates{Limits: []Rate{{1, PerSourceVIP, "web", 24, 56}}, Action: LimitReset,
+			Count: Offered}}},
+		NICs: []NIC{{Name: "eth0", XDP: []Position{{"a", true, true}}, TCXIngress: Stands("b"), TCXEgress: Stands("c")}},
 		VIPs: []VIP{{
 			Name: "web", Addresses: []netip.Addr{netip.MustParseAddr("10.99.0.1")}, Port: 80, Protocol: TCP,
 			Encap: GUE, EncapPort: 6080, Ring: 251, Settle: time.Minute,
@@ -42,6 +44,11 @@ func leaves(v reflect.Value, path string, visit func(path string, change, restor
 		visit(path, func() { v.SetZero() }, restore)
 	case v.Kind() == reflect.String:
 		visit(path, func() { v.SetString(v.String() + "x") }, restore)
+	case v.Kind() == reflect.Bool:
+		visit(path, func() { v.SetBool(!v.Bool()) }, restore)
+	case v.Kind() == reflect.Interface:
+		leaves(v.Elem().Elem(), path, visit)
+		visit(path, func() { v.SetZero() }, restore)
 	case v.CanInt():
 		visit(path, func() { v.SetInt(v.Int() + 1) }, restore)
 	default:
@@ -99,12 +106,14 @@ func TestLookups(t *testing.T) {
 }
 
 func TestChains(t *testing.T) {
-	n := NIC{XDP: []Stage{Balancer}, TCXEgress: []Stage{"x"}}
-	want := []Chain{{XDP, []Stage{Balancer}}, {TCXEgress, []Stage{"x"}}}
+	n := NIC{XDP: Stands(Balancer), TCXEgress: Stands("x")}
+	want := []Chain{{XDP, Stands(Balancer)}, {TCXEgress, Stands("x")}}
 	if got := n.Chains(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if !n.Has(Balancer) || !n.Has("x") || n.Has(Decap) {
+	n.TCXIngress = []Position{{Name: string(Decap), Disabled: true}}
+	s := &Spec{Stages: []Named{{"x", RateLimit, &Rates{}}}}
+	if !s.Has(n, Balancer) || !s.Has(n, RateLimit) || s.Has(n, Decap) {
 		t.Error("Has is wrong about a stage")
 	}
 }

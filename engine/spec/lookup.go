@@ -13,6 +13,14 @@ func (s *Spec) NIC(name string) *NIC {
 	return nil
 }
 
+// Stage is the stage of that name within s, or nil.
+func (s *Spec) Stage(name string) *Named {
+	if i := slices.IndexFunc(s.Stages, func(n Named) bool { return n.Name == name }); i >= 0 {
+		return &s.Stages[i]
+	}
+	return nil
+}
+
 // VIP is the VIP of that name within s, or nil.
 func (s *Spec) VIP(name string) *VIP {
 	if i := slices.IndexFunc(s.VIPs, func(v VIP) bool { return v.Name == name }); i >= 0 {

@@ -34,6 +34,7 @@ func write(to io.Writer, s *Spec) {
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "version: %d\n", s.Version)
+	writeStages(&b, s.Stages)
 	if len(s.NICs) > 0 {
 		b.WriteString("nics:\n")
 	}
@@ -93,12 +94,45 @@ func chains(n NIC) string {
 	var all []string
 	for _, c := range n.Chains() {
 		names := make([]string, len(c.Stages))
-		for i, s := range c.Stages {
-			names[i] = plain(string(s))
+		for i, p := range c.Stages {
+			names[i] = position(p)
 		}
 		all = append(all, fmt.Sprintf("%s: [%s]", c.Hook, strings.Join(names, ", ")))
 	}
 	return strings.Join(all, ", ")
+}
+
+// position is the name alone where the stage stands as most do.
+func position(p Position) string {
+	if !p.Disabled && !p.Shadow {
+		return plain(p.Name)
+	}
+	text := "{stage: " + plain(p.Name)
+	if p.Disabled {
+		text += ", disabled: true"
+	}
+	if p.Shadow {
+		text += ", shadow: true"
+	}
+	return text + "}"
+}
+
+func writeStages(b *bytes.Buffer, stages []Named) {
+	if len(stages) > 0 {
+		b.WriteString("stages:\n")
+	}
+	for _, n := range stages {
+		fmt.Fprintf(b, "  %s:\n    kind: %s\n", plain(n.Name), plain(string(n.Kind)))
+		known, ok := n.Settings.(settings)
+		if !ok {
+			continue
+		}
+		var lines bytes.Buffer
+		known.write(&lines)
+		for line := range strings.Lines(lines.String()) {
+			b.WriteString("    " + line)
+		}
+	}
 }
 
 func addresses(list []netip.Addr) string {

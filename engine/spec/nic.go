@@ -15,7 +15,7 @@ const (
 // Chain is the stages of a NIC at one hook, first stage first.
 type Chain struct {
 	Hook   Hook
-	Stages []Stage
+	Stages []Position
 }
 
 // Chains are the NIC's chains in the order in which a packet meets their hooks; a hook without stages has none.
@@ -24,16 +24,24 @@ func (n NIC) Chains() []Chain {
 	return slices.DeleteFunc(all, func(c Chain) bool { return len(c.Stages) == 0 })
 }
 
-// Has tells whether a stage stands in any chain of the NIC.
-func (n NIC) Has(s Stage) bool {
-	return slices.ContainsFunc(n.Chains(), func(c Chain) bool { return slices.Contains(c.Stages, s) })
+// At is where the chain of a hook stands within n; nil for no hook.
+func (n *NIC) At(h Hook) *[]Position {
+	switch h {
+	case XDP:
+		return &n.XDP
+	case TCXIngress:
+		return &n.TCXIngress
+	case TCXEgress:
+		return &n.TCXEgress
+	}
+	return nil
 }
 
-// stages of this version, and the hooks at which each can stand.
-var stages = []struct {
-	name  Stage
-	hooks []Hook
-}{
-	{Balancer, []Hook{XDP}},
-	{Decap, []Hook{XDP, TCXIngress}},
+// Has tells whether packets meet a stage of that kind in any chain of the NIC.
+func (s *Spec) Has(n NIC, kind Stage) bool {
+	return slices.ContainsFunc(n.Chains(), func(c Chain) bool { return s.stands(c.Stages, kind) })
+}
+
+func (s *Spec) stands(list []Position, kind Stage) bool {
+	return slices.ContainsFunc(Enabled(list), func(p Position) bool { return s.KindOf(p.Name) == kind })
 }

@@ -4,8 +4,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// mostStages is how many positions a chain has.
-const mostStages = 16
+// mostStages is how many positions a chain has for stages.
+const mostStages = 14
 
 // Parse reads a spec from a YAML document, with every default filled in. name is where the document comes from, for
 // errors, which are an *Error with all that is wrong.
@@ -31,6 +31,7 @@ func (r *reader) spec(root *yaml.Node) *Spec {
 	s := &Spec{Version: Version}
 	r.fields(root, nil,
 		field{"version", "", func(*yaml.Node, *at) {}}, // upgrade has read it
+		field{"stages", "", func(n *yaml.Node, a *at) { s.Stages = r.stages(n, a) }},
 		field{"nics", "", func(n *yaml.Node, a *at) { s.NICs = r.nics(n, a) }},
 		field{"vips", "", list(r, &s.VIPs, MaxVIPs, r.vip)},
 		field{"agent", "", func(n *yaml.Node, a *at) { s.Agent = r.agent(n, a) }},
@@ -43,18 +44,59 @@ func (r *reader) nics(n *yaml.Node, a *at) []NIC {
 	r.pairs(n, a, func(key, value *yaml.Node) {
 		nic := NIC{Name: key.Value}
 		r.fields(value, a.field(key.Value),
-			field{string(XDP), "", list(r, &nic.XDP, mostStages, r.stage)},
-			field{string(TCXIngress), "", list(r, &nic.TCXIngress, mostStages, r.stage)},
-			field{string(TCXEgress), "", list(r, &nic.TCXEgress, mostStages, r.stage)},
+			field{string(XDP), "", list(r, &nic.XDP, mostStages, r.position)},
+			field{string(TCXIngress), "", list(r, &nic.TCXIngress, mostStages, r.position)},
+			field{string(TCXEgress), "", list(r, &nic.TCXEgress, mostStages, r.position)},
 		)
 		nics = append(nics, nic)
 	})
 	return nics
 }
 
-func (r *reader) stage(n *yaml.Node, a *at) Stage {
-	s, _ := r.text(n, a)
-	return Stage(s)
+// position reads the name of a stage, or a mapping with it and how it stands there.
+func (r *reader) position(n *yaml.Node, a *at) (p Position) {
+	if follow(n).Kind != yaml.MappingNode {
+		p.Name, _ = r.text(n, a)
+		return p
+	}
+	r.fields(n, a,
+		field{"stage", "the name of a stage", scalar(r, &p.Name, name)},
+		field{"disabled", "", choice(r, &p.Disabled, truths)},
+		field{"shadow", "", choice(r, &p.Shadow, truths)},
+	)
+	return p
+}
+
+// stages reads the settings of stages by name. Each is of the kind that its name or its field kind says.
+func (r *reader) stages(n *yaml.Node, a *at) []Named {
+	var all []Named
+	r.pairs(n, a, func(key, value *yaml.Node) {
+		here := a.field(key.Value)
+		k := Named{Name: key.Value, Kind: Stage(key.Value)}
+		if given := member(value, "kind"); given != nil {
+			k.Kind = Stage(given.Value)
+		}
+		known, why := settingsOf(k.Kind)
+		if why != "" {
+			r.misread(here, 0, "%s", why)
+			return
+		}
+		r.fields(value, here, append([]field{{"kind", "", func(*yaml.Node, *at) {}}}, known.fields(r)...)...)
+		k.Settings = known
+		all = append(all, k)
+	})
+	return all
+}
+
+// member is the value of a field of the mapping n; nil when it has none of that name.
+func member(n *yaml.Node, name string) *yaml.Node {
+	n = follow(n)
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		if follow(n.Content[i]).Value == name {
+			return follow(n.Content[i+1])
+		}
+	}
+	return nil
 }
 
 func (r *reader) vip(n *yaml.Node, a *at) VIP {

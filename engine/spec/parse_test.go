@@ -43,7 +43,7 @@ func TestParse(t *testing.T) {
 	}
 	want := &Spec{
 		Version: 1,
-		NICs:    []NIC{{Name: "eth0", XDP: []Stage{Balancer}}},
+		NICs:    []NIC{{Name: "eth0", XDP: Stands(Balancer)}},
 		VIPs: []VIP{{
 			Name:      "web",
 			Addresses: []netip.Addr{netip.MustParseAddr("10.99.0.1"), netip.MustParseAddr("fd00:99::1")},
@@ -65,7 +65,7 @@ func TestParse(t *testing.T) {
 	}
 	want = &Spec{
 		Version: 1,
-		NICs:    []NIC{{Name: "eth0", TCXIngress: []Stage{Decap}}},
+		NICs:    []NIC{{Name: "eth0", TCXIngress: Stands(Decap)}},
 		Agent:   &Agent{VIPs: []netip.Addr{netip.MustParseAddr("10.99.0.1")}, Mode: DSR, EncapPort: 6080},
 	}
 	got := parse(t, "version: 1\nnics: {eth0: {tcx_ingress: [decap]}}\nagent: {vips: [10.99.0.1]}\n")
@@ -146,7 +146,7 @@ func TestParseLimits(t *testing.T) {
 			"line 3: vips: 34000 backends in all: at most 32767"},
 		{"a NIC too many", "version: 1\nnics:\n" + many(65, "  eth%d: {} # %d %d\n"), "line 2: nics: 65 are too many: at most 64"},
 		{"a stage too many", "version: 1\nnics:\n  eth0: {xdp: [" + strings.Repeat("balancer, ", 17) + "]}\n",
-			"line 3: nics.eth0.xdp: 17 are too many: at most 16"},
+			"line 3: nics.eth0.xdp: 17 are too many: at most 14"},
 		{"a bomb of aliases", one + "\n" + many(511, "  - {name: w%d, addresses: [10.98.%d.%d], port: 80, protocol: tcp, backends: *all}\n"),
 			"line 4: more than 524288 values, each use of an alias counted: no spec has as many"},
 		{"a bomb of small lists", head + "vips: [" + strings.Repeat("a, ", MaxBytes/3-100) + "]",

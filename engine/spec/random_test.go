@@ -26,20 +26,37 @@ func (d dice) spec() *Spec {
 		s.NICs = append(s.NICs, NIC{Name: odd[i]})
 	}
 	if d.IntN(3) > 0 {
-		s.NICs[0].XDP = []Stage{Balancer}
+		s.NICs[0].XDP = Stands(Balancer)
+		if d.IntN(2) == 0 {
+			n := Named{pick(d, "ratelimit", "strict", "null"), RateLimit, d.rates()}
+			s.Stages = append(s.Stages, n)
+			s.NICs[0].XDP = append([]Position{{n.Name, d.IntN(2) == 0, d.IntN(2) == 0}}, s.NICs[0].XDP...)
+		}
 		for i := range d.IntN(6) {
 			s.VIPs = append(s.VIPs, d.vip(i))
 		}
 	}
 	if n := &s.NICs[len(s.NICs)-1]; len(n.XDP) == 0 && d.IntN(2) == 0 {
 		if d.IntN(2) == 0 {
-			n.XDP = []Stage{Decap}
+			n.XDP = Stands(Decap)
 		} else {
-			n.TCXIngress = []Stage{Decap}
+			n.TCXIngress = Stands(Decap)
 		}
 		s.Agent = &Agent{VIPs: d.addresses(10, 1+d.IntN(3)), EncapPort: uint16(1 + d.IntN(65535))}
 	}
 	return s
+}
+
+func (d dice) rates() *Rates {
+	r := &Rates{Action: pick(d, LimitDrop, LimitReset), Count: pick(d, Accepted, Offered)}
+	for _, per := range []Scope{PerNIC, PerVIP, PerSource, PerSourceVIP}[d.IntN(4):] {
+		l := Rate{Rate: uint32(1 + d.IntN(maxRate)), Per: per}
+		if per.ofSource() {
+			l.Prefix4, l.Prefix6 = uint8(1+d.IntN(32)), uint8(1+d.IntN(128))
+		}
+		r.Limits = append(r.Limits, l)
+	}
+	return r
 }
 
 func (d dice) vip(i int) VIP {

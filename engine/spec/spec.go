@@ -12,6 +12,7 @@ const Version = 1
 // Limits of one spec, checked before anything reaches the kernel.
 const (
 	MaxNICs      = 64
+	MaxStages    = 256
 	MaxVIPs      = 512
 	MaxAddresses = 512 // over all VIPs, per family
 	MaxBackends  = 32767
@@ -35,6 +36,7 @@ var Rings = [...]uint32{251, 509, 1021, 2039, 4099, 8191, 16381, 32749, 65537, 1
 // Spec is one whole desired state. Slices keep the order of the document.
 type Spec struct {
 	Version int
+	Stages  []Named
 	NICs    []NIC
 	VIPs    []VIP
 	Agent   *Agent
@@ -43,19 +45,10 @@ type Spec struct {
 // NIC names a network interface and the stages of its chains, one list a hook, first stage first.
 type NIC struct {
 	Name       string
-	XDP        []Stage
-	TCXIngress []Stage
-	TCXEgress  []Stage
+	XDP        []Position
+	TCXIngress []Position
+	TCXEgress  []Position
 }
-
-// Stage is the name of a kernel function as it stands in a chain.
-type Stage string
-
-// Stages of this version.
-const (
-	Balancer Stage = "balancer"
-	Decap    Stage = "decap"
-)
 
 // Protocol is the transport of a VIP.
 type Protocol uint8

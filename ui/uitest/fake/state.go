@@ -86,7 +86,7 @@ func Empty() *engine.State {
 func Spec() *spec.Spec {
 	return &spec.Spec{
 		Version: spec.Version,
-		NICs:    []spec.NIC{{Name: "eth0", XDP: []spec.Stage{spec.Balancer}}, {Name: "eth1", XDP: []spec.Stage{spec.Balancer}}},
+		NICs:    []spec.NIC{{Name: "eth0", XDP: spec.Stands(spec.Balancer)}, {Name: "eth1", XDP: spec.Stands(spec.Balancer)}},
 		VIPs: []spec.VIP{
 			{Name: "web", Addresses: addrs("10.99.0.1", "fd00:99::1"), Port: 80, Protocol: spec.TCP, EncapPort: 6080,
 				Ring: 65537, Settle: spec.DefaultSettle, Backends: servers("10.1.1.11", "10.1.1.12", "10.1.1.13", "10.1.1.14")},
