@@ -69,7 +69,8 @@ func (k *Kernel) fillRow(w wanted, p spot) error {
 	if !xdp {
 		programs[0] = k.programs["parse_tc"]
 	}
-	var r rowSettings
+	r := &k.rows.all[p.generation*Chains+p.chain] // filled in place: what stands in it is in use
+	*r = rowSettings{}
 	for i, stands := range w.positions {
 		p.position = i + 1
 		st, s, err := k.stand(p, stands, xdp)
@@ -83,7 +84,6 @@ func (k *Kernel) fillRow(w wanted, p spot) error {
 		programs, dry = append(programs, s.program), append(dry, s.dry)
 	}
 	r.Length = uint32(len(programs))
-	k.rows.all[p.generation*Chains+p.chain] = r
 	rows := k.maps["rows_tc"]
 	if xdp {
 		rows = k.maps["rows_xdp"]

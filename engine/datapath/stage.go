@@ -199,6 +199,7 @@ func ticks(d time.Duration) uint32 { return uint32(uint64(d)>>tickShift) + 1 }
 // stageRows fills the rows of a generation. Slots that hold a program already are overwritten, never emptied first: the
 // kernel waits for every packet in flight before it empties one that it jumps to directly.
 func (k *Kernel) stageRows(generation int, p *plan.Plan) error {
+	clear(k.rows.all[generation*Chains : (generation+1)*Chains]) // what stood there is not in use any more
 	var filled [Chains]bool
 	nums := map[string]uint16{}
 	for _, c := range p.VIPs {
