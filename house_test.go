@@ -44,6 +44,8 @@ var rules = []rule{
 		"planning is pure: it says what would be done and can do none of it"},
 	{"engine/packet", []string{"github.com/gopacket/gopacket/..."},
 		"packets are bytes, whoever reads them"},
+	{"engine/filter", []string{"./engine/packet", "github.com/cilium/ebpf/asm", "github.com/cilium/ebpf/btf"},
+		"rules, captures and screens share one language, and only whoever loads its code touches the kernel"},
 	{"engine/datapath", []string{"./bpf", "./engine/plan", "./engine/spec", "./engine/maglev", "./engine/reason", "./engine/packet",
 		"github.com/cilium/ebpf/...", "github.com/vishvananda/netlink/...", "golang.org/x/sys/unix"},
 		"only datapath touches maps, programs and links, so only one room can break a node"},

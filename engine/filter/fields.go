@@ -1,0 +1,65 @@
+package filter
+
+import (
+	"net/netip"
+
+	"hairpin/engine/packet"
+)
+
+// Fields are the facts of a packet or connection that expressions ask for. What is not known stays zero.
+type Fields struct {
+	Src, Dst         netip.Addr // of one family; the zero Addr when this is not IP
+	Proto            uint8      // of IPv6 the next header
+	SrcPort, DstPort uint16     // of TCP and UDP
+	TCPFlags         uint8
+	TTL              uint8
+	Fragment         bool // a part of a packet, the first one too; its ports mean nothing
+	Tagged           bool
+	VLAN             uint16 // of the outermost tag
+	Bytes            uint32 // of the frame
+
+	VIP     string
+	Backend netip.Addr
+	Stage   string
+	Verdict string // drop, pass or forward
+	Reason  string
+}
+
+// FieldsOf reads an Ethernet frame as the data path does. A frame that the data path would not let a stage see is an error.
+func FieldsOf(frame []byte) (Fields, error) {
+	s, err := packet.Parse(frame)
+	f := Fields{Bytes: uint32(len(frame))}
+	if err != nil || s.Version == 0 {
+		return f, err
+	}
+	f.Src, f.Dst, f.TTL, f.Proto, f.Fragment = s.Src, s.Dst, s.TTL, s.Protocol, s.Fragmented()
+	if len(s.VLANs) > 0 {
+		f.Tagged, f.VLAN = true, s.VLANs[0]
+	}
+	if len(s.Extensions) > 0 {
+		f.Proto, f.Fragment = s.Extensions[0], s.Extensions[0] == packet.ProtoFragment
+		return f, nil
+	}
+	if !f.ported() {
+		return f, nil
+	}
+	f.SrcPort, f.DstPort = s.SrcPort, s.DstPort
+	if f.Proto == tcp {
+		f.TCPFlags = frame[s.TransportAt+13]
+	}
+	return f, nil
+}
+
+// family is 4 or 6, and 0 when this is not IP.
+func (f *Fields) family() uint8 {
+	switch {
+	case !f.Src.IsValid():
+		return 0
+	case f.Src.Is4():
+		return 4
+	}
+	return 6
+}
+
+// ported tells whether the ports mean something.
+func (f *Fields) ported() bool { return (f.Proto == tcp || f.Proto == udp) && !f.Fragment }

@@ -1,0 +1,216 @@
+package filter
+
+import (
+	"encoding/binary"
+	"os"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
+
+	"hairpin/bpf"
+)
+
+// parse is the data path's own parser, which leaves what it reads in the scratch.
+type parse struct {
+	program *ebpf.Program
+	scratch *ebpf.Map
+	size    int
+	layout  Layout
+}
+
+func newParse(t *testing.T) *parse {
+	t.Helper()
+	spec, err := bpf.LoadParse()
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(spec.Programs, "parse_tc")
+	layout, err := LayoutOf(spec.Types)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := ebpf.NewCollection(spec)
+	if err != nil {
+		t.Fatalf("load parse: %+v", err)
+	}
+	defer loaded.Close()
+	p := &parse{loaded.DetachProgram("parse"), loaded.DetachMap("scratch"), int(spec.Maps["scratch"].ValueSize), layout}
+	t.Cleanup(func() {
+		_ = p.program.Close()
+		_ = p.scratch.Close()
+	})
+	return p
+}
+
+// run parses a frame and returns the scratch of the CPU on which that happened.
+func (p *parse) run(t *testing.T, frame []byte) []byte {
+	t.Helper()
+	clean := make([][]byte, ebpf.MustPossibleCPU())
+	for i := range clean {
+		clean[i] = make([]byte, p.size)
+	}
+	if err := p.scratch.Put(uint32(0), clean); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.program.Run(&ebpf.RunOptions{Data: frame}); err != nil {
+		t.Fatal(err)
+	}
+	var perCPU [][]byte
+	if err := p.scratch.Lookup(uint32(0), &perCPU); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range perCPU {
+		if binary.LittleEndian.Uint32(s[p.layout.bytes.offset:]) == uint32(len(frame)) {
+			return s[:p.size]
+		}
+	}
+	t.Fatal("parse left no scratch")
+	return nil
+}
+
+// kernel runs generated functions on the scratches of samples.
+type kernel struct {
+	scratches *ebpf.Map
+	count     int
+	size      uint32
+}
+
+func newKernel(t *testing.T, list []sample) *kernel {
+	t.Helper()
+	k := &kernel{count: len(list), size: uint32(len(list[0].scratch))}
+	var err error
+	k.scratches, err = ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: k.size, MaxEntries: uint32(len(list))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = k.scratches.Close() })
+	for i, s := range list {
+		if err := k.scratches.Put(uint32(i), s.scratch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return k
+}
+
+// caller is a program that looks up the scratch whose number the packet begins with, and returns what rules says of it.
+func (k *kernel) caller() asm.Instructions {
+	const out = "out"
+	return asm.Instructions{
+		asm.Mov.Imm(asm.R0, 0).WithSymbol("main"),
+		asm.LoadMem(asm.R2, asm.R1, 0, asm.Word), // data
+		asm.LoadMem(asm.R3, asm.R1, 4, asm.Word), // data_end
+		asm.Mov.Reg(asm.R4, asm.R2),
+		asm.Add.Imm(asm.R4, 4),
+		asm.JGT.Reg(asm.R4, asm.R3, out),
+		asm.LoadMem(asm.R2, asm.R2, 0, asm.Word),
+		asm.StoreMem(asm.RFP, -4, asm.R2, asm.Word),
+		asm.Mov.Reg(asm.R2, asm.RFP),
+		asm.Add.Imm(asm.R2, -4),
+		asm.LoadMapPtr(asm.R1, k.scratches.FD()),
+		asm.FnMapLookupElem.Call(),
+		asm.JEq.Imm(asm.R0, 0, out),
+		asm.Mov.Reg(asm.R1, asm.R0),
+		asm.Call.Label("rules"),
+		asm.Return().WithSymbol(out),
+		asm.Mov.Imm(asm.R0, 0).WithSymbol("rules"),
+		asm.Return(),
+	}
+}
+
+// load splices body into the caller and loads it. A global function is verified by its type alone.
+func (k *kernel) load(t *testing.T, body asm.Instructions, global bool) *ebpf.Program {
+	t.Helper()
+	program := k.caller()
+	if global {
+		k.describe(program)
+	}
+	program, err := Splice(program, "rules", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := ebpf.NewProgramWithOptions(&ebpf.ProgramSpec{Type: ebpf.XDP, Instructions: program, License: "GPL"},
+		ebpf.ProgramOptions{LogSizeStart: 1 << 20})
+	if err != nil {
+		t.Fatalf("load %d instructions: %+v", len(body), err)
+	}
+	return loaded
+}
+
+// describe gives both functions of the caller their types, as the compiler does.
+func (k *kernel) describe(program asm.Instructions) {
+	number := &btf.Int{Name: "int", Size: 4, Encoding: btf.Signed}
+	words := &btf.Array{Type: number, Index: number, Nelems: k.size / 4}
+	scratch := &btf.Struct{Name: "scratch", Size: k.size, Members: []btf.Member{{Name: "words", Type: words}}}
+	for i, ins := range program {
+		proto := &btf.FuncProto{Return: number, Params: []btf.FuncParam{{Name: "s", Type: &btf.Pointer{Target: scratch}}}}
+		if ins.Symbol() == "main" || ins.Symbol() == "rules" {
+			program[i] = btf.WithFuncMetadata(ins, &btf.Func{Name: ins.Symbol(), Type: proto, Linkage: btf.GlobalFunc})
+		}
+	}
+}
+
+// results is what a generated function returns for every sample.
+func (k *kernel) results(t *testing.T, body asm.Instructions) []uint32 {
+	t.Helper()
+	program := k.load(t, body, false)
+	defer program.Close()
+	list, in := make([]uint32, k.count), make([]byte, 14)
+	for i := range list {
+		binary.LittleEndian.PutUint32(in, uint32(i))
+		var err error
+		if list[i], err = program.Run(&ebpf.RunOptions{Data: in}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return list
+}
+
+// TestScratch: what the data path reads of a frame is what FieldsOf does, so that one expression means one thing.
+func TestScratch(t *testing.T) {
+	list, l := samples(t)
+	for _, s := range list {
+		at := func(f field) int { return int(s.scratch[f.offset]) }
+		if f := s.fields; at(l.family) != int(f.family()) || at(l.proto) != int(f.Proto) || at(l.ttl) != int(f.TTL) ||
+			at(l.flags) != int(f.TCPFlags) || at(l.kind)&kindBitFragment != 0 != f.Fragment || at(l.kind)&kindBitVLAN != 0 != f.Tagged {
+			t.Errorf("%v: Go reads %+v, the data path family %d proto %d ttl %d flags %#x kind %d", s, f, at(l.family), at(l.proto),
+				at(l.ttl), at(l.flags), at(l.kind))
+		}
+		ports := binary.BigEndian.Uint32(s.scratch[l.srcPort.offset:])
+		if ports != uint32(s.fields.SrcPort)<<16|uint32(s.fields.DstPort) {
+			t.Errorf("%v: the data path reads ports %#x", s, ports)
+		}
+	}
+}
+
+// TestKinds compares the bits of a packet's kind with those of the data path.
+func TestKinds(t *testing.T) {
+	header, err := os.ReadFile("../../bpf/scratch.h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int{"FRAGMENT": kindBitFragment, "VLAN": kindBitVLAN} {
+		m := regexp.MustCompile(`#define KIND_` + name + `\s+(\d+)`).FindSubmatch(header)
+		if m == nil || string(m[1]) != strconv.Itoa(want) {
+			t.Errorf("KIND_%s is %q in C, %d in Go", name, m, want)
+		}
+	}
+}
+
+// TestLayout: a type without the members that expressions need is refused by the name of the member.
+func TestLayout(t *testing.T) {
+	spec, err := bpf.LoadGate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LayoutOf(spec.Types); err == nil {
+		t.Error("an object without a scratch has a layout")
+	}
+	p := newParse(t)
+	if p.layout.src4 != (field{p.layout.src6.offset, asm.Word}) || p.layout.src6.offset+16 != p.layout.dst6.offset {
+		t.Errorf("addresses do not lie as scratch.h says: %+v", p.layout)
+	}
+}
