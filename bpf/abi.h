@@ -249,7 +249,8 @@ struct counters {
 	__u64 budget_tick;
 	__u64 budget_used; // entries made in the connection table in this tick
 	__u64 drops_lost;  // drops that the ledger had no row for
-	__u64 pad[4];
+	struct cost clock; // what a look at the clock costs, which is in all costs
+	__u64 pad[2];
 	struct drop drop[DROPS]; // which stage dropped what of whom; exit has the sums
 	struct cost cost[CHAINS][POSITIONS];
 };

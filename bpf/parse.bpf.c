@@ -30,7 +30,9 @@ AI enum reason parse_once(struct scratch *s, void *data, void *end, __u32 bytes)
 	s->vip_seed = g->vip_seed;
 	s->bytes = bytes;
 	s->passed = 0;
-	s->stamp = g->flags & GENERATION_WATCHED && !(bpf_get_prandom_u32() & 63) ? bpf_ktime_get_ns() : 0;
+	s->stamp = 0;
+	if (g->flags & GENERATION_WATCHED)
+		measure_some(s);
 	s->l2_len = sizeof(struct ethhdr);
 	*(__u64 *)&s->family = 0; // family to has_vip, eight bytes in a row
 	s->ports = 0;

@@ -77,6 +77,12 @@ func (c *client) Apply(ctx context.Context, r ApplyRequest) (*Applied, error) {
 	return a.Applied, err
 }
 
+// WatchCosts implements Node.
+func (c *client) WatchCosts(ctx context.Context) error {
+	_, err := c.ask(ctx, call{Verb: verbWatch})
+	return err
+}
+
 // Confirm implements Node.
 func (c *client) Confirm(ctx context.Context, who string) error {
 	_, err := c.ask(ctx, call{Verb: verbConfirm, Who: who})

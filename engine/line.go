@@ -118,7 +118,7 @@ func (l *line) ask(ctx context.Context, k call) (answer, error) {
 		return answer{}, err
 	}
 	unknown := ""
-	if k.Verb != verbPlan {
+	if !k.Verb.onlyLooks() {
 		unknown = "; whether it was carried out is not known: look before you repeat it"
 	}
 	select {

@@ -48,6 +48,7 @@ type meters struct {
 	shallow *stats.Set[meterKey] // a minute
 	now     map[meterKey]Counter
 	snap    datapath.Snapshot
+	costs   costs
 	last    time.Time
 }
 
@@ -72,6 +73,7 @@ func (m *meters) read(now time.Time, k *datapath.Kernel) error {
 	m.deep.Tick(now)
 	m.shallow.Tick(now)
 	m.readChains(k)
+	m.costs.read(k, &m.snap)
 	for num, c := range m.snap.VIP {
 		if d := m.snap.VIPDrop[num]; c.Packets+d.Packets > 0 {
 			m.note(m.deep, meterKey{kind: vipForward, id: num}, c)

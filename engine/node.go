@@ -21,6 +21,9 @@ type Node interface {
 	Apply(ctx context.Context, r ApplyRequest) (*Applied, error)
 	// Confirm keeps the running generation; until then, one applied with a deadline goes back by itself.
 	Confirm(ctx context.Context, who string) error
+	// WatchCosts has what each stage costs measured and shown for CostLease from now, in one packet of 64. It is for whoever
+	// looks at it just now, and ends by itself. Who may only look may ask for it.
+	WatchCosts(ctx context.Context) error
 	// Detach removes everything of hairpin's from the node's NICs and bpffs, and nothing else.
 	Detach(ctx context.Context, who string) error
 	// Close releases the engine and leaves the data path running.

@@ -94,6 +94,7 @@ func (o *owner) start(ctx context.Context) (err error) {
 	if err := o.kernel.Take(); err != nil {
 		return err
 	}
+	o.kernel.Watch(false) // whoever looked, looked through the engine before
 	if o.kernel.Control().Active != 0 {
 		return o.adopt()
 	}

@@ -62,6 +62,7 @@ type owner struct {
 	named    vipNames
 	problems map[string]Problem // by key, of the last snapshot
 	swept    time.Time
+	watched  time.Time // when somebody last looked at what stages cost; zero = nobody does
 	detached bool
 }
 
@@ -108,6 +109,7 @@ func (o *owner) release() {
 		o.log.Warn("close next hops", "error", err)
 	}
 	if !o.detached {
+		o.kernel.Watch(false)
 		o.kernel.Close()
 	}
 	_ = o.ns.handle.Close()

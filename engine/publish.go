@@ -39,7 +39,7 @@ func (o *owner) publish(now time.Time) {
 	s.Epoch, s.Generation = o.kernel.Control().Epoch, generationOf(now, o.kernel.Control())
 	s.NICs, s.Reasons, s.VIPs = v.nics(), v.reasons(), v.vips()
 	s.Drops, s.DropsLost = v.drops(), o.meters.snap.DropsLost
-	s.EventsLost = o.meters.snap.EventsLost
+	s.EventsLost, s.Watched = o.meters.snap.EventsLost, !o.watched.IsZero()
 	showSettling(s.VIPs, o.settling(now))
 	s.Problems = o.findProblems(now, s)
 	o.show(s)
@@ -96,7 +96,7 @@ func (v view) nics() []NIC {
 		if a.Err != nil {
 			nic.State, nic.Why, nic.Index = attachmentState(a.Err), a.Err.Error(), 0
 		}
-		nic.Stages = v.stages(n, a.Chain)
+		nic.Stages, nic.ParseNS = v.stages(n, a.Chain), v.meters.costs.ns(n, 0)
 		list = append(list, nic)
 	}
 	return list
@@ -118,6 +118,7 @@ func (v view) stages(n int, c datapath.Chain) []Stage {
 			s.In = v.meters.counter(meterKey{kind: stageIn, chain: n, id: at})
 			s.Drop = v.meters.counter(meterKey{kind: stageDrop, chain: n, id: at})
 			s.Would = v.meters.counter(meterKey{kind: stageShadow, chain: n, id: at})
+			s.NS = v.meters.costs.ns(n, at)
 		}
 		list = append(list, s)
 	}

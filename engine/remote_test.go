@@ -71,6 +71,11 @@ func (f *fake) Confirm(_ context.Context, who string) error {
 	return f.err
 }
 
+func (f *fake) WatchCosts(context.Context) error {
+	f.called("watch costs")
+	return f.err
+}
+
 func (f *fake) Detach(_ context.Context, who string) error {
 	f.called("detach by " + who)
 	return f.err

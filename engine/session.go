@@ -113,7 +113,7 @@ func (c *session) work(ctx, served context.Context, calls <-chan call, answers c
 
 // do carries out one call. A plan is given up when its client hangs up; a change that was asked for is carried out.
 func (c *session) do(ctx, served context.Context, k call, a *answer) error {
-	if k.Verb != verbPlan && c.peer.uid != 0 {
+	if !k.Verb.onlyLooks() && c.peer.uid != 0 {
 		return fmt.Errorf("%w: only root may %s on this node, this is uid %d", ErrRefused, k.Verb, c.peer.uid)
 	}
 	var s *spec.Spec
@@ -129,6 +129,8 @@ func (c *session) do(ctx, served context.Context, k call, a *answer) error {
 		a.Plan, err = n.Plan(ctx, s)
 	case verbApply:
 		a.Applied, err = n.Apply(served, ApplyRequest{Spec: s, Revision: k.Revision, Deadline: k.Deadline, Who: k.Who, Why: k.Why})
+	case verbWatch:
+		err = n.WatchCosts(ctx)
 	case verbConfirm:
 		err = n.Confirm(served, k.Who)
 	case verbDetach:

@@ -29,6 +29,7 @@ type State struct {
 	Drops    []Drop  // by descending rate
 	Events   []Event // newest last, bounded
 	Problems []Problem
+	Watched  bool // somebody looks at what stages cost, so it is measured
 
 	DropsLost  uint64 // drops that Drops had no row for, ever
 	EventsLost uint64 // events the ring buffer had no room for, ever
@@ -69,6 +70,7 @@ type NIC struct {
 	Why     string // one sentence when State is not "attached" or the mode is not the best one
 	Index   int    // ifindex; 0 when missing
 	Stages  []Stage
+	ParseNS float64 // what parsing costs a packet, as Stage.NS
 	In      Counter
 	Forward Counter
 	Pass    Counter
@@ -87,6 +89,7 @@ type Stage struct {
 	In       Counter
 	Drop     Counter
 	Would    Counter
+	NS       float64 // what it costs a packet, the mean of a few seconds' samples; 0 = not known, as while nobody looks
 }
 
 // Drop is one row of the drop ledger: what one stage dropped of one VIP for one reason.

@@ -21,6 +21,7 @@ func (o *owner) upkeep(now time.Time) {
 	if o.wentBack() {
 		o.follow(now)
 	}
+	o.endWatch(now)
 	o.kernel.Retire()
 	o.holdDown(now)
 	o.endSettling(now)

@@ -48,9 +48,13 @@ type verb string
 const (
 	verbPlan    verb = "plan"
 	verbApply   verb = "apply"
+	verbWatch   verb = "watch costs"
 	verbConfirm verb = "confirm"
 	verbDetach  verb = "detach"
 )
+
+// onlyLooks tells whether a verb leaves the node as it is.
+func (v verb) onlyLooks() bool { return v == verbPlan || v == verbWatch }
 
 // news is a frame from the server: one of its parts.
 type news struct {

@@ -172,7 +172,8 @@ type counters struct {
 	BudgetTick uint64
 	BudgetUsed uint64
 	DropsLost  uint64
-	_          [4]uint64
+	Clock      Cost
+	_          [2]uint64
 	Drop       [Drops]drop
 	Cost       [Chains][Positions]Cost
 }

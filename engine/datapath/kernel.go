@@ -41,6 +41,7 @@ type Kernel struct {
 	store    ringStore
 	answers  sync.WaitGroup         // of the kernel, for which nobody waits
 	occupied [Generations]*occupied // by version; nil = not looked
+	watched  uint16                 // GenerationWatched while somebody looks at what stages cost
 	top      int                    // no id above this one is in use; 0 = not looked
 
 	epoch uint64

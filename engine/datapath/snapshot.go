@@ -15,6 +15,7 @@ type Snapshot struct {
 	Drops      map[Drop]Count
 	DropsLost  uint64                   // drops that Drops had no room for
 	Costs      map[int]*[Positions]Cost // by chain number
+	Clock      Cost                     // looks at the clock, of which each cost has one
 	EventsLost uint64
 }
 
@@ -43,7 +44,7 @@ func (k *Kernel) Snapshot(into *Snapshot) error {
 	into.Backend = zeroed(into.Backend, top)
 	into.Exits = map[int]*[Reasons]Count{}
 	into.Drops, into.Costs = map[Drop]Count{}, map[int]*[Positions]Cost{}
-	into.EventsLost, into.DropsLost = 0, 0
+	into.EventsLost, into.DropsLost, into.Clock = 0, 0, Cost{}
 	for n := range k.chains.all {
 		if k.chains.all[n].Used != 0 {
 			into.Exits[n], into.Costs[n] = new([Reasons]Count), new([Positions]Cost)
@@ -59,6 +60,7 @@ func (k *Kernel) Snapshot(into *Snapshot) error {
 		addAll(into.Backend, c.Backend[:top])
 		into.EventsLost += c.EventsLost
 		into.DropsLost += c.DropsLost
+		into.Clock = into.Clock.plus(c.Clock)
 		into.addDrops(c)
 	}
 	return k.addLost(into)
@@ -76,11 +78,12 @@ func (s *Snapshot) addDrops(c *counters) {
 	}
 	for n, costs := range s.Costs {
 		for i, cost := range c.Cost[n] {
-			costs[i].NS += cost.NS
-			costs[i].Packets += cost.Packets
+			costs[i] = costs[i].plus(cost)
 		}
 	}
 }
+
+func (c Cost) plus(o Cost) Cost { return Cost{c.NS + o.NS, c.Packets + o.Packets} }
 
 // forgetDrops zeroes what the ledger counted of a chain, VIP or whatever match says. The rows stay, with their keys: others
 // may have been put behind them.

@@ -37,7 +37,7 @@ func (k *Kernel) Stage(p *plan.Plan) (generation int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	g := Generation{VIPSeed: seed, VIPVersion: uint32(version), Flags: flags | GenerationLive}
+	g := Generation{VIPSeed: seed, VIPVersion: uint32(version), Flags: flags | GenerationLive | k.watched}
 	copy(g.Revision[:], spec.Revision(p.Spec))
 	if p.Spec.Agent != nil {
 		g.DecapPort = wirePort(p.Spec.Agent.EncapPort)

@@ -122,6 +122,11 @@ func (f *fake) Confirm(_ context.Context, who string) error {
 	return nil
 }
 
+func (f *fake) WatchCosts(context.Context) error {
+	fmt.Fprintln(f.asked, "watch costs")
+	return nil
+}
+
 func (f *fake) Detach(_ context.Context, who string) error {
 	fmt.Fprintln(f.asked, "detach for", who)
 	return nil

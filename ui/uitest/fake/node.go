@@ -21,6 +21,7 @@ type Node struct {
 	applied  []engine.ApplyRequest
 	confirms []string
 	detached []string
+	watched  int
 }
 
 // New is a node that shows s.
@@ -195,6 +196,24 @@ func (n *Node) Confirm(ctx context.Context, who string) error {
 	s.Generation.Confirmed, s.Generation.Deadline = s.Generation.Active, time.Time{}
 	n.Show(&s)
 	return nil
+}
+
+// WatchCosts counts who looks.
+func (n *Node) WatchCosts(ctx context.Context) error {
+	if err := n.answer(ctx); err != nil {
+		return fmt.Errorf("watch costs: %w", err)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.watched++
+	return nil
+}
+
+// Watched is how often somebody said that he looks at what stages cost.
+func (n *Node) Watched() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.watched
 }
 
 // Detach empties the node.
