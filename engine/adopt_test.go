@@ -156,7 +156,7 @@ func TestNothingRunsAfterFirstGoesBack(t *testing.T) {
 	t.Parallel()
 	p := privateNode(t)
 	o := running(t, p)
-	mustApply(t, o, parse(t, lbSpec), 30*time.Millisecond)
+	mustApply(t, o, parse(t, lbSpec), shortly)
 	st := until(t, o, "back", func(s *State) bool { return s.Spec == nil })
 	if st.Generation.Active != -1 || len(st.NICs) != 0 || xdpLink(t, p) {
 		t.Errorf("%+v, %d NICs, link pinned %v", st.Generation, len(st.NICs), xdpLink(t, p))

@@ -9,6 +9,9 @@ import (
 	"hairpin/engine/spec"
 )
 
+// shortly is the deadline of changes that are to go back: a busy machine needs some of it to say that they were applied.
+const shortly = 500 * time.Millisecond
+
 // wentBackBy waits until the kernel itself has gone back to a generation, whether or not any engine knows.
 func wentBackBy(t *testing.T, p Paths, generation int) {
 	t.Helper()
@@ -17,7 +20,7 @@ func wentBackBy(t *testing.T, p Paths, generation int) {
 		t.Fatal(err)
 	}
 	defer k.Close()
-	for limit := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for limit := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		c := k.Control()
 		if c.Pending == 0 && int(c.Active) == generation && c.Fallbacks > 0 {
 			return
@@ -43,7 +46,7 @@ func TestConfirmKeeps(t *testing.T) {
 	o := running(t, p)
 	s := parse(t, lbSpec)
 	first := mustApply(t, o, s, 0)
-	const deadline = 300 * time.Millisecond
+	const deadline = 3 * time.Second
 	a := mustApply(t, o, setState(t, s, "10.1.0.11", spec.Drain), deadline)
 	if a.Deadline.IsZero() || o.State().Generation.Confirmed != first.Generation || onDisk(t, p) != first.Generation {
 		t.Fatalf("%+v, %+v, on disk %d", a, o.State().Generation, onDisk(t, p))
@@ -57,8 +60,6 @@ func TestConfirmKeeps(t *testing.T) {
 	if err := o.Confirm(t.Context(), "test"); err != nil {
 		t.Errorf("a second time: %v", err)
 	}
-	over := time.After(2 * deadline)
-	<-over
 	if s := until(t, o, "a tick", func(s *State) bool { return s.Time.After(a.Deadline) }); s.Generation.Active != a.Generation || s.Generation.Fallbacks != 0 {
 		t.Errorf("it went back all the same: %+v", s.Generation)
 	}
@@ -71,7 +72,7 @@ func TestConfirmTooLate(t *testing.T) {
 	o := running(t, p)
 	s := parse(t, lbSpec)
 	first := mustApply(t, o, s, 0)
-	mustApply(t, o, setState(t, s, "10.1.0.11", spec.Drain), 20*time.Millisecond)
+	mustApply(t, o, setState(t, s, "10.1.0.11", spec.Drain), shortly)
 	wentBackBy(t, p, first.Generation)
 	late := func(o *owner, who string) {
 		t.Helper()
@@ -103,7 +104,7 @@ func TestWaitingSurvivesTheEngine(t *testing.T) {
 	if g.Active != a.Generation || g.Confirmed != first.Generation || o.State().Revision != a.Revision || onDisk(t, p) != first.Generation {
 		t.Fatalf("%+v, on disk %d", g, onDisk(t, p))
 	}
-	if off := g.Deadline.Sub(a.Deadline).Abs(); off > 100*time.Millisecond {
+	if off := g.Deadline.Sub(a.Deadline).Abs(); off > 10*time.Second {
 		t.Errorf("deadline %v, was %v", g.Deadline, a.Deadline)
 	}
 	if err := o.Confirm(t.Context(), "test"); err != nil || onDisk(t, p) != a.Generation {
@@ -125,7 +126,7 @@ func TestGoesBackWithoutEngine(t *testing.T) {
 		t.Fatal(err)
 	}
 	changed.NICs = append(changed.NICs, spec.NIC{Name: "eth1", XDP: spec.Stands(spec.Balancer)})
-	mustApply(t, o, changed, 50*time.Millisecond)
+	mustApply(t, o, changed, shortly)
 	o.Close()
 	wentBackBy(t, p, first.Generation)
 	forwards(t, p, w)
@@ -153,9 +154,9 @@ func TestApplyOnWaiting(t *testing.T) {
 	s := parse(t, lbSpec)
 	first := mustApply(t, o, s, 0)
 	drained := setState(t, s, "10.1.0.11", spec.Drain)
-	a := mustApply(t, o, drained, 400*time.Millisecond)
+	a := mustApply(t, o, drained, 3*time.Second)
 	b := mustApply(t, o, setWeight(t, drained, "10.1.0.12", 7), 0)
-	if off := b.Deadline.Sub(a.Deadline).Abs(); off > 50*time.Millisecond {
+	if off := b.Deadline.Sub(a.Deadline).Abs(); off > time.Second {
 		t.Fatalf("first deadline %v, second %v", a.Deadline, b.Deadline)
 	}
 	st := until(t, o, "back", func(st *State) bool { return st.Revision == first.Revision })
@@ -210,7 +211,7 @@ func TestStaleAfterGoingBack(t *testing.T) {
 	s := parse(t, lbSpec)
 	first := mustApply(t, o, s, 0)
 	drained := setState(t, s, "10.1.0.11", spec.Drain)
-	a := mustApply(t, o, drained, 20*time.Millisecond)
+	a := mustApply(t, o, drained, shortly)
 	wentBackBy(t, p, first.Generation)
 	next := setWeight(t, drained, "10.1.0.12", 9)
 	if _, err := o.Apply(t.Context(), ApplyRequest{Spec: next, Revision: a.Revision}); !errors.Is(err, ErrStale) {

@@ -121,7 +121,7 @@ func TestDetach(t *testing.T) {
 	o.Close()
 
 	left := alive(ours)
-	for limit := time.Now().Add(10 * time.Second); len(left) > 0 && time.Now().Before(limit); left = alive(ours) {
+	for limit := time.Now().Add(time.Minute); len(left) > 0 && time.Now().Before(limit); left = alive(ours) {
 		time.Sleep(10 * time.Millisecond) // the kernel frees them some time after
 	}
 	if len(left) > 0 {
@@ -190,7 +190,7 @@ func TestRemove(t *testing.T) {
 				}
 			}
 			left := alive(ours)
-			for limit := time.Now().Add(10 * time.Second); len(left) > 0 && time.Now().Before(limit); left = alive(ours) {
+			for limit := time.Now().Add(time.Minute); len(left) > 0 && time.Now().Before(limit); left = alive(ours) {
 				time.Sleep(10 * time.Millisecond) // the kernel frees them some time after
 			}
 			if len(left) > 0 || xdpOf(t, "eth0") != 0 {

@@ -176,7 +176,7 @@ func settleDeadline(t *testing.T, p Paths, may map[string]bool) {
 		t.Fatal(err)
 	}
 	defer k.Close()
-	for limit := time.Now().Add(5 * time.Second); k.Control().Pending != 0; time.Sleep(time.Millisecond) {
+	for limit := time.Now().Add(time.Minute); k.Control().Pending != 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(limit) {
 			t.Fatalf("it waits still: %+v", k.Control())
 		}

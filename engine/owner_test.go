@@ -31,11 +31,11 @@ func TestApplyConfirmAndGoBack(t *testing.T) {
 	if err != nil || len(plan.Text) == 0 {
 		t.Fatalf("plan %v, %v", plan, err)
 	}
-	if _, err := n.Apply(ctx, ApplyRequest{Spec: drained, Revision: plan.Revision, Deadline: 200 * time.Millisecond, Who: "test"}); err != nil {
+	if _, err := n.Apply(ctx, ApplyRequest{Spec: drained, Revision: plan.Revision, Deadline: shortly, Who: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	changed := n.Changed()
-	limit := time.After(10 * time.Second)
+	limit := time.After(time.Minute)
 	for n.State().Generation.Active != first.Generation || n.State().Spec.VIP("web").Backends[0].State != spec.Up {
 		select {
 		case <-changed:

@@ -153,7 +153,7 @@ func dial(t *testing.T, path string) *client {
 // await waits for something that another goroutine or process does.
 func await(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !is(); {
+	for deadline := time.Now().Add(time.Minute); !is(); {
 		if time.Now().After(deadline) {
 			t.Fatalf("it never came true that %s", what)
 		}

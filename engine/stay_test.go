@@ -97,7 +97,7 @@ func (c *crowd) ask(t *testing.T, p Paths, flows []*flow, flags string, seq uint
 	}
 	went := map[netip.AddrPort]netip.Addr{}
 	buf := make([]byte, 2048)
-	for limit := time.Now().Add(10 * time.Second); len(went) < len(flows); {
+	for limit := time.Now().Add(time.Minute); len(went) < len(flows); {
 		n, err := unix.Read(c.fd, buf)
 		if err != nil {
 			now := exits(t, p)

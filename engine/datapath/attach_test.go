@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -257,7 +256,7 @@ func TestRemove(t *testing.T) {
 			if err := remove(n); err != nil {
 				t.Fatal(err)
 			}
-			await(t, 5*time.Second, "the links go", func() bool {
+			await(t, "the links go", func() bool {
 				id, _ := xdpOf(t, "eth0")
 				return id == 0 && atIngress(t, "eth1") == 1
 			})
@@ -287,7 +286,7 @@ func TestDetachUnused(t *testing.T) {
 	if err := n.DetachUnused(s); err != nil {
 		t.Fatal(err)
 	}
-	await(t, 5*time.Second, "the link goes", func() bool { id, _ := xdpOf(t, "eth0"); return id == 0 })
+	await(t, "the link goes", func() bool { id, _ := xdpOf(t, "eth0"); return id == 0 })
 	if got := atIngress(t, "eth1"); got != 1 {
 		t.Errorf("eth1 has %d programs", got)
 	}
@@ -297,5 +296,5 @@ func TestDetachUnused(t *testing.T) {
 	if err := n.DetachUnused(nil); err != nil {
 		t.Fatal(err)
 	}
-	await(t, 5*time.Second, "the link goes", func() bool { return atIngress(t, "eth1") == 0 })
+	await(t, "the link goes", func() bool { return atIngress(t, "eth1") == 0 })
 }

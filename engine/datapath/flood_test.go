@@ -171,7 +171,7 @@ func testWayBack(t *testing.T, n *node, fresh []*client, homes map[*client]netip
 	if n.Control().Pending == 0 {
 		t.Fatal("the deadline passed before the flows had begun")
 	}
-	await(t, 5*time.Second, "the kernel goes back", func() bool { return n.Control().Active == from })
+	await(t, "the kernel goes back", func() bool { return n.Control().Active == from })
 	stay(t, "after the way back", homes)
 	n.spec = before
 	for _, c := range fresh {

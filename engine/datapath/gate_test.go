@@ -122,7 +122,7 @@ func TestGateRefusesMovedFrom(t *testing.T) {
 func TestGateConfirm(t *testing.T) {
 	n := gateNode(t)
 	n.refused(t, ErrLate, n.Confirm)
-	if err := n.Activate(1, 2, 500*time.Millisecond); err != nil {
+	if err := n.Activate(1, 2, 2*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	n.live(t, 2, true)
@@ -142,7 +142,7 @@ func TestGateLateConfirm(t *testing.T) {
 	if err := n.Activate(1, 2, 20*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
-	await(t, 5*time.Second, "the kernel goes back", func() bool { return n.Control().Active == 1 })
+	await(t, "the kernel goes back", func() bool { return n.Control().Active == 1 })
 	n.live(t, 1, false)
 	if c := n.Control(); c.Fallbacks != 1 || c.Confirmed != 1 || c.Switched < c.Deadline || c.Left[2] != c.Switched {
 		t.Errorf("control %+v", c)
@@ -191,7 +191,7 @@ func TestGateBuildsOn(t *testing.T) {
 	if err := n.Activate(2, 3, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	await(t, 5*time.Second, "the kernel goes back", func() bool { return n.Control().Pending == 0 })
+	await(t, "the kernel goes back", func() bool { return n.Control().Pending == 0 })
 	if late := time.Duration(n.Control().Switched - first); late < 0 || late > 500*time.Millisecond {
 		t.Errorf("it went back %v after the first deadline", late)
 	}
@@ -278,7 +278,7 @@ func TestFallbackWithoutProcess(t *testing.T) {
 	if c := look(); c.Active != 2 || c.Pending != 1 {
 		t.Fatalf("the killed process left %+v", c)
 	}
-	await(t, 10*time.Second, "the kernel goes back", func() bool { return look().Active == 1 })
+	await(t, "the kernel goes back", func() bool { return look().Active == 1 })
 	if c := look(); c.Pending != 0 || c.Fallbacks != 1 || c.Switched < c.Deadline {
 		t.Errorf("the kernel went back and left %+v", c)
 	}

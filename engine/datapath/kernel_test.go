@@ -107,7 +107,7 @@ func stageSpec(t testing.TB, k *Kernel, old, s *spec.Spec) (*plan.Plan, int) {
 		t.Fatal(err)
 	}
 	generation, err := k.Stage(p)
-	for limit := time.Now().Add(10 * time.Second); errors.Is(err, ErrNoGeneration) && time.Now().Before(limit); {
+	for limit := time.Now().Add(time.Minute); errors.Is(err, ErrNoGeneration) && time.Now().Before(limit); {
 		time.Sleep(10 * time.Millisecond) // numbers come free a second after they were left
 		generation, err = k.Stage(p)
 	}

@@ -40,7 +40,7 @@ func TestUnwrappedReachesSocket(t *testing.T) {
 			for outer, in := range wrappings(netip.MustParseAddr(vip), nic) {
 				transmit(t, nic, in)
 				got := make([]byte, 100)
-				if err := socket.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+				if err := socket.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 					t.Fatal(err)
 				}
 				if n, err := socket.Read(got); err != nil || string(got[:n]) != nic {

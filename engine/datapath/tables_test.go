@@ -216,7 +216,7 @@ func TestDropEvent(t *testing.T) {
 	} {
 		began := Monotonic()
 		n.run(t, chain, row.in, 0)
-		reader.SetDeadline(time.Now().Add(5 * time.Second))
+		reader.SetDeadline(time.Now().Add(time.Minute))
 		record, err := reader.Read()
 		if err != nil {
 			t.Fatal(err)
@@ -238,7 +238,7 @@ func TestDropEvent(t *testing.T) {
 		if got != want {
 			t.Errorf("event %+v, want %+v", got, want)
 		}
-		if early := int64(began - got.Time); early > int64(20*time.Millisecond) || got.Time > Monotonic() {
+		if early := int64(began - got.Time); early > int64(time.Second) || got.Time > Monotonic() {
 			t.Errorf("the event is of %v before the packet", time.Duration(early))
 		}
 	}

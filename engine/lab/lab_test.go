@@ -13,7 +13,7 @@ import (
 
 func testContext(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -83,7 +83,7 @@ func nothingLeft(t *testing.T, name string) {
 // browser is an HTTP client on a node; every request is a new connection.
 func browser(l *Lab, node string) *http.Client {
 	return &http.Client{
-		Timeout: 5 * time.Second,
+		Timeout: time.Minute,
 		Transport: &http.Transport{
 			DisableKeepAlives: true,
 			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {

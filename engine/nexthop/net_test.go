@@ -148,7 +148,7 @@ func (b *bench) reach(addr string) NextHop {
 // until waits for something that the kernel does in its own time, looking after each of its signals.
 func (b *bench) until(what string, is func() bool) {
 	b.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !is() {
 		if time.Now().After(deadline) {
 			b.t.Fatalf("it never came true that %s", what)
@@ -168,7 +168,7 @@ func (b *bench) expect(w <-chan struct{}, what string) {
 	b.t.Helper()
 	select {
 	case <-w:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		b.t.Fatalf("no signal: %s", what)
 	}
 }

@@ -116,7 +116,7 @@ func TestWatchEnds(t *testing.T) {
 
 func ended(t *testing.T, w <-chan struct{}, when string) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		select {
 		case _, open := <-w:

@@ -72,23 +72,23 @@ func BenchmarkLast60(b *testing.B) {
 	}
 }
 
-// TestLargestNode: what a node of the largest size costs each second, and holds after a day.
+// TestLargestNode: what a node of the largest size costs each second does not grow with time, nor does what it holds.
 func TestLargestNode(t *testing.T) {
 	before := heap()
 	n, now := newNode(), time.Unix(0, 0)
-	fastest := time.Hour
+	var fastest [7]time.Duration // of a hundred each
 	for i := range 700 {
 		start := time.Now()
 		n.tick(now.Add(time.Duration(i)*time.Second), i)
-		if i > 1 {
-			fastest = min(fastest, time.Since(start))
+		if took := time.Since(start); i%100 == 0 || took < fastest[i/100] {
+			fastest[i/100] = took
 		}
 	}
 	held := heap() - before
 	t.Logf("a tick takes %v, %d keys hold %.1f MB", fastest,
 		n.vips.Len()+n.backends.Len()+n.nics.Len()+n.reasons.Len()+n.each.Len(), float64(held)/1e6)
-	if fastest > 2*time.Millisecond {
-		t.Errorf("a tick takes %v, the limit is 2 ms", fastest)
+	if fastest[6] > 5*fastest[0] {
+		t.Errorf("a tick takes %v", fastest)
 	}
 	if held > 25e6 {
 		t.Errorf("%d bytes are held, the limit is 25 MB", held)

@@ -42,7 +42,7 @@ func (s *source) publish(pid int) {
 // await polls a condition that another goroutine brings about.
 func await(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !cond(); {
+	for end := time.Now().Add(time.Minute); !cond(); {
 		if time.Now().After(end) {
 			t.Fatalf("never: %s", what)
 		}

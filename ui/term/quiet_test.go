@@ -49,7 +49,7 @@ func mute(t *testing.T, as, until string, vars ...string) (string, time.Duration
 	defer f.Close()
 	defer cmd.Wait()
 	defer cmd.Process.Kill()
-	timeout := time.AfterFunc(10*time.Second, func() { cmd.Process.Kill() })
+	timeout := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
 	defer timeout.Stop()
 	var out bytes.Buffer
 	buf := make([]byte, 4096)

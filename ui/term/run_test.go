@@ -101,7 +101,7 @@ func (s *session) typeKeys(keys string) {
 
 func (s *session) shows(words ...string) {
 	s.t.Helper()
-	end := time.Now().Add(5 * time.Second)
+	end := time.Now().Add(time.Minute)
 	for s.screen.Screen().Find(words...) < 0 {
 		if time.Now().After(end) {
 			s.screen.Screen().Has(s.t, words...)
@@ -116,7 +116,7 @@ func (s *session) ends() error {
 	select {
 	case <-s.done:
 		return s.err
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		s.t.Fatal("the program does not end")
 		return nil
 	}
@@ -182,7 +182,7 @@ func TestRunSurvivesAStall(t *testing.T) {
 				s.typeKeys("j")
 				select {
 				case <-handled:
-				case <-time.After(2 * time.Second):
+				case <-time.After(time.Minute):
 					t.Fatalf("key %d of 60 is not handled: output blocks the program", n)
 				}
 			}

@@ -82,7 +82,7 @@ func (m *tmux) run(args ...string) string {
 func (m *tmux) shows(want string) {
 	m.t.Helper()
 	got := ""
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if got = m.run("capture-pane", "-p"); strings.TrimRight(got, "\n") == strings.TrimRight(want, "\n") {
 			return
 		}
