@@ -27,6 +27,7 @@ type State struct {
 	Reasons  []Reason // summed over NICs, every reason that ever counted, by descending rate
 	VIPs     []VIP
 	Drops    []Drop  // by descending rate
+	Limits   []Limit // by NIC, position, scope and VIP; behind each scope of sources, those that it refused last
 	Events   []Event // newest last, bounded
 	Problems []Problem
 	Watched  bool // somebody looks at what stages cost, so it is measured
@@ -102,6 +103,25 @@ type Drop struct {
 	Reason   string
 	Shadow   bool // it would have dropped them
 	Counter
+}
+
+// Limit is one limit of one stage on one NIC, against what it counts now. A limit of sources has a row for the scope as a
+// whole, and one for each of the sources that were over it most.
+type Limit struct {
+	NIC      string
+	Hook     string
+	Position int
+	Stage    string       // as the spec calls it
+	Kind     string       // the kernel function: ratelimit, connlimit
+	Shadow   bool         // it refuses nothing, and counts in Over what it would have refused
+	Scope    string       // nic, vip, source, source_vip
+	VIP      string       // empty: of no VIP, or of all of them
+	Source   netip.Prefix // zero: the scope as a whole
+	Max      uint64       // new connections in any second, or connections at a time; 0 = the sources' differ by VIP
+	Now      float64      // counted in the last second, or now; of a scope of sources as a whole, the fullest one's
+	Passed   Counter      // what it let pass; zero for scopes of sources
+	Over     Counter      // what it refused
+	Counts   string       // of what: accepted, offered; sockets, flows, agents
 }
 
 // Reason is one way out of the chain.
