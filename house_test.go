@@ -53,6 +53,8 @@ var rules = []rule{
 		"ownership is a lock, whatever is owned"},
 	{"engine/nexthop", []string{"github.com/vishvananda/netlink/...", "github.com/vishvananda/netns", "golang.org/x/sys/unix"},
 		"next hops are the kernel's routes and neighbours, whoever asks"},
+	{"engine/nicstats", []string{"github.com/vishvananda/netlink/...", "github.com/vishvananda/netns", "golang.org/x/sys/unix"},
+		"what a NIC counts is the kernel's word, whoever compares it"},
 	{"engine/stats", nil, "rates are arithmetic on totals and times"},
 	{"engine/events", []string{"./engine/datapath", "./engine/reason", "github.com/cilium/ebpf/ringbuf"},
 		"the ring buffer is opened by datapath and only read here"},

@@ -26,6 +26,8 @@ const (
 	stageDrop
 	stageShadow
 	dropRow
+	nicReceived
+	nicLost
 	allReason
 	vipForward
 	vipDrop
@@ -33,7 +35,8 @@ const (
 	backendForward
 )
 
-// meterKey names one counter: id is a reason, a VIP number, a backend id or the position of a stage; word a verdict.
+// meterKey names one counter: id is a reason, a VIP number, a backend id or the position of a stage; word a verdict or what a
+// NIC calls a loss.
 type meterKey struct {
 	kind  meterKind
 	chain int
@@ -49,6 +52,8 @@ type meters struct {
 	now     map[meterKey]Counter
 	snap    datapath.Snapshot
 	costs   costs
+	nics    *received
+	gaps    map[int]gap // by chain number
 	last    time.Time
 }
 
@@ -62,18 +67,22 @@ func newMeters() meters {
 
 // read takes a reading of every counter, unless there was one a moment ago.
 func (m *meters) read(now time.Time, k *datapath.Kernel) error {
+	first := fronts(k.Chains())
 	if now.Sub(m.last) < readEvery {
-		return nil
+		return m.nics.begin(now, k, first)
 	}
+	before := m.nics.links(first)
 	if err := k.Snapshot(&m.snap); err != nil {
 		return err
 	}
+	after := m.nics.links(first)
 	m.last = now
 	m.now = make(map[meterKey]Counter, len(m.now))
 	m.deep.Tick(now)
 	m.shallow.Tick(now)
 	m.readChains(k)
 	m.costs.read(k, &m.snap)
+	m.readNICs(now, first, before, after)
 	for num, c := range m.snap.VIP {
 		if d := m.snap.VIPDrop[num]; c.Packets+d.Packets > 0 {
 			m.note(m.deep, meterKey{kind: vipForward, id: num}, c)
@@ -181,7 +190,7 @@ func (m *meters) counter(key meterKey) Counter { return m.now[key] }
 func (m *meters) history(key meterKey) []float64 {
 	set := m.deep
 	switch key.kind { // of these there may be many
-	case backendForward, vipStray, chainReason, stageIn, stageDrop, stageShadow, dropRow:
+	case backendForward, vipStray, chainReason, stageIn, stageDrop, stageShadow, dropRow, nicReceived, nicLost:
 		set = m.shallow
 	}
 	return set.AppendLast(nil, key, historySeconds)

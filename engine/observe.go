@@ -47,7 +47,7 @@ func look(now time.Time, p Paths, k *datapath.Kernel) (*State, error) {
 	case !errors.Is(err, fs.ErrNotExist) && err != nil:
 		s.Problems = append(s.Problems, Problem{Key: "stored spec", Severity: "warn", Since: now, What: err.Error()})
 	}
-	if err := s.observeKernel(now, k, r); err != nil {
+	if err := s.observeKernel(now, p, k, r); err != nil {
 		return nil, fmt.Errorf("observe: %w", err)
 	}
 	problems := problemsOf(s)
@@ -58,8 +58,10 @@ func look(now time.Time, p Paths, k *datapath.Kernel) (*State, error) {
 	return s, nil
 }
 
-func (s *State) observeKernel(now time.Time, k *datapath.Kernel, r record) error {
+func (s *State) observeKernel(now time.Time, p Paths, k *datapath.Kernel, r record) error {
 	m := newMeters()
+	m.nics = newReceived(p.State, false)
+	defer m.nics.close()
 	if err := m.read(now, k); err != nil {
 		return err
 	}

@@ -60,6 +60,7 @@ func (o *owner) abandon() {
 	if o.kernel != nil {
 		o.kernel.Close()
 	}
+	o.meters.nics.close()
 	if o.hops != nil {
 		_ = o.hops.Close() // nothing was kept yet that the next engine would miss
 	}
@@ -80,6 +81,7 @@ func (o *owner) start(ctx context.Context) (err error) {
 	if o.hops, err = nexthop.New(); err != nil {
 		return err
 	}
+	o.meters.nics = newReceived(o.options.Paths.State, true)
 	dir := datapath.Dir(o.options.Paths.BPFFS, o.options.Paths.Node)
 	o.kernel, err = datapath.Open(dir, true)
 	if errors.Is(err, datapath.ErrNone) {

@@ -112,6 +112,7 @@ func (o *owner) release() {
 		o.kernel.Watch(false)
 		o.kernel.Close()
 	}
+	o.meters.nics.close()
 	_ = o.ns.handle.Close()
 	if err := o.lock.Close(); err != nil {
 		o.log.Warn("release ownership", "error", err)

@@ -97,6 +97,7 @@ func (v view) nics() []NIC {
 			nic.State, nic.Why, nic.Index = attachmentState(a.Err), a.Err.Error(), 0
 		}
 		nic.Stages, nic.ParseNS = v.stages(n, a.Chain), v.meters.costs.ns(n, 0)
+		v.showReceived(&nic, n)
 		list = append(list, nic)
 	}
 	return list

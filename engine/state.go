@@ -78,6 +78,22 @@ type NIC struct {
 	Drop    Counter
 	Reasons []Reason
 	History []float64 // In.PPS of the last 60 ticks, oldest first
+
+	// What the NIC itself says, where this chain is the first to see what it receives:
+	// Received = In + Lost before the chain - Uncounted.
+	Received  Counter
+	Lost      []Lost
+	Uncounted uint64 // packets that the chain saw and the NIC's own count has not
+	Unread    string // why all this is not known; empty when it is, or when another chain of the NIC has it
+}
+
+// Lost are packets that no stage can explain, by the word of the NIC or its driver, or as what remains.
+type Lost struct {
+	Name   string // as its source calls it
+	Source string // netlink, ethtool and the driver's name, difference
+	Where  string // before the chain; after it, and so also among Forward; either: cannot be told, and not in the sum
+	What   string // one sentence
+	Counter
 }
 
 // Stage is one kernel function of a chain, with the packets that reached it.
