@@ -19,6 +19,7 @@
 #define SET_WAYS      8
 #define DROPS	      4096 // rows of the drop ledger
 #define DROP_PROBES   8
+#define EXTERNALS     512 // programs that are not ours; 0 is none
 
 // Why a packet left the chain. The names, verdicts and stages that people read are in engine/reason.
 enum reason {
@@ -45,6 +46,7 @@ enum reason {
 	REASON_NO_GENERATION = 21,
 	REASON_INTERNAL = 22,
 	REASON_CHAIN_END = 23,
+	REASON_EXTERNAL = 24,
 };
 
 // Packets and the bytes of their frames.
@@ -235,6 +237,12 @@ struct cost {
 	__u64 packets;
 };
 
+// What went into an external program, and what came out of it: the rest it ended by itself, with a verdict of its own.
+struct passage {
+	struct count in;
+	struct count out;
+};
+
 // Counters of one CPU. Nobody else writes them.
 struct counters {
 	struct count exit[CHAINS][REASONS];
@@ -253,6 +261,7 @@ struct counters {
 	__u64 pad[2];
 	struct drop drop[DROPS]; // which stage dropped what of whom; exit has the sums
 	struct cost cost[CHAINS][POSITIONS];
+	struct passage passage[CHAINS][POSITIONS];
 };
 #define BUDGET 32768 // new entries per CPU and tick
 
@@ -286,6 +295,7 @@ enum stage {
 	STAGE_BALANCER = 2,
 	STAGE_DECAP = 3,
 	STAGE_RATELIMIT = 5,
+	STAGE_EXTERNAL = 7,
 };
 
 // One dropped packet of many.

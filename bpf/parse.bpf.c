@@ -2,14 +2,7 @@
 //go:build ignore
 
 #include <linux/pkt_cls.h>
-#include "parse.h"
-#include "vip.h"
-
-// Which table versions a generation reads.
-MAP(generations, ARRAY, struct generation, GENERATIONS, BPF_F_MMAPABLE);
-
-// Ethernet, two VLAN tags, IPv4 with options, UDP and an inner IPv6 header with room to spare.
-#define HEADERS 192
+#include "packet.h"
 
 // Position 0 of every row: the packet is parsed once, its VIP looked up once.
 AI enum reason parse_once(struct scratch *s, void *data, void *end, __u32 bytes)
@@ -24,22 +17,11 @@ AI enum reason parse_once(struct scratch *s, void *data, void *end, __u32 bytes)
 		return REASON_EMPTY_SLOT;
 	s->next = row_of(generation, e->chain) + 1;
 	s->chain = e->chain;
-	s->version = g->vip_version;
-	s->generation_flags = g->flags;
-	s->decap_port = g->decap_port;
-	s->vip_seed = g->vip_seed;
-	s->bytes = bytes;
 	s->passed = 0;
 	s->stamp = 0;
 	if (g->flags & GENERATION_WATCHED)
 		measure_some(s);
-	s->l2_len = sizeof(struct ethhdr);
-	*(__u64 *)&s->family = 0; // family to has_vip, eight bytes in a row
-	s->ports = 0;
-	enum reason reason = parse_frame(data, end, s);
-	if (!reason)
-		find_vip(s);
-	return reason;
+	return read_packet(s, g, data, end, bytes);
 }
 
 SEC("xdp")

@@ -120,7 +120,7 @@ func (m *meters) readChains(k *datapath.Kernel) {
 			byVerdict[string(r.Verdict)] = plus(byVerdict[string(r.Verdict)], n)
 		}
 		m.note(m.deep, meterKey{kind: chainIn, chain: c.Number}, in)
-		for _, verdict := range []reason.Verdict{reason.Forward, reason.Pass, reason.Drop} {
+		for _, verdict := range []reason.Verdict{reason.Forward, reason.Pass, reason.Drop, reason.Own} {
 			m.note(m.deep, meterKey{kind: chainVerdict, chain: c.Number, word: string(verdict)}, byVerdict[string(verdict)])
 		}
 		m.readStages(c, exits, in)
@@ -140,7 +140,7 @@ func (m *meters) readChains(k *datapath.Kernel) {
 func (m *meters) readStages(c datapath.Chain, exits *[datapath.Reasons]datapath.Count, in datapath.Count) {
 	left := map[reason.Stage]datapath.Count{}
 	for id, n := range exits {
-		if r, ok := reason.ByID(id); ok && r.Verdict != reason.Drop {
+		if r, ok := reason.ByID(id); ok && r.Verdict != reason.Drop && r.Verdict != reason.Own {
 			left[r.Stage] = plus(left[r.Stage], n)
 		}
 	}
@@ -160,7 +160,7 @@ func (m *meters) readStages(c datapath.Chain, exits *[datapath.Reasons]datapath.
 		m.note(m.shallow, meterKey{kind: stageIn, chain: c.Number, id: at}, in)
 		m.note(m.shallow, meterKey{kind: stageDrop, chain: c.Number, id: at}, dropped[at])
 		m.note(m.shallow, meterKey{kind: stageShadow, chain: c.Number, id: at}, shadow[at])
-		in = minus(minus(in, dropped[at]), left[reason.Stage(stage)])
+		in = minus(minus(minus(in, dropped[at]), left[reason.Stage(stage)]), m.snap.Own[c.Number][at])
 	}
 }
 

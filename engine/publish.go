@@ -91,6 +91,7 @@ func (v view) nics() []NIC {
 			Forward: v.meters.counter(meterKey{kind: chainVerdict, chain: n, word: string(reason.Forward)}),
 			Pass:    v.meters.counter(meterKey{kind: chainVerdict, chain: n, word: string(reason.Pass)}),
 			Drop:    v.meters.counter(meterKey{kind: chainVerdict, chain: n, word: string(reason.Drop)}),
+			Own:     v.meters.counter(meterKey{kind: chainVerdict, chain: n, word: string(reason.Own)}),
 			History: v.meters.history(meterKey{kind: chainIn, chain: n}),
 			Reasons: v.reasonsOf(chainReason, n)}
 		if a.Err != nil {

@@ -30,7 +30,8 @@ type State struct {
 	Limits   []Limit // by NIC, position, scope and VIP; behind each scope of sources, those that it refused last
 	Events   []Event // newest last, bounded
 	Problems []Problem
-	Watched  bool // somebody looks at what stages cost, so it is measured
+	Watched  bool     // somebody looks at what stages cost, so it is measured
+	Metrics  []Metric // of external stages and probes, in the spec's order
 
 	DropsLost  uint64 // drops that Drops had no row for, ever
 	EventsLost uint64 // events the ring buffer had no room for, ever
@@ -76,6 +77,7 @@ type NIC struct {
 	Forward Counter
 	Pass    Counter
 	Drop    Counter
+	Own     Counter // ended by external stages, with verdicts of their own
 	Reasons []Reason
 	History []float64 // In.PPS of the last 60 ticks, oldest first
 
@@ -195,6 +197,17 @@ type Event struct {
 	Who      string // engine, kernel, or a person
 	What     string
 	Detail   []string
+}
+
+// Metric is one number of a map of an external stage or a probe.
+type Metric struct {
+	Stage string // or Probe: by the name in the spec
+	Probe string
+	Map   string
+	Name  string
+	Kind  string  // scalar, max_rate, average
+	Value float64 // max_rate per second
+	Why   string  // not empty: why it could not be read, and Value says nothing
 }
 
 // Problem is one way in which the node is not as it should be.

@@ -20,6 +20,7 @@ const (
 	Sets         = 32768
 	SetWays      = 8
 	Drops        = 4096
+	Externals    = 512
 )
 
 const metaMagic = 0x6e69707269616801 // "\x01hairpin", little-endian
@@ -158,6 +159,9 @@ type settling struct {
 	_           uint32
 }
 
+// passage is what went into an external program and what came out of it.
+type passage struct{ In, Out Count }
+
 // counters of one CPU.
 type counters struct {
 	Exit       [Chains][Reasons]Count
@@ -176,6 +180,7 @@ type counters struct {
 	_          [2]uint64
 	Drop       [Drops]drop
 	Cost       [Chains][Positions]Cost
+	Passage    [Chains][Positions]passage
 }
 
 // Hook is where a chain is attached.

@@ -66,6 +66,7 @@ func TestLayout(t *testing.T) {
 		{bpf.LoadBalancer, "count", Count{}},
 		{bpf.LoadBalancer, "drop", drop{}},
 		{bpf.LoadBalancer, "cost", Cost{}},
+		{bpf.LoadBalancer, "passage", passage{}},
 		{bpf.LoadBalancer, "note", Note{}},
 		{bpf.LoadRoot, "entry", entry{}},
 	} {

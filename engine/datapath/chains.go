@@ -94,6 +94,7 @@ func (k *Kernel) number(w wanted) (int, error) {
 	for i := range k.counters.all {
 		k.counters.all[i].Exit[free] = [Reasons]Count{} // of another NIC, and long ago
 		k.counters.all[i].Cost[free] = [Positions]Cost{}
+		k.counters.all[i].Passage[free] = [Positions]passage{}
 	}
 	k.forgetDrops(func(d Drop) bool { return d.Chain == free })
 	c := chain{Hook: w.hook, Used: 1}

@@ -25,6 +25,7 @@ var sources = []struct {
 		"generations": "generations", "vips4": "vips4", "vips6": "vips6", "row_settings": "row_settings", "rows_tc": "rows"}},
 	{bpf.LoadBalancer, map[string]string{"rings": "rings", "backends": "backends", "connections": "connections",
 		"settlings": "settlings"}},
+	{bpf.LoadExternal, map[string]string{"externals_xdp": "externals", "externals_tc": "externals", "externals_dry": "externals"}},
 	{bpf.LoadDry, map[string]string{"entry_dry": "entry", "scratch_dry": "scratch", "rows_dry": "rows"}},
 }
 

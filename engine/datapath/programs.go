@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/cilium/ebpf"
 
@@ -31,6 +32,12 @@ var allPrograms = []program{
 	{"decap", bpf.LoadDecap, "decap", "rows_xdp", false},
 	{"decap_tc", bpf.LoadDecap, "decap_tc", "rows_tc", false},
 	{"decap_dry", bpf.LoadDecap, "decap", "rows_dry", true},
+	{"enter", bpf.LoadExternal, "enter", "rows_xdp", false},
+	{"enter_tc", bpf.LoadExternal, "enter_tc", "rows_tc", false},
+	{"enter_dry", bpf.LoadExternal, "enter", "rows_dry", true},
+	{"resume", bpf.LoadExternal, "resume", "rows_xdp", false},
+	{"resume_tc", bpf.LoadExternal, "resume_tc", "rows_tc", false},
+	{"resume_dry", bpf.LoadExternal, "resume", "rows_dry", true},
 	{"dry_root", bpf.LoadDry, "dry_root", "rows_dry", true},
 }
 
@@ -145,6 +152,8 @@ func (k *Kernel) collection(p program) (collection, error) {
 		switch {
 		case name == "rows":
 			pin = p.rows
+		case name == "externals":
+			pin = strings.Replace(p.rows, "rows", name, 1)
 		case p.dry && (name == "entry" || name == "scratch"):
 			pin = name + "_dry"
 		}

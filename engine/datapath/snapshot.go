@@ -2,6 +2,7 @@ package datapath
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"hairpin/engine/reason"
 )
@@ -13,9 +14,10 @@ type Snapshot struct {
 	VIPDrop    []Count
 	Backend    []Count // by id
 	Drops      map[Drop]Count
-	DropsLost  uint64                   // drops that Drops had no room for
-	Costs      map[int]*[Positions]Cost // by chain number
-	Clock      Cost                     // looks at the clock, of which each cost has one
+	DropsLost  uint64                    // drops that Drops had no room for
+	Costs      map[int]*[Positions]Cost  // by chain number
+	Clock      Cost                      // looks at the clock, of which each cost has one
+	Own        map[int]*[Positions]Count // by chain number: what external programs ended; Exits has it too
 	EventsLost uint64
 }
 
@@ -33,8 +35,11 @@ func dropOf(key uint32) Drop {
 		VIP: uint16(key >> dropVIPShift & (VIPs - 1)), Reason: uint8(key & (Reasons - 1)), Shadow: key&dropShadow != 0}
 }
 
-// noGeneration is the reason that root counts by itself.
-const noGeneration = 21
+// Reasons that no stage counts by itself: root does, and user space.
+const (
+	noGeneration = 21
+	external     = 24
+)
 
 // Snapshot reads the counters: of the chains that have a number, of the VIPs, and of the backends up to the highest id.
 func (k *Kernel) Snapshot(into *Snapshot) error {
@@ -45,9 +50,10 @@ func (k *Kernel) Snapshot(into *Snapshot) error {
 	into.Exits = map[int]*[Reasons]Count{}
 	into.Drops, into.Costs = map[Drop]Count{}, map[int]*[Positions]Cost{}
 	into.EventsLost, into.DropsLost, into.Clock = 0, 0, Cost{}
+	into.Own = map[int]*[Positions]Count{}
 	for n := range k.chains.all {
 		if k.chains.all[n].Used != 0 {
-			into.Exits[n], into.Costs[n] = new([Reasons]Count), new([Positions]Cost)
+			into.Exits[n], into.Costs[n], into.Own[n] = new([Reasons]Count), new([Positions]Cost), new([Positions]Count)
 		}
 	}
 	for i := range k.counters.all {
@@ -62,6 +68,7 @@ func (k *Kernel) Snapshot(into *Snapshot) error {
 		into.DropsLost += c.DropsLost
 		into.Clock = into.Clock.plus(c.Clock)
 		into.addDrops(c)
+		into.addOwn(c)
 	}
 	return k.addLost(into)
 }
@@ -84,6 +91,21 @@ func (s *Snapshot) addDrops(c *counters) {
 }
 
 func (c Cost) plus(o Cost) Cost { return Cost{c.NS + o.NS, c.Packets + o.Packets} }
+
+// addOwn adds what external programs ended: what went in and did not come out. Out is read first, so that a packet inside
+// meanwhile is no less than nothing.
+func (s *Snapshot) addOwn(c *counters) {
+	for n, exits := range s.Exits {
+		for i := range c.Passage[n] {
+			p := &c.Passage[n][i]
+			out := Count{atomic.LoadUint64(&p.Out.Packets), atomic.LoadUint64(&p.Out.Bytes)}
+			in := Count{atomic.LoadUint64(&p.In.Packets), atomic.LoadUint64(&p.In.Bytes)}
+			ended := []Count{{in.Packets - out.Packets, in.Bytes - out.Bytes}}
+			addAll(s.Own[n][i:i+1], ended)
+			addAll(exits[external:external+1], ended)
+		}
+	}
+}
 
 // forgetDrops zeroes what the ledger counted of a chain, VIP or whatever match says. The rows stay, with their keys: others
 // may have been put behind them.

@@ -4,11 +4,13 @@ package reason
 // Verdict is what becomes of a packet.
 type Verdict string
 
-// Verdicts: Forward leaves by XDP_TX to a backend, Pass goes up to the local stack, Drop ends here.
+// Verdicts: Forward leaves by XDP_TX to a backend, Pass goes up to the local stack, Drop ends here. What becomes of an Own
+// one, a program that is not hairpin's has said, and only it knows.
 const (
 	Forward Verdict = "forward"
 	Pass    Verdict = "pass"
 	Drop    Verdict = "drop"
+	Own     Verdict = "own"
 )
 
 // Stage is the kernel function that decides for a reason.
@@ -20,6 +22,7 @@ const (
 	Parse    Stage = "parse"
 	Balancer Stage = "balancer"
 	Decap    Stage = "decap"
+	External Stage = "external"
 	End      Stage = "end" // behind the last stage of a chain
 )
 
@@ -57,6 +60,7 @@ var all = []Reason{
 	{21, "no_generation", Pass, Root, "nothing is applied for this NIC", "apply a spec"},
 	{22, "internal", Drop, Parse, "a step that cannot fail has failed", "report it with the output of hairpin status -o json"},
 	{23, "chain_end", Pass, End, "went through every stage of its chain", ""},
+	{24, "external", Own, External, "ended by an external stage, with a verdict of its own", "ask the metrics of that stage"},
 }
 
 // All are the reasons of this version, by ID.

@@ -19,6 +19,7 @@ func check(s *Spec, f *faults) {
 		f.wrong(whole.field("version"), "%d is not %d", s.Version, Version)
 	}
 	checkStages(s, f)
+	checkProbes(s, f)
 	checkNICs(s, f)
 	checkVIPs(s, f)
 	if s.Agent != nil {

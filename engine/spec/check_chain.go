@@ -61,6 +61,10 @@ func checkChain(s *Spec, c Chain, here *at, f *faults) {
 	if len(c.Stages) > mostStages {
 		f.wrong(here, "%d are too many: at most %d", len(c.Stages), mostStages)
 	}
+	if n := s.tailCalls(c.Stages); n > maxTailCalls {
+		f.wrong(here, "a packet would make %d tail calls, 3 in each external stage and 1 in any other, and the kernel allows %d: "+
+			"have fewer external stages", n, maxTailCalls)
+	}
 	for i, p := range c.Stages {
 		kind := s.KindOf(p.Name)
 		hooks, why := hooksOf(kind)
@@ -76,6 +80,8 @@ func checkChain(s *Spec, c Chain, here *at, f *faults) {
 			f.wrong(here.item(i), "%s stands in this chain already: a stage stands once", p.Name)
 		case !slices.Contains(hooks, c.Hook):
 			f.wrong(here.item(i), "%s cannot stand in %s, only in %s", p.Name, c.Hook, listed(hooks, " or "))
+		case p.Shadow && kind == External:
+			f.wrong(here.item(i), "what %s would have dropped, only its own program knows: remove shadow", p.Name)
 		case p.Shadow && !hasSettings(kind):
 			f.wrong(here.item(i), "%s drops nothing that it could let pass instead: remove shadow", p.Name)
 		case end == Balancer:

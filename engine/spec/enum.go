@@ -20,7 +20,10 @@ var (
 	scopes       = []word[Scope]{{"nic", PerNIC}, {"vip", PerVIP}, {"source", PerSource}, {"source_vip", PerSourceVIP}}
 	limitActions = []word[LimitAction]{{"drop", LimitDrop}, {"reset", LimitReset}}
 	limitCounts  = []word[LimitCount]{{"accepted", Accepted}, {"offered", Offered}}
-	truths       = []word[bool]{{"true", true}, {"false", false}}
+	watches      = []word[WatchAs]{{"scalar", WatchScalar}, {"max_rate", WatchMaxRate}, {"average", WatchAverage}}
+	probeKinds   = []word[ProbeKind]{{"auto", ProbeAuto}, {"tracepoint", Tracepoint}, {"raw_tp", RawTracepoint}, {"tp_btf", BTFTracepoint},
+		{"kprobe", Kprobe}, {"kretprobe", Kretprobe}, {"uprobe", Uprobe}, {"uretprobe", Uretprobe}}
+	truths = []word[bool]{{"true", true}, {"false", false}}
 )
 
 // String is the name in the document, or protocol(N) for a value that has none; so for the other enumerations.
@@ -33,6 +36,8 @@ func (m AgentMode) String() string { return nameOf(modes, m, "mode", int(m)) }
 func (s Scope) String() string       { return nameOf(scopes, s, "scope", int(s)) }
 func (a LimitAction) String() string { return nameOf(limitActions, a, "action", int(a)) }
 func (c LimitCount) String() string  { return nameOf(limitCounts, c, "count", int(c)) }
+func (w WatchAs) String() string     { return nameOf(watches, w, "as", int(w)) }
+func (p ProbeKind) String() string   { return nameOf(probeKinds, p, "kind", int(p)) }
 
 // ParseProtocol is the reverse of Protocol.String, and so on; an unknown name is an error that lists the known ones.
 func ParseProtocol(s string) (Protocol, error)   { return parseWord("protocol", protocols, s) }
@@ -51,6 +56,8 @@ func (m AgentMode) MarshalText() ([]byte, error) { return marshalWord("mode", mo
 func (s Scope) MarshalText() ([]byte, error)       { return marshalWord("scope", scopes, s) }
 func (a LimitAction) MarshalText() ([]byte, error) { return marshalWord("action", limitActions, a) }
 func (c LimitCount) MarshalText() ([]byte, error)  { return marshalWord("count", limitCounts, c) }
+func (w WatchAs) MarshalText() ([]byte, error)     { return marshalWord("as", watches, w) }
+func (p ProbeKind) MarshalText() ([]byte, error)   { return marshalWord("kind", probeKinds, p) }
 
 // UnmarshalText is the reverse of MarshalText.
 func (p *Protocol) UnmarshalText(b []byte) error  { return unmarshalWord("protocol", protocols, p, b) }
@@ -64,6 +71,8 @@ func (a *LimitAction) UnmarshalText(b []byte) error {
 	return unmarshalWord("action", limitActions, a, b)
 }
 func (c *LimitCount) UnmarshalText(b []byte) error { return unmarshalWord("count", limitCounts, c, b) }
+func (w *WatchAs) UnmarshalText(b []byte) error    { return unmarshalWord("as", watches, w, b) }
+func (p *ProbeKind) UnmarshalText(b []byte) error  { return unmarshalWord("kind", probeKinds, p, b) }
 
 func nameOf[T comparable](words []word[T], v T, kind string, number int) string {
 	for _, w := range words {

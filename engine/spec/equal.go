@@ -12,6 +12,10 @@ func (s *Spec) Clone() *Spec {
 	for i := range c.Stages {
 		c.Stages[i] = c.Stages[i].clone()
 	}
+	c.Probes = slices.Clone(s.Probes)
+	for i := range c.Probes {
+		c.Probes[i].Object = c.Probes[i].clone()
+	}
 	c.NICs = slices.Clone(s.NICs)
 	for i := range c.NICs {
 		n := &c.NICs[i]
@@ -38,6 +42,7 @@ func (s *Spec) Equal(o *Spec) bool {
 	}
 	return s.Version == o.Version &&
 		slices.EqualFunc(s.Stages, o.Stages, Named.Equal) &&
+		slices.EqualFunc(s.Probes, o.Probes, Probe.Equal) &&
 		slices.EqualFunc(s.NICs, o.NICs, NIC.Equal) &&
 		slices.EqualFunc(s.VIPs, o.VIPs, VIP.Equal) &&
 		s.Agent.Equal(o.Agent)

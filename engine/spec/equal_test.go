@@ -12,8 +12,9 @@ func wholeSpec() *Spec {
 	return &Spec{
 		Version: 1,
 		Stages: []Named{{"a", RateLimit, &Rates{Limits: []Rate{{1, PerSourceVIP, "web", 24, 56}}, Action: LimitReset,
-			Count: Offered}}},
-		NICs: []NIC{{Name: "eth0", XDP: []Position{{"a", true, true}}, TCXIngress: Stands("b"), TCXEgress: Stands("c")}},
+			Count: Offered}}, {"x", External, &ExternalStage{wholeObject(), "next", 1, true}}},
+		Probes: []Probe{{"p", wholeObject(), Tracepoint, "a/b"}},
+		NICs:   []NIC{{Name: "eth0", XDP: []Position{{"a", true, true}}, TCXIngress: Stands("b"), TCXEgress: Stands("c")}},
 		VIPs: []VIP{{
 			Name: "web", Addresses: []netip.Addr{netip.MustParseAddr("10.99.0.1")}, Port: 80, Protocol: TCP,
 			Encap: GUE, EncapPort: 6080, Ring: 251, Settle: time.Minute,
@@ -21,6 +22,10 @@ func wholeSpec() *Spec {
 		}},
 		Agent: &Agent{VIPs: []netip.Addr{netip.MustParseAddr("10.99.0.1")}, EncapPort: 6080},
 	}
+}
+
+func wholeObject() Object {
+	return Object{"/a.o", "main", []MapFill{{"m", []MapEntry{{"0", []MapField{{"f", "2"}}}}}}, []Watch{{"m", "0", "f", WatchAverage, "n"}}}
 }
 
 // leaves calls visit for each single value below v, and how to change and restore it.

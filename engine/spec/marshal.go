@@ -35,6 +35,7 @@ func write(to io.Writer, s *Spec) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "version: %d\n", s.Version)
 	writeStages(&b, s.Stages)
+	writeProbes(&b, s.Probes)
 	if len(s.NICs) > 0 {
 		b.WriteString("nics:\n")
 	}
@@ -129,9 +130,14 @@ func writeStages(b *bytes.Buffer, stages []Named) {
 		}
 		var lines bytes.Buffer
 		known.write(&lines)
-		for line := range strings.Lines(lines.String()) {
-			b.WriteString("    " + line)
-		}
+		indent(b, &lines)
+	}
+}
+
+// indent writes the lines below something that has a name of its own.
+func indent(b, lines *bytes.Buffer) {
+	for line := range strings.Lines(lines.String()) {
+		b.WriteString("    " + line)
 	}
 }
 

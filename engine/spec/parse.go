@@ -32,6 +32,7 @@ func (r *reader) spec(root *yaml.Node) *Spec {
 	r.fields(root, nil,
 		field{"version", "", func(*yaml.Node, *at) {}}, // upgrade has read it
 		field{"stages", "", func(n *yaml.Node, a *at) { s.Stages = r.stages(n, a) }},
+		field{"probes", "", func(n *yaml.Node, a *at) { s.Probes = r.probes(n, a) }},
 		field{"nics", "", func(n *yaml.Node, a *at) { s.NICs = r.nics(n, a) }},
 		field{"vips", "", list(r, &s.VIPs, MaxVIPs, r.vip)},
 		field{"agent", "", func(n *yaml.Node, a *at) { s.Agent = r.agent(n, a) }},

@@ -28,6 +28,12 @@ func (d dice) spec() *Spec {
 	if d.IntN(3) > 0 {
 		s.NICs[0].XDP = Stands(Balancer)
 		if d.IntN(2) == 0 {
+			n := Named{"mine", External, &ExternalStage{d.object(), pick(d, "next", "jmp table"), uint32(d.IntN(9)), d.IntN(2) == 0}}
+			s.Stages = append(s.Stages, n)
+			s.NICs[0].XDP = append(Stands("mine"), s.NICs[0].XDP...)
+			s.Probes = append(s.Probes, Probe{"seen", d.object(), pick(d, ProbeAuto, BTFTracepoint, Uprobe), pick(d, "", "a/b", "/bin/x:y")})
+		}
+		if d.IntN(2) == 0 {
 			n := Named{pick(d, "ratelimit", "strict", "null"), RateLimit, d.rates()}
 			s.Stages = append(s.Stages, n)
 			s.NICs[0].XDP = append([]Position{{n.Name, d.IntN(2) == 0, d.IntN(2) == 0}}, s.NICs[0].XDP...)
@@ -57,6 +63,19 @@ func (d dice) rates() *Rates {
 		r.Limits = append(r.Limits, l)
 	}
 	return r
+}
+
+func (d dice) object() Object {
+	x := Object{File: pick(d, "/a.o", "/with space.o", "/null"), Program: pick(d, "", "count", "yes")}
+	for i := range d.IntN(3) {
+		e := MapEntry{Key: pick(d, "0", "0x1f", "-1", "10.0.0.1", "fd00::1", "0a:0b"), Values: []MapField{{"", pick(d, "18446744073709551615", "00:01")}}}
+		if d.IntN(2) == 0 {
+			e.Values = []MapField{{"port", "53"}, {"null", "fd00::1"}}
+		}
+		x.Maps = append(x.Maps, MapFill{fmt.Sprint("m", i), []MapEntry{e}})
+		x.Watch = append(x.Watch, Watch{"m", e.Key, pick(d, "", "port"), pick(d, WatchScalar, WatchMaxRate, WatchAverage), fmt.Sprint("w", i)})
+	}
+	return x
 }
 
 func (d dice) vip(i int) VIP {

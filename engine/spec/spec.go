@@ -40,6 +40,7 @@ type Spec struct {
 	NICs    []NIC
 	VIPs    []VIP
 	Agent   *Agent
+	Probes  []Probe
 }
 
 // NIC names a network interface and the stages of its chains, one list a hook, first stage first.

@@ -14,6 +14,7 @@ const (
 	Balancer  Stage = "balancer"
 	Decap     Stage = "decap"
 	RateLimit Stage = "ratelimit"
+	External  Stage = "external"
 )
 
 // kindOf is a kernel function, the hooks at which it can stand, and settings to read into; nil where it has none.
@@ -28,6 +29,7 @@ var kinds = []kindOf{
 	{Balancer, []Hook{XDP}, nil},
 	{Decap, []Hook{XDP, TCXIngress}, nil},
 	{RateLimit, []Hook{XDP, TCXIngress, TCXEgress}, func() settings { return &Rates{} }},
+	{External, []Hook{XDP, TCXIngress, TCXEgress}, func() settings { return &ExternalStage{} }},
 }
 
 // Position is one place in a chain: the stage that stands there, and how.

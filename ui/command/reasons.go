@@ -17,7 +17,7 @@ func newReasons() *cobra.Command {
 func reasonsText() string {
 	var b strings.Builder
 	b.WriteString("Every packet leaves a chain with one of these reasons:\n")
-	for _, v := range []reason.Verdict{reason.Forward, reason.Pass, reason.Drop} {
+	for _, v := range []reason.Verdict{reason.Forward, reason.Pass, reason.Drop, reason.Own} {
 		fmt.Fprintf(&b, "\n%s\n", v)
 		for _, r := range reason.All() {
 			if r.Verdict != v {
