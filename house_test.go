@@ -51,6 +51,7 @@ var rules = []rule{
 		"only datapath touches maps, programs and links, so only one room can break a node"},
 	{"engine/handoff", []string{"golang.org/x/sys/unix"},
 		"ownership is a lock, whatever is owned"},
+	{"engine/history", nil, "what was changed is read by whoever has the file"},
 	{"engine/nexthop", []string{"github.com/vishvananda/netlink/...", "github.com/vishvananda/netns", "golang.org/x/sys/unix"},
 		"next hops are the kernel's routes and neighbours, whoever asks"},
 	{"engine/nicstats", []string{"github.com/vishvananda/netlink/...", "github.com/vishvananda/netns", "golang.org/x/sys/unix"},

@@ -32,7 +32,7 @@ func (o *owner) apply(r ApplyRequest) (*Applied, error) {
 // change writes everything beside what runs, tries it dry, stores the spec, and only then switches. Whatever fails before
 // the switch leaves the node as it was.
 func (o *owner) change(r ApplyRequest) (*Applied, error) {
-	began := time.Now()
+	began, before := time.Now(), o.revision()
 	attached, err := o.attachNew(r.Spec)
 	if err != nil {
 		return nil, o.undone(err)
@@ -50,10 +50,12 @@ func (o *owner) change(r ApplyRequest) (*Applied, error) {
 	if int(control.Active) != generation { // so short was its time
 		return nil, o.undone(ErrLate)
 	}
+	took := time.Since(began)
 	o.settled(control, p)
+	o.noteChange(before, text)
 	o.journal.add(began, "audit", r.Who, o.sentence(r, generation), text...)
 	return &Applied{Generation: generation, Revision: o.revision(), Deadline: generationOf(time.Now(), control).Deadline, Text: text,
-		Took: time.Since(began)}, nil
+		Took: took}, nil
 }
 
 // undone takes away what a change has left that failed. One in whose middle the kernel went back failed for that.

@@ -95,6 +95,21 @@ func (c *client) Detach(ctx context.Context, who string) error {
 	return err
 }
 
+// History implements Node.
+func (c *client) History(ctx context.Context) ([]Change, error) {
+	a, err := c.ask(ctx, call{Verb: verbHistory})
+	return a.Changes, err
+}
+
+// Past implements Node.
+func (c *client) Past(ctx context.Context, number int) (*spec.Spec, error) {
+	a, err := c.ask(ctx, call{Verb: verbPast, Number: number})
+	if err != nil {
+		return nil, err
+	}
+	return spec.Parse(fmt.Sprintf("spec of change %d", number), []byte(a.Spec))
+}
+
 // ask sends a call to the owner of the moment and waits for its answer.
 func (c *client) ask(ctx context.Context, k call) (answer, error) {
 	c.mu.Lock()

@@ -54,7 +54,13 @@ func TestVerbs(t *testing.T) {
 	if err := errors.Join(c.Confirm(t.Context(), "me"), c.Detach(t.Context(), "you")); err != nil {
 		t.Error(err)
 	}
-	if calls := node.all(); !slices.Equal(calls, []string{"plan", "apply", "confirm by me", "detach by you"}) {
+	if changes, err := c.History(t.Context()); err != nil || len(changes) != 1 || changes[0].Number != 7 || changes[0].Outcome != ChangeWaits {
+		t.Errorf("history: %+v %v", changes, err)
+	}
+	if s, err := c.Past(t.Context(), 7); err != nil || s.NIC("eth7") == nil {
+		t.Errorf("the spec of change 7: %+v %v", s, err)
+	}
+	if calls := node.all(); !slices.Equal(calls, []string{"plan", "apply", "confirm by me", "detach by you", "history", "past 7"}) {
 		t.Errorf("the node was asked %v", calls)
 	}
 }

@@ -26,6 +26,10 @@ type Node interface {
 	WatchCosts(ctx context.Context) error
 	// Detach removes everything of hairpin's from the node's NICs and bpffs, and nothing else.
 	Detach(ctx context.Context, who string) error
+	// History is the changes that are kept, oldest first.
+	History(ctx context.Context) ([]Change, error)
+	// Past is the spec that a change of History made the running one. ErrInvalid when it is not kept.
+	Past(ctx context.Context, number int) (*spec.Spec, error)
 	// Close releases the engine and leaves the data path running.
 	Close() error
 }

@@ -78,6 +78,7 @@ func (o *owner) start(ctx context.Context) (err error) {
 	if err := o.store.make(); err != nil {
 		return err
 	}
+	o.openHistory()
 	if o.hops, err = nexthop.New(); err != nil {
 		return err
 	}
@@ -119,6 +120,7 @@ func (o *owner) adopt() error {
 			return err
 		}
 	}
+	o.catchUp()
 	o.restore()
 	var err error
 	if o.attached, err = o.kernel.Attach(o.spec); err != nil {

@@ -13,6 +13,7 @@ import (
 	"hairpin/engine/datapath"
 	"hairpin/engine/events"
 	"hairpin/engine/handoff"
+	"hairpin/engine/history"
 	"hairpin/engine/nexthop"
 	"hairpin/engine/spec"
 )
@@ -49,10 +50,11 @@ type owner struct {
 	kernel   *datapath.Kernel
 	hops     *nexthop.Resolver
 	store    store
-	running  record     // of the active generation
-	spec     *spec.Spec // of the active generation; nil = nothing runs
-	active   int        // the generation this engine last knew to be active
-	since    time.Time  // when this process took over
+	past     *history.Log // nil: it cannot be kept
+	running  record       // of the active generation
+	spec     *spec.Spec   // of the active generation; nil = nothing runs
+	active   int          // the generation this engine last knew to be active
+	since    time.Time    // when this process took over
 	attached []datapath.Attachment
 	reached  map[netip.Addr]nexthop.NextHop // of backends
 	downAt   map[uint16]time.Time           // backends that are down and still keep their flows

@@ -3,12 +3,14 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"hairpin/engine/history"
 	"hairpin/engine/spec"
 )
 
@@ -79,6 +81,16 @@ func (f *fake) WatchCosts(context.Context) error {
 func (f *fake) Detach(_ context.Context, who string) error {
 	f.called("detach by " + who)
 	return f.err
+}
+
+func (f *fake) History(context.Context) ([]Change, error) {
+	f.called("history")
+	return []Change{{Number: 7, Who: "eve", Outcome: history.Waits}}, f.err
+}
+
+func (f *fake) Past(_ context.Context, number int) (*spec.Spec, error) {
+	f.called(fmt.Sprintf("past %d", number))
+	return &spec.Spec{Version: spec.Version, NICs: []spec.NIC{{Name: "eth7"}}}, f.err
 }
 
 // uid makes a server take every client for that user.

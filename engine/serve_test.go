@@ -65,6 +65,9 @@ func TestOnlyRootChanges(t *testing.T) {
 	if p, err := c.Plan(t.Context(), exampleSpec()); err != nil || p.Revision != "abc" {
 		t.Errorf("plan %+v %v", p, err)
 	}
+	if changes, err := c.History(t.Context()); err != nil || len(changes) != 1 {
+		t.Errorf("history %+v %v", changes, err)
+	}
 	_, err := c.Apply(t.Context(), ApplyRequest{Spec: exampleSpec()})
 	for verb, err := range map[string]error{
 		"apply": err, "confirm": c.Confirm(t.Context(), "root"), "detach": c.Detach(t.Context(), "root"),
@@ -73,7 +76,7 @@ func TestOnlyRootChanges(t *testing.T) {
 			t.Errorf("%s: %v, want %s", verb, err, want)
 		}
 	}
-	if calls := node.all(); !slices.Equal(calls, []string{"plan"}) {
+	if calls := node.all(); !slices.Equal(calls, []string{"plan", "history"}) {
 		t.Errorf("the node was asked %v", calls)
 	}
 }

@@ -133,6 +133,11 @@ func (c *session) do(ctx, served context.Context, k call, a *answer) error {
 		err = n.WatchCosts(ctx)
 	case verbConfirm:
 		err = n.Confirm(served, k.Who)
+	case verbHistory:
+		a.Changes, err = n.History(ctx)
+	case verbPast:
+		s, err = n.Past(ctx, k.Number)
+		a.Spec = string(spec.Marshal(s))
 	case verbDetach:
 		err = n.Detach(served, k.Who)
 	default:

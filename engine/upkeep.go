@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"hairpin/engine/history"
 	"hairpin/engine/plan"
 	"hairpin/engine/spec"
 )
@@ -38,6 +39,7 @@ func (o *owner) upkeep(now time.Time) {
 // follow makes the engine's memory what the kernel runs since it went back by itself.
 func (o *owner) follow(now time.Time) {
 	from := o.active
+	o.ended(history.WentBack, now, "")
 	o.active = int(o.kernel.Control().Active)
 	if o.active == 0 {
 		o.running, o.spec, o.attached = record{}, nil, nil

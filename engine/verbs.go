@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hairpin/engine/datapath"
+	"hairpin/engine/history"
 	"hairpin/engine/plan"
 	"hairpin/engine/spec"
 )
@@ -98,6 +99,7 @@ func (o *owner) confirm(who string) error {
 		return fmt.Errorf("confirm: it is live, but after a reboot an older spec would come back: %w", err)
 	}
 	o.detachUnused()
+	o.ended(history.Confirmed, time.Now(), who)
 	o.journal.add(time.Now(), "audit", who, fmt.Sprintf("confirmed generation %d", o.active))
 	return nil
 }

@@ -41,6 +41,7 @@ type call struct {
 	Deadline time.Duration `json:",omitempty"`
 	Who      string        `json:",omitempty"`
 	Why      string        `json:",omitempty"`
+	Number   int           `json:",omitempty"` // of a change
 }
 
 type verb string
@@ -51,10 +52,14 @@ const (
 	verbWatch   verb = "watch costs"
 	verbConfirm verb = "confirm"
 	verbDetach  verb = "detach"
+	verbHistory verb = "history"
+	verbPast    verb = "past"
 )
 
 // onlyLooks tells whether a verb leaves the node as it is.
-func (v verb) onlyLooks() bool { return v == verbPlan || v == verbWatch }
+func (v verb) onlyLooks() bool {
+	return v == verbPlan || v == verbWatch || v == verbHistory || v == verbPast
+}
 
 // news is a frame from the server: one of its parts.
 type news struct {
@@ -69,6 +74,8 @@ type answer struct {
 	ID      uint64
 	Plan    *Plan        `json:",omitempty"`
 	Applied *Applied     `json:",omitempty"`
+	Changes []Change     `json:",omitempty"`
+	Spec    string       `json:",omitempty"` // YAML
 	Fault   *remoteFault `json:",omitempty"`
 }
 

@@ -40,19 +40,25 @@ func (t *tree) apply(c *cobra.Command, file string, r engine.ApplyRequest) error
 		return err
 	}
 	defer n.Close()
-	p, err := n.Plan(c.Context(), s)
+	r.Spec = s
+	return t.applySpec(c, n, file, r)
+}
+
+// applySpec prints what r would do and carries it out; from says where its spec comes from.
+func (t *tree) applySpec(c *cobra.Command, n engine.Node, from string, r engine.ApplyRequest) error {
+	p, err := n.Plan(c.Context(), r.Spec)
 	if err != nil {
-		return fmt.Errorf("plan %s: %w", file, err)
+		return fmt.Errorf("plan %s: %w", from, err)
 	}
-	t.warn(s)
+	t.warn(r.Spec)
 	t.printPlan(p)
 	if len(p.Text) == 0 {
 		return nil
 	}
-	r.Spec, r.Revision = s, p.Revision
+	r.Revision = p.Revision
 	a, err := n.Apply(c.Context(), r)
 	if err != nil {
-		return fmt.Errorf("apply %s: %w", file, err)
+		return fmt.Errorf("apply %s: %w", from, err)
 	}
 	fmt.Fprintf(t.Stdout, "generation %d is live, applied in %v\n", a.Generation, a.Took.Round(100*time.Microsecond))
 	if !a.Deadline.IsZero() {

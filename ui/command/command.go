@@ -73,7 +73,7 @@ func newRoot(t *tree) *cobra.Command {
 	})
 	pathFlags(root, &t.paths)
 	root.AddCommand(
-		newRun(t), newStatus(t), newPlan(t), newApply(t), newConfirm(t), newDetach(t), newSpec(t),
+		newRun(t), newStatus(t), newPlan(t), newApply(t), newConfirm(t), newHistory(t), newRollback(t), newDetach(t), newSpec(t),
 		newLab(), newVersion(t), newExitCodes(), newReasons())
 	return root
 }

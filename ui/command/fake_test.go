@@ -127,6 +127,31 @@ func (f *fake) WatchCosts(context.Context) error {
 	return nil
 }
 
+func (f *fake) History(context.Context) ([]engine.Change, error) { return changes(f.now.Revision), nil }
+
+func (f *fake) Past(_ context.Context, number int) (*spec.Spec, error) {
+	if number > 3 {
+		return f.now.Spec, nil
+	}
+	s := f.now.Spec.Clone()
+	s.VIPs = nil
+	return s, nil
+}
+
+// changes are what led to the running spec: one that stayed, one that went back, one by another, and what runs.
+func changes(running string) []engine.Change {
+	at := func(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }
+	return []engine.Change{
+		{Number: 2, Time: at(-90), Who: "engine", Why: "first start", Generation: 1, Revision: "aaaa", Outcome: engine.ChangeConfirmed, Ended: at(-90)},
+		{Number: 3, Time: at(-60), Who: "ops", Why: "INC-7", Generation: 2, Revision: "bbbb", Before: "aaaa", Outcome: engine.ChangeConfirmed,
+			Deadline: at(-59), Ended: at(-60), By: "eve", Text: []string{"~ vip web", "  - backend 10.1.1.14 removed"}},
+		{Number: 4, Time: at(-30), Who: "ops", Generation: 3, Revision: "cccc", Before: "bbbb", Outcome: engine.ChangeWentBack,
+			Deadline: at(-29), Ended: at(-29)},
+		{Number: 5, Time: at(-1), Who: "eve", Why: "more room", Generation: 4, Revision: running, Before: "bbbb", Outcome: engine.ChangeWaits,
+			Deadline: at(1)},
+	}
+}
+
 func (f *fake) Detach(_ context.Context, who string) error {
 	fmt.Fprintln(f.asked, "detach for", who)
 	return nil

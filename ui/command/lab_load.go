@@ -2,7 +2,6 @@ package command
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -35,11 +34,8 @@ answered by another backend on a kept connection, or was reset.`,
 	f.IntVar(&load.Kept, "keepalive", 32, "connections that are kept")
 	f.DurationVar(&load.Pace, "pace", 100*time.Millisecond, "`TIME` from an answer to the next question on a kept connection")
 	f.IntVar(&load.Datagrams, "udp", 100, "datagrams per second")
-	output := f.StringP("output", "o", "text", "`FORMAT`: text or json")
+	output := outputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if *output != "text" && *output != "json" {
-			return &failure{exitUsage, fmt.Errorf("no output %q", *output), "it is text or json"}
-		}
 		l, err := openLab(o.name)
 		if err != nil {
 			return err
@@ -51,7 +47,7 @@ answered by another backend on a kept connection, or was reset.`,
 		if err != nil {
 			return err
 		}
-		if err := printLoad(c.OutOrStdout(), r, *output); err != nil {
+		if err := output.print(c.OutOrStdout(), r, func() error { return printLoad(c.OutOrStdout(), r) }); err != nil {
 			return err
 		}
 		return judge(r)
@@ -73,12 +69,7 @@ func judge(r lab.LoadResult) error {
 	return nil
 }
 
-func printLoad(out io.Writer, r lab.LoadResult, format string) error {
-	if format == "json" {
-		enc := json.NewEncoder(out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(r)
-	}
+func printLoad(out io.Writer, r lab.LoadResult) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "\tASKED\tANSWERED\tFAILED\tRESENT\tMOVED\tRATE\tP50\tP90\tP99\tMAX")
 	rows := []struct {

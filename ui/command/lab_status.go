@@ -1,7 +1,6 @@
 package command
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -18,21 +17,14 @@ func newLabStatus(o *labFlags) *cobra.Command {
 		Short: "Show the lab's nodes and what runs on them",
 		Args:  usage(cobra.NoArgs),
 	}
-	output := c.Flags().StringP("output", "o", "text", "`FORMAT`: text or json")
+	output := outputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if *output != "text" && *output != "json" {
-			return &failure{exitUsage, fmt.Errorf("no output %q", *output), "it is text or json"}
-		}
 		l, err := openLab(o.name)
 		if err != nil {
 			return err
 		}
-		if *output == "text" {
-			return printLab(c.OutOrStdout(), l.Status())
-		}
-		enc := json.NewEncoder(c.OutOrStdout())
-		enc.SetIndent("", "  ")
-		return enc.Encode(l.Status())
+		s := l.Status()
+		return output.print(c.OutOrStdout(), s, func() error { return printLab(c.OutOrStdout(), s) })
 	}
 	return c
 }

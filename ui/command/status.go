@@ -2,9 +2,7 @@ package command
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,23 +18,15 @@ func newStatus(t *tree) *cobra.Command {
 path from its pins, twice and a second apart, since rates need two readings.`,
 		Args: usage(cobra.NoArgs),
 	}
-	output := c.Flags().StringP("output", "o", "text", "`FORMAT`: text or json")
+	output := outputFlag(c)
 	once := c.Flags().Bool("once", false, "read the pins once: no rates without an engine")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if *output != "text" && *output != "json" {
-			return &failure{exitUsage, fmt.Errorf("no output %q", *output), "it is text or json"}
-		}
 		s, rates, err := t.reading(c.Context(), *once)
 		if err != nil {
 			return err
 		}
 		v := viewOf(s, rates)
-		if *output == "text" {
-			return v.write(t.Stdout)
-		}
-		enc := json.NewEncoder(t.Stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(v)
+		return output.print(t.Stdout, v, func() error { return v.write(t.Stdout) })
 	}
 	return c
 }

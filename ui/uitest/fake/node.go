@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ type Node struct {
 	confirms []string
 	detached []string
 	watched  int
+	changes  []engine.Change
 }
 
 // New is a node that shows s.
@@ -226,6 +228,37 @@ func (n *Node) Detach(ctx context.Context, who string) error {
 	n.mu.Unlock()
 	n.Show(Empty())
 	return nil
+}
+
+// History is the changes that Keep was given.
+func (n *Node) History(ctx context.Context) ([]engine.Change, error) {
+	if err := n.answer(ctx); err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.changes), nil
+}
+
+// Past is the running spec for every change that Keep was given.
+func (n *Node) Past(ctx context.Context, number int) (*spec.Spec, error) {
+	changes, err := n.History(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range changes {
+		if c.Number == number {
+			return n.State().Spec.Clone(), nil
+		}
+	}
+	return nil, fmt.Errorf("history: %w: change %d: no such change is kept", engine.ErrInvalid, number)
+}
+
+// Keep makes History say changes.
+func (n *Node) Keep(changes ...engine.Change) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.changes = changes
 }
 
 // Close does nothing: the console never closes the node it was given.

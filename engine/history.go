@@ -1,0 +1,120 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"hairpin/engine/history"
+	"hairpin/engine/spec"
+)
+
+// keptChanges is how many changes can be looked at and gone back to.
+const keptChanges = 200
+
+// Change is one change of the running spec, as it is kept on disk.
+type Change = history.Change
+
+// What became of a change.
+const (
+	ChangeWaits     = history.Waits
+	ChangeConfirmed = history.Confirmed
+	ChangeWentBack  = history.WentBack
+)
+
+// openHistory reads what is kept. Without a history the node works all the same, and says so.
+func (o *owner) openHistory() {
+	l, damage, err := history.Open(filepath.Join(o.options.Paths.State, "history"), keptChanges)
+	if err != nil {
+		o.journal.add(time.Now(), "crit", "engine", "changes are not kept: "+err.Error())
+		return
+	}
+	if damage != "" {
+		o.journal.add(time.Now(), "warn", "engine", damage)
+	}
+	o.past = l
+}
+
+// noteChange keeps the change that made the running record live.
+func (o *owner) noteChange(before string, text []string) {
+	if o.past == nil || o.spec == nil {
+		return
+	}
+	c := Change{Time: o.running.Time, Who: o.running.Who, Why: o.running.Why, Generation: o.running.Generation,
+		Revision: o.running.Revision, Before: before, Text: text, Outcome: history.Confirmed, Ended: o.running.Time}
+	control := o.kernel.Control()
+	if control.Pending != 0 {
+		c.Outcome, c.Ended, c.Deadline = history.Waits, time.Time{}, wall(time.Now(), control.Deadline)
+	} else {
+		o.ended(history.Confirmed, c.Time, c.Who) // those it was built on
+	}
+	if _, err := o.past.Add(c, spec.Marshal(o.spec)); err != nil {
+		o.journal.add(time.Now(), "warn", "engine", err.Error())
+	}
+}
+
+// ended notes what became of the changes that waited.
+func (o *owner) ended(outcome history.Outcome, now time.Time, by string) {
+	if o.past == nil {
+		return
+	}
+	if err := o.past.End(outcome, now, by); err != nil {
+		o.journal.add(now, "warn", "engine", err.Error())
+	}
+}
+
+// catchUp notes what a killed engine could not: the change that runs, and what became of those that waited.
+func (o *owner) catchUp() {
+	if o.past == nil {
+		return
+	}
+	control := o.kernel.Control()
+	changes := o.past.Changes()
+	var last Change
+	if n := len(changes); n > 0 {
+		last = changes[n-1]
+	}
+	if control.Pending == 0 && last.Outcome == history.Waits {
+		outcome := history.Confirmed
+		if last.Generation != o.active {
+			outcome = history.WentBack
+		}
+		o.ended(outcome, wall(time.Now(), control.Switched), "")
+	}
+	if o.spec != nil && o.running.Time.After(last.Time) {
+		o.noteChange(last.Revision, nil)
+	}
+}
+
+// History implements Node.
+func (o *owner) History(ctx context.Context) ([]Change, error) {
+	return do(ctx, o, func() ([]Change, error) {
+		if o.past == nil {
+			return nil, fmt.Errorf("history: %w: changes are not kept on this node, its events say why", ErrRefused)
+		}
+		return o.past.Changes(), nil
+	})
+}
+
+// Past implements Node.
+func (o *owner) Past(ctx context.Context, number int) (*spec.Spec, error) {
+	return do(ctx, o, func() (*spec.Spec, error) {
+		if o.past == nil {
+			return nil, fmt.Errorf("history: %w: changes are not kept on this node, its events say why", ErrRefused)
+		}
+		text, err := o.past.Spec(number)
+		if errors.Is(err, history.ErrNone) {
+			return nil, fmt.Errorf("history: %w: %w", ErrInvalid, err)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("history: %w", err)
+		}
+		s, err := spec.Parse(fmt.Sprintf("spec of change %d", number), text)
+		if err != nil {
+			return nil, fmt.Errorf("history: %w", err)
+		}
+		return s, nil
+	})
+}

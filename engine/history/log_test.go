@@ -1,0 +1,184 @@
+package history
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var noon = time.Date(2026, 8, 22, 12, 0, 0, 0, time.UTC)
+
+func open(t *testing.T, dir string, keep int) *Log {
+	t.Helper()
+	l, damage, err := Open(dir, keep)
+	if err != nil || damage != "" {
+		t.Fatalf("%v %s", err, damage)
+	}
+	return l
+}
+
+func change(i int) Change {
+	return Change{Time: noon.Add(time.Duration(i) * time.Minute), Who: "ops", Why: fmt.Sprint("INC-", i), Generation: 1 + i%15,
+		Revision: fmt.Sprintf("%012x", i), Text: []string{"~ vip web", "  - backend 10.1.1.11 removed"}, Outcome: Confirmed}
+}
+
+func text(i int) string { return fmt.Sprintf("version: %d\n", i) }
+
+func add(t *testing.T, l *Log, i int, o Outcome) {
+	t.Helper()
+	c := change(i)
+	c.Outcome = o
+	if _, err := l.Add(c, []byte(text(i))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestKept: what was added is read again, with what became of it.
+func TestKept(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, 100)
+	add(t, l, 1, Confirmed)
+	add(t, l, 2, Waits)
+	add(t, l, 3, Waits)
+	if err := l.End(WentBack, noon, ""); err != nil {
+		t.Fatal(err)
+	}
+	add(t, l, 4, Waits)
+	if err := l.End(Confirmed, noon.Add(time.Hour), "eve"); err != nil {
+		t.Fatal(err)
+	}
+	add(t, l, 5, Waits)
+	again := open(t, dir, 100)
+	if diff := cmp.Diff(l.Changes(), again.Changes()); diff != "" {
+		t.Errorf("-written +read:\n%s", diff)
+	}
+	var got []string
+	for _, c := range again.Changes() {
+		got = append(got, fmt.Sprintf("%d %s %s", c.Number, c.Outcome, c.By))
+	}
+	want := []string{"1 confirmed ", "2 went back ", "3 went back ", "4 confirmed eve", "5 waits "}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if s, err := again.Spec(3); err != nil || string(s) != text(3) {
+		t.Errorf("spec of change 3: %q, %v", s, err)
+	}
+	if _, err := again.Spec(9); !errors.Is(err, ErrNone) {
+		t.Errorf("spec of change 9: %v", err)
+	}
+}
+
+// TestForgotten: the oldest changes go with the specs that only they named, and numbers go on.
+func TestForgotten(t *testing.T) {
+	const keep = 10
+	dir := t.TempDir()
+	l := open(t, dir, keep)
+	for i := 1; i <= 5*keep; i++ {
+		add(t, l, i, Confirmed)
+		if n := len(l.Changes()); n < min(i, keep) || n >= 2*keep {
+			t.Fatalf("%d changes kept after %d", n, i)
+		}
+	}
+	again := open(t, dir, keep)
+	kept := again.Changes()
+	if last := kept[len(kept)-1].Number; last != 5*keep {
+		t.Errorf("the last number is %d", last)
+	}
+	files, err := os.ReadDir(filepath.Join(dir, "specs"))
+	if err != nil || len(files) != len(kept) {
+		t.Errorf("%d specs for %d changes: %v", len(files), len(kept), err)
+	}
+	for _, c := range kept {
+		if _, err := again.Spec(c.Number); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestDamaged cuts and flips the file anywhere: sound lines stay, the others are said and put aside, nothing is made up.
+func TestDamaged(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	dice := rand.New(rand.NewPCG(seed, 0))
+	whole := t.TempDir()
+	l := open(t, whole, 100)
+	for i := 1; i <= 5; i++ {
+		add(t, l, i, Confirmed)
+	}
+	data, err := os.ReadFile(l.file())
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[int]Change{}
+	for _, c := range l.Changes() {
+		known[c.Number] = c
+	}
+	for range 100 {
+		torn := append([]byte{}, data...)
+		if dice.IntN(2) == 0 {
+			torn = torn[:1+dice.IntN(len(torn)-1)]
+		} else {
+			torn[dice.IntN(len(torn))] ^= 1 << dice.IntN(8)
+		}
+		dir := t.TempDir()
+		name := filepath.Join(dir, "changes")
+		if err := os.WriteFile(name, torn, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		read, damage, err := Open(dir, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range read.Changes() {
+			if diff := cmp.Diff(known[c.Number], c); diff != "" {
+				t.Fatalf("change %d was made up:\n%s", c.Number, diff)
+			}
+		}
+		atEnd := torn[len(torn)-1] == '\n' && len(torn) < len(data)
+		if aside, err := os.ReadFile(name + ".damaged"); damage == "" && !atEnd || damage != "" && (err != nil || string(aside) != string(torn)) {
+			t.Fatalf("damage %q, put aside %v", damage, err)
+		}
+		add(t, read, 9, Confirmed) // it goes on
+		open(t, dir, 100)
+	}
+}
+
+// TestRefusesOddRevisions: a revision becomes the name of a file.
+func TestRefusesOddRevisions(t *testing.T) {
+	l := open(t, t.TempDir(), 10)
+	for _, revision := range []string{"", "..", "../x", "a/b"} {
+		c := change(1)
+		c.Revision = revision
+		if _, err := l.Add(c, nil); err == nil {
+			t.Errorf("revision %q was taken", revision)
+		}
+	}
+	if n := len(l.Changes()); n != 0 {
+		t.Errorf("%d changes kept", n)
+	}
+}
+
+// TestFull: what cannot be written is an error, and what was kept stays.
+func TestFull(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, 10)
+	add(t, l, 1, Confirmed)
+	if err := os.RemoveAll(filepath.Join(dir, "specs")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Add(change(2), []byte("x")); err == nil {
+		t.Error("a spec that could not be written was kept")
+	}
+	if n := len(l.Changes()); n != 1 {
+		t.Errorf("%d changes kept", n)
+	}
+	if _, err := l.Spec(1); !errors.Is(err, ErrNone) {
+		t.Errorf("a spec that is gone: %v", err)
+	}
+}
