@@ -16,7 +16,7 @@ func (p *Plan) Text() []string {
 	for _, name := range p.Removed {
 		lines = append(lines, fmt.Sprintf("- vip %s: removed, its packets pass up to this node's own stack", name))
 	}
-	return append(lines, p.describeNICs()...)
+	return append(append(lines, p.describeStages()...), p.describeNICs()...)
 }
 
 func (p *Plan) describe(c *Change) []string {
@@ -129,50 +129,4 @@ func service(v spec.VIP) string {
 		port = fmt.Sprintf("port %d", v.Port)
 	}
 	return fmt.Sprintf("%s %s %s", strings.Join(names, " "), v.Protocol, port)
-}
-
-func (p *Plan) describeNICs() []string {
-	old := map[string]string{}
-	if p.world.Spec != nil {
-		for _, n := range p.world.Spec.NICs {
-			old[n.Name] = chains(n)
-		}
-	}
-	var lines []string
-	for _, n := range p.Spec.NICs {
-		was, known := old[n.Name]
-		delete(old, n.Name)
-		switch now := chains(n); {
-		case !known:
-			lines = append(lines, fmt.Sprintf("+ nic %s: %s", n.Name, now))
-		case was != now:
-			lines = append(lines, fmt.Sprintf("~ nic %s: %s → %s", n.Name, was, now))
-		}
-	}
-	if p.world.Spec != nil {
-		for _, n := range p.world.Spec.NICs {
-			if _, gone := old[n.Name]; gone {
-				lines = append(lines, fmt.Sprintf("- nic %s: detached", n.Name))
-			}
-		}
-	}
-	return lines
-}
-
-func chains(n spec.NIC) string {
-	var parts []string
-	for _, c := range n.Chains() {
-		names := make([]string, len(c.Stages))
-		for i, p := range c.Stages {
-			names[i] = p.Name
-			if p.Shadow {
-				names[i] += " (shadow)"
-			}
-			if p.Disabled {
-				names[i] += " (disabled)"
-			}
-		}
-		parts = append(parts, string(c.Hook)+" "+strings.Join(names, "►"))
-	}
-	return strings.Join(parts, ", ")
 }

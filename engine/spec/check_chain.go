@@ -68,7 +68,6 @@ func checkChain(s *Spec, c Chain, here *at, f *faults) {
 	for i, p := range c.Stages {
 		kind := s.KindOf(p.Name)
 		hooks, why := hooksOf(kind)
-		end := lastStop(s, c.Stages[:i])
 		switch {
 		case kind == "":
 			f.wrong(here.item(i), "stage %s", unknown(p.Name, s.stageNames()))
@@ -84,11 +83,10 @@ func checkChain(s *Spec, c Chain, here *at, f *faults) {
 			f.wrong(here.item(i), "what %s would have dropped, only its own program knows: remove shadow", p.Name)
 		case p.Shadow && !hasSettings(kind):
 			f.wrong(here.item(i), "%s drops nothing that it could let pass instead: remove shadow", p.Name)
-		case end == Balancer:
-			f.wrong(here.item(i), "no packet gets behind the balancer: it sends those for a VIP to a backend and "+
-				"passes all others to the host; take %s away from there", p.Name)
-		case end == Decap:
-			f.wrong(here.item(i), "no packet gets behind decap: it hands all to the host; put %s in front of it", p.Name)
+		default:
+			if why := misplaced(s, c, i); why != "" {
+				f.wrong(here.item(i), "%s", why)
+			}
 		}
 	}
 }

@@ -23,9 +23,7 @@ func (s *Spec) Warnings() []string {
 		if len(n.Chains()) == 0 {
 			warn(here, "no chain has a stage, so nothing is attached to it")
 		}
-		if s.stands(n.XDP, Decap) && s.stands(n.TCXIngress, Decap) {
-			warn(here, "decap stands in xdp and in tcx_ingress: what the first unwraps, the second no longer sees")
-		}
+		s.warnChains(n, here, warn)
 	}
 	owner := map[netip.Addr]string{}
 	for _, v := range s.VIPs {

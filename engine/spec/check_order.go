@@ -1,0 +1,58 @@
+package spec
+
+import "slices"
+
+// limits tells whether a stage of a kind counts connections, which it can tell only while they are not encapsulated.
+func limits(kind Stage) bool { return kind == RateLimit || kind == "connlimit" }
+
+// misplaced says why a stage of a kind makes no sense at its place in a chain; empty when it does. Disabled stages count as
+// if they were not, so that they can always be enabled again.
+func misplaced(s *Spec, c Chain, i int) string {
+	name, kind := c.Stages[i].Name, s.KindOf(c.Stages[i].Name)
+	end := lastStop(s, c.Stages[:i])
+	decapNext := slices.ContainsFunc(c.Stages[i+1:], func(p Position) bool { return s.KindOf(p.Name) == Decap })
+	switch {
+	case end == Balancer && limits(kind):
+		return "no packet gets behind the balancer, which encapsulates those for a VIP and passes all others to the host: put " +
+			name + " in front of it"
+	case end == Balancer:
+		return "no packet gets behind the balancer: it sends those for a VIP to a backend and passes all others to the host; " +
+			"take " + name + " away from there"
+	case end == Decap && limits(kind) && c.Hook == XDP:
+		return "no packet gets behind decap: it hands all to the host; put " + name + " into tcx_ingress, where they come unwrapped"
+	case end == Decap && limits(kind):
+		return "no packet gets behind decap: it hands all to the host; put decap into xdp and leave " + name + " here"
+	case end == Decap:
+		return "no packet gets behind decap: it hands all to the host; put " + name + " in front of it"
+	case decapNext && limits(kind) && c.Hook == XDP:
+		return "packets are encapsulated in front of decap, and " + name + " finds no connections in them: put it into " +
+			"tcx_ingress, where they come unwrapped"
+	case decapNext && limits(kind):
+		return "packets are encapsulated in front of decap, and " + name + " finds no connections in them: put decap into xdp"
+	}
+	return ""
+}
+
+// warnChains says what the chains of a NIC do that their operator may not want.
+func (s *Spec) warnChains(n NIC, here *at, warn func(a *at, format string, args ...any)) {
+	for _, c := range n.Chains() {
+		at := here.field(string(c.Hook))
+		if len(Enabled(c.Stages)) == 0 {
+			warn(at, "every stage is disabled: packets pass")
+		}
+		for i, p := range c.Stages {
+			before := slices.IndexFunc(c.Stages[:i], func(o Position) bool { return limits(s.KindOf(o.Name)) })
+			switch kind := s.KindOf(p.Name); {
+			case kind == "firewall" && before >= 0:
+				warn(at.item(i), "%s stands behind %s: what it drops has used up the limit, and what it passes was limited before",
+					p.Name, c.Stages[before].Name)
+			case limits(kind) && c.Hook != XDP && s.stands(n.XDP, Balancer):
+				warn(at.item(i), "what the balancer sends to backends does not come by here: %s limits this node's own "+
+					"connections only", p.Name)
+			}
+		}
+	}
+	if s.stands(n.XDP, Decap) && s.stands(n.TCXIngress, Decap) {
+		warn(here, "decap stands in xdp and in tcx_ingress: what the first unwraps, the second no longer sees")
+	}
+}
