@@ -96,8 +96,9 @@ func samples(t *testing.T) ([]sample, Layout) {
 	p.layout.VIPs = map[string]uint16{"web": 1, "dns": 300}
 	var list []sample
 	for i, frame := range corpus(t) {
-		s := sample{frame: frame, scratch: p.run(t, frame)}
+		s := sample{frame: frame}
 		var err error
+		_, s.scratch = p.run(t, frame)
 		if s.fields, err = FieldsOf(frame); err != nil {
 			t.Fatalf("frame %d: %v", i, err)
 		}

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"fmt"
 	"net/netip"
 
 	"hairpin/engine/packet"
@@ -25,23 +26,35 @@ type Fields struct {
 	Reason  string
 }
 
-// FieldsOf reads an Ethernet frame as the data path does. A frame that the data path would not let a stage see is an error.
+// maxTags is how many VLAN tags the data path looks through.
+const maxTags = 2
+
+// FieldsOf reads an Ethernet frame as the data path does. A frame that the data path lets no stage see is an error, or has
+// no addresses when it is not IP. What is wrong behind the first transport header is none.
 func FieldsOf(frame []byte) (Fields, error) {
 	s, err := packet.Parse(frame)
 	f := Fields{Bytes: uint32(len(frame))}
-	if err != nil || s.Version == 0 {
+	if s.Version == 0 || s.TransportAt == s.NetworkAt { // not IP, or what its header says is wrong
 		return f, err
 	}
-	f.Src, f.Dst, f.TTL, f.Proto, f.Fragment = s.Src, s.Dst, s.TTL, s.Protocol, s.Fragmented()
+	if len(s.VLANs) > maxTags {
+		return f, fmt.Errorf("%d VLAN tags, at most %d are looked through", len(s.VLANs), maxTags)
+	}
 	if len(s.VLANs) > 0 {
 		f.Tagged, f.VLAN = true, s.VLANs[0]
 	}
-	if len(s.Extensions) > 0 {
-		f.Proto, f.Fragment = s.Extensions[0], s.Extensions[0] == packet.ProtoFragment
-		return f, nil
+	f.Src, f.Dst, f.TTL, f.Proto, f.Fragment = s.Src, s.Dst, s.TTL, s.Protocol, s.Fragmented()
+	if f.family() == 6 {
+		if len(s.Extensions) > 0 {
+			f.Proto = s.Extensions[0]
+		}
+		f.Fragment = f.Proto == packet.ProtoFragment
 	}
 	if !f.ported() {
 		return f, nil
+	}
+	if err != nil && s.Inner == nil {
+		return f, err
 	}
 	f.SrcPort, f.DstPort = s.SrcPort, s.DstPort
 	if f.Proto == tcp {

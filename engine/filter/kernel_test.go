@@ -2,8 +2,10 @@ package filter
 
 import (
 	"encoding/binary"
+	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -18,6 +20,7 @@ import (
 type parse struct {
 	program *ebpf.Program
 	scratch *ebpf.Map
+	rows    *ebpf.Map
 	size    int
 	layout  Layout
 }
@@ -38,16 +41,35 @@ func newParse(t *testing.T) *parse {
 		t.Fatalf("load parse: %+v", err)
 	}
 	defer loaded.Close()
-	p := &parse{loaded.DetachProgram("parse"), loaded.DetachMap("scratch"), int(spec.Maps["scratch"].ValueSize), layout}
+	p := &parse{loaded.DetachProgram("parse"), loaded.DetachMap("scratch"), loaded.DetachMap("rows"), int(spec.Maps["scratch"].ValueSize), layout}
+	p.behind(t)
 	t.Cleanup(func() {
 		_ = p.program.Close()
 		_ = p.scratch.Close()
+		_ = p.rows.Close()
 	})
 	return p
 }
 
-// run parses a frame and returns the scratch of the CPU on which that happened.
-func (p *parse) run(t *testing.T, frame []byte) []byte {
+// seen is what the program behind the parser returns: the data path lets a stage see the frame.
+const seen = 77
+
+// behind puts a program that returns seen into the first slot behind the parser.
+func (p *parse) behind(t *testing.T) {
+	t.Helper()
+	stage, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.XDP, AttachType: ebpf.AttachXDP, License: "GPL",
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, seen), asm.Return()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stage.Close()
+	if err := p.rows.Put(uint32(1), stage); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run parses a frame and returns the verdict, and the scratch of the CPU on which that happened.
+func (p *parse) run(t *testing.T, frame []byte) (verdict uint32, scratch []byte) {
 	t.Helper()
 	clean := make([][]byte, ebpf.MustPossibleCPU())
 	for i := range clean {
@@ -56,7 +78,8 @@ func (p *parse) run(t *testing.T, frame []byte) []byte {
 	if err := p.scratch.Put(uint32(0), clean); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.program.Run(&ebpf.RunOptions{Data: frame}); err != nil {
+	verdict, err := p.program.Run(&ebpf.RunOptions{Data: frame})
+	if err != nil {
 		t.Fatal(err)
 	}
 	var perCPU [][]byte
@@ -65,11 +88,11 @@ func (p *parse) run(t *testing.T, frame []byte) []byte {
 	}
 	for _, s := range perCPU {
 		if binary.LittleEndian.Uint32(s[p.layout.bytes.offset:]) == uint32(len(frame)) {
-			return s[:p.size]
+			return verdict, s[:p.size]
 		}
 	}
 	t.Fatal("parse left no scratch")
-	return nil
+	return 0, nil
 }
 
 // kernel runs generated functions on the scratches of samples.
@@ -169,19 +192,30 @@ func (k *kernel) results(t *testing.T, body asm.Instructions) []uint32 {
 	return list
 }
 
+// differs says what the data path left of a frame in the scratch that is not in f.
+func (l *Layout) differs(f Fields, scratch []byte) string {
+	at := func(f field) int { return int(scratch[f.offset]) }
+	got := []int{at(l.family), at(l.proto), at(l.ttl), at(l.flags), at(l.kind) & kindBitFragment, at(l.kind) & kindBitVLAN,
+		int(binary.BigEndian.Uint16(scratch[l.srcPort.offset:])), int(binary.BigEndian.Uint16(scratch[l.dstPort.offset:]))}
+	want := []int{int(f.family()), int(f.Proto), int(f.TTL), int(f.TCPFlags), 0, 0, int(f.SrcPort), int(f.DstPort)}
+	if f.Fragment {
+		want[4] = kindBitFragment
+	}
+	if f.Tagged {
+		want[5] = kindBitVLAN
+	}
+	if !slices.Equal(got, want) {
+		return fmt.Sprintf("family, proto, ttl, flags, fragment, tag and ports are %v in the data path, %v in Go", got, want)
+	}
+	return ""
+}
+
 // TestScratch: what the data path reads of a frame is what FieldsOf does, so that one expression means one thing.
 func TestScratch(t *testing.T) {
 	list, l := samples(t)
 	for _, s := range list {
-		at := func(f field) int { return int(s.scratch[f.offset]) }
-		if f := s.fields; at(l.family) != int(f.family()) || at(l.proto) != int(f.Proto) || at(l.ttl) != int(f.TTL) ||
-			at(l.flags) != int(f.TCPFlags) || at(l.kind)&kindBitFragment != 0 != f.Fragment || at(l.kind)&kindBitVLAN != 0 != f.Tagged {
-			t.Errorf("%v: Go reads %+v, the data path family %d proto %d ttl %d flags %#x kind %d", s, f, at(l.family), at(l.proto),
-				at(l.ttl), at(l.flags), at(l.kind))
-		}
-		ports := binary.BigEndian.Uint32(s.scratch[l.srcPort.offset:])
-		if ports != uint32(s.fields.SrcPort)<<16|uint32(s.fields.DstPort) {
-			t.Errorf("%v: the data path reads ports %#x", s, ports)
+		if problem := l.differs(s.fields, s.scratch); problem != "" {
+			t.Errorf("%v: %s", s, problem)
 		}
 	}
 }

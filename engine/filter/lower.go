@@ -24,7 +24,7 @@ func (l *Layout) lower(e *Expr) (node, error) {
 	case opNot:
 		return node{op: opNot, kids: kids}, nil
 	case opAnd:
-		return allOf(kids...), nil
+		return allOf(mergeNots(kids)...), nil
 	}
 	return anyOf(merge(kids)...).sorted(), nil
 }

@@ -64,6 +64,22 @@ func merge(kids []node) []node {
 	return merged
 }
 
+// mergeNots makes one not of several: what none of them may be is often a list.
+func mergeNots(kids []node) []node {
+	var rest, refused []node
+	for _, k := range kids {
+		if k.op == opNot {
+			refused = append(refused, k.kids[0])
+		} else {
+			rest = append(rest, k)
+		}
+	}
+	if len(refused) < 2 {
+		return kids
+	}
+	return append(rest, node{op: opNot, kids: []node{anyOf(merge(refused)...).sorted()}})
+}
+
 func (n node) equal(other node) bool {
 	return n.op == other.op && n.load == other.load && n.is == other.is && n.to == other.to &&
 		slices.EqualFunc(n.kids, other.kids, node.equal)
@@ -71,6 +87,9 @@ func (n node) equal(other node) bool {
 
 // sorted puts alternatives that compare the same number next to each other, where it is loaded once.
 func (n node) sorted() node {
+	if n.op != opOr {
+		return n
+	}
 	slices.SortStableFunc(n.kids, func(a, b node) int {
 		if a.op != opTerm || b.op != opTerm {
 			return int(a.op) - int(b.op)
