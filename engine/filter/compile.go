@@ -11,6 +11,7 @@ import (
 // Bounds of one function. The verifier keeps no more than 8192 jumps in mind; some are for the program around it.
 const (
 	MaxRules = 512
+	MaxMarks = 64
 	MaxJumps = 7 << 10
 )
 
@@ -24,10 +25,34 @@ func Rules(list []*Expr, l Layout) (asm.Instructions, error) {
 	if len(list) > MaxRules {
 		return nil, fmt.Errorf("compile: %d rules, there may be %d", len(list), MaxRules)
 	}
+	return l.compile(list, func(i int) asm.Instructions {
+		return asm.Instructions{asm.Mov.Imm(asm.R0, int32(i+1)), asm.Return()}
+	})
+}
+
+// Marks is the body of a BPF function u64 marks(struct scratch *s): bit i is set when expression i, counted from 0, is true
+// of the packet. Behind the first one that is true and decides, none is asked any more. A nil scratch is no packet.
+func Marks(list []*Expr, decides func(i int) bool, l Layout) (asm.Instructions, error) {
+	if len(list) > MaxMarks {
+		return nil, fmt.Errorf("compile: %d rules, there may be %d", len(list), MaxMarks)
+	}
+	return l.compile(list, func(i int) asm.Instructions {
+		mark := asm.Instructions{asm.Mov.Imm(asm.R2, 1), asm.LSh.Imm(asm.R2, int32(i)), asm.Or.Reg(asm.R0, asm.R2)}
+		if decides(i) {
+			mark = append(mark, asm.Return())
+		}
+		return mark
+	})
+}
+
+// compile tests each expression in turn. Where one is true, what is done with R0 and where it goes on is up to found; R0 is
+// 0 before.
+func (l *Layout) compile(list []*Expr, found func(i int) asm.Instructions) (asm.Instructions, error) {
 	var c code
 	some := c.label()
+	c.add(asm.Mov.Imm(asm.R0, 0))
 	c.branch(asm.JNE.Imm(asm.R1, 0, ""), some)
-	c.add(asm.Mov.Imm(asm.R0, 0), asm.Return())
+	c.add(asm.Return())
 	c.place(some)
 	for i, e := range list {
 		n, err := l.lower(e)
@@ -37,10 +62,10 @@ func Rules(list []*Expr, l Layout) (asm.Instructions, error) {
 		yes, no := c.label(), c.label()
 		c.test(n, yes, no, yes)
 		c.place(yes)
-		c.add(asm.Mov.Imm(asm.R0, int32(i+1)), asm.Return())
+		c.add(found(i)...)
 		c.place(no)
 	}
-	c.add(asm.Mov.Imm(asm.R0, 0), asm.Return())
+	c.add(asm.Return())
 	if len(c.jumps) > MaxJumps {
 		return nil, fmt.Errorf("compile: the rules need %d comparisons, there may be %d: put lists of addresses in a file of prefixes",
 			len(c.jumps), MaxJumps)

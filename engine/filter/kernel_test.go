@@ -100,6 +100,7 @@ type kernel struct {
 	scratches *ebpf.Map
 	count     int
 	size      uint32
+	high      bool // the upper half of what a function returns is its result
 }
 
 func newKernel(t *testing.T, list []sample) *kernel {
@@ -122,6 +123,10 @@ func newKernel(t *testing.T, list []sample) *kernel {
 // caller is a program that looks up the scratch whose number the packet begins with, and returns what rules says of it.
 func (k *kernel) caller() asm.Instructions {
 	const out = "out"
+	shift := int32(0)
+	if k.high {
+		shift = 32
+	}
 	return asm.Instructions{
 		asm.Mov.Imm(asm.R0, 0).WithSymbol("main"),
 		asm.LoadMem(asm.R2, asm.R1, 0, asm.Word), // data
@@ -138,6 +143,7 @@ func (k *kernel) caller() asm.Instructions {
 		asm.JEq.Imm(asm.R0, 0, out),
 		asm.Mov.Reg(asm.R1, asm.R0),
 		asm.Call.Label("rules"),
+		asm.RSh.Imm(asm.R0, shift),
 		asm.Return().WithSymbol(out),
 		asm.Mov.Imm(asm.R0, 0).WithSymbol("rules"),
 		asm.Return(),

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"fmt"
+	"math/bits"
 	"strings"
 	"testing"
 )
@@ -43,6 +44,50 @@ func TestRules(t *testing.T) {
 	}
 	if len(seen) != len(rules)+1 {
 		t.Errorf("not every rule was first for some packet: %v", seen)
+	}
+}
+
+// TestMarks: every rule that is true of a packet leaves its mark, up to the first that decides.
+func TestMarks(t *testing.T) {
+	list, layout := samples(t)
+	g := newGenerator(9, true)
+	var texts []string
+	for range MaxMarks {
+		texts = append(texts, g.expr(3))
+	}
+	rules := parseAll(t, texts...)
+	decides := func(i int) bool { return i%25 == 24 }
+	body, err := Marks(rules, decides, layout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The kernel's test run returns 32 bits: one half, then the other.
+	k := newKernel(t, list)
+	low := k.results(t, body)
+	k.high = true
+	high, several := k.results(t, body), 0
+	for n, s := range list {
+		want := uint64(0)
+		for i, e := range rules {
+			if !e.Match(&s.fields) {
+				continue
+			}
+			if want |= 1 << i; decides(i) {
+				break
+			}
+		}
+		if got := uint64(high[n])<<32 | uint64(low[n]); got != want {
+			t.Errorf("%v: marks %#x, want %#x", s, got, want)
+		}
+		if bits.OnesCount64(want) > 1 && want>>32 != 0 {
+			several++
+		}
+	}
+	if several < 10 {
+		t.Errorf("only %d packets have marks behind bit 31: this test sees too little", several)
+	}
+	if _, err := Marks(make([]*Expr, MaxMarks+1), decides, layout); err == nil || !strings.Contains(err.Error(), "there may be 64") {
+		t.Errorf("%d marks: %v", MaxMarks+1, err)
 	}
 }
 
@@ -136,10 +181,10 @@ func TestUncompiled(t *testing.T) {
 func TestSize(t *testing.T) {
 	_, layout := samples(t)
 	for text, most := range map[string]int{
-		"tcp":               11,
-		"host 198.51.100.7": 13,
-		"src net 198.51.100.0/24 and tcp port 443 and not host 198.51.100.7": 27,
-		"tcp dst port 80 or 443 or 8080 or 8443":                             17,
+		"tcp":               10,
+		"host 198.51.100.7": 12,
+		"src net 198.51.100.0/24 and tcp port 443 and not host 198.51.100.7": 26,
+		"tcp dst port 80 or 443 or 8080 or 8443":                             16,
 	} {
 		body, err := Compile(parseAll(t, text)[0], layout)
 		if err != nil {
@@ -156,5 +201,5 @@ func TestSplice(t *testing.T) {
 	if _, err := Splice(k.caller(), "no_such", nil); err == nil {
 		t.Error("a function that is not there was replaced")
 	}
-	_ = k.load(t, k.caller()[16:], false).Close()
+	_ = k.load(t, k.caller()[17:], false).Close()
 }
