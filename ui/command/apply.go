@@ -44,11 +44,15 @@ func (t *tree) apply(c *cobra.Command, file string, r engine.ApplyRequest) error
 	return t.applySpec(c, n, file, r)
 }
 
-// applySpec prints what r would do and carries it out; from says where its spec comes from.
+// applySpec prints what r would do and carries it out; from says where its spec comes from. A revision in r is the one that
+// its spec was made of.
 func (t *tree) applySpec(c *cobra.Command, n engine.Node, from string, r engine.ApplyRequest) error {
 	p, err := n.Plan(c.Context(), r.Spec)
 	if err != nil {
 		return fmt.Errorf("plan %s: %w", from, err)
+	}
+	if r.Revision != "" && r.Revision != p.Revision {
+		return fmt.Errorf("apply %s: %w", from, engine.ErrStale)
 	}
 	t.warn(r.Spec)
 	t.printPlan(p)

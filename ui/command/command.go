@@ -74,6 +74,7 @@ func newRoot(t *tree) *cobra.Command {
 	pathFlags(root, &t.paths)
 	root.AddCommand(
 		newRun(t), newStatus(t), newPlan(t), newApply(t), newConfirm(t), newHistory(t), newRollback(t), newDetach(t), newSpec(t),
+		newChain(t), newLimits(t), newDrops(t),
 		newLab(), newVersion(t), newExitCodes(), newReasons())
 	return root
 }

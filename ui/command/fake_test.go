@@ -31,6 +31,8 @@ func fakes(name string, asked io.Writer) (*fake, error) {
 	f := &fake{asked: asked, now: balanced(), runs: true}
 	switch name {
 	case "balanced":
+	case "limited":
+		f.now = limited()
 	case "settling":
 		f.now = settling()
 	case "pins":

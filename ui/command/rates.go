@@ -1,6 +1,7 @@
 package command
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -49,9 +50,14 @@ func each(s *engine.State, visit func(key, *engine.Counter)) {
 		visit(key{what: "forward", of: of}, &n.Forward)
 		visit(key{what: "pass", of: of}, &n.Pass)
 		visit(key{what: "drop", of: of}, &n.Drop)
+		visit(key{what: "received", of: of}, &n.Received)
+		for j := range n.Lost {
+			visit(key{what: "lost", of: of, name: n.Lost[j].Name}, &n.Lost[j].Counter)
+		}
 		for j := range n.Stages {
 			visit(key{what: "stage", of: of, name: n.Stages[j].Name}, &n.Stages[j].In)
 			visit(key{what: "stage drop", of: of, name: n.Stages[j].Name}, &n.Stages[j].Drop)
+			visit(key{what: "stage would", of: of, name: n.Stages[j].Name}, &n.Stages[j].Would)
 		}
 		for j := range n.Reasons {
 			visit(key{what: "reason", of: of, name: n.Reasons[j].Name}, &n.Reasons[j].Counter)
@@ -59,6 +65,16 @@ func each(s *engine.State, visit func(key, *engine.Counter)) {
 	}
 	for i := range s.Reasons {
 		visit(key{what: "reason", name: s.Reasons[i].Name}, &s.Reasons[i].Counter)
+	}
+	for i := range s.Drops {
+		d := &s.Drops[i]
+		visit(key{what: fmt.Sprintf("ledger %d %v", d.Position, d.Shadow), of: d.NIC + " " + d.Hook, name: d.Reason + " " + d.VIP}, &d.Counter)
+	}
+	for i := range s.Limits {
+		l := &s.Limits[i]
+		of := fmt.Sprintf("%s %s %d %s", l.NIC, l.Hook, l.Position, l.VIP)
+		visit(key{what: "passed " + l.Scope, of: of, name: l.Source.String()}, &l.Passed)
+		visit(key{what: "over " + l.Scope, of: of, name: l.Source.String()}, &l.Over)
 	}
 	for i := range s.VIPs {
 		v := &s.VIPs[i]

@@ -37,7 +37,7 @@ func balanced() *engine.State {
 		Spec:       s, Revision: spec.Revision(s),
 		NICs: []engine.NIC{{
 			Name: "eth0", Hook: "xdp", Mode: "native", State: "attached", Index: 2,
-			Stages: []engine.Stage{{Name: "balancer", In: counter(900, 90), Drop: counter(0, 0)}},
+			Stages: []engine.Stage{{Name: "balancer", Kind: "balancer", Position: 1, In: counter(900, 90), Drop: counter(0, 0)}},
 			In:     counter(1000, 100), Forward: counter(900, 90), Pass: counter(90, 9), Drop: counter(10, 1),
 		}},
 		Reasons: []engine.Reason{
@@ -65,5 +65,68 @@ func settling() *engine.State {
 	s.NICs = append(s.NICs, engine.NIC{Name: "eth1", Hook: "xdp", State: "missing", Why: "no such NIC; the chain comes back with it"})
 	s.Problems = []engine.Problem{{Severity: "crit", Since: noon.Add(-5 * time.Minute), What: "eth1 is missing", Cure: "check the cable or take it out of the spec"}}
 	s.EventsLost = 3
+	return s
+}
+
+const limitedYAML = `version: 1
+stages:
+  syns:
+    kind: ratelimit
+    limits:
+      - {rate: 400, per: vip}
+      - {rate: 20, per: source, prefix: 24}
+  burst: {kind: ratelimit, rate: 9000}
+nics:
+  eth0: {xdp: [syns, {stage: burst, shadow: true}, balancer]}
+  eth1: {xdp: [syns, {stage: burst, disabled: true}, balancer]}
+vips:
+  - name: web
+    addresses: [10.99.0.1]
+    port: 80
+    protocol: tcp
+    backends:
+      - {address: 10.1.1.11}
+`
+
+// limited is a node with limits, of which one is used up, a stage in shadow, and a NIC that lost packets.
+func limited() *engine.State {
+	s := balanced()
+	parsed, err := spec.Parse("limited.yaml", []byte(limitedYAML))
+	if err != nil {
+		panic(err)
+	}
+	s.Spec, s.Revision = parsed, spec.Revision(parsed)
+	s.NICs = []engine.NIC{{
+		Name: "eth0", Hook: "xdp", Mode: "native", State: "attached", Index: 2, ParseNS: 9.2,
+		Stages: []engine.Stage{
+			{Name: "syns", Kind: "ratelimit", Position: 1, In: counter(1000, 100), Drop: counter(40, 12), NS: 21.4},
+			{Name: "burst", Kind: "ratelimit", Position: 2, Shadow: true, In: counter(960, 88), Would: counter(7, 3), NS: 3.8},
+			{Name: "balancer", Kind: "balancer", Position: 3, In: counter(960, 88), Drop: counter(10, 1), NS: 11.2},
+		},
+		In: counter(1000, 100), Forward: counter(900, 84), Pass: counter(50, 3), Drop: counter(50, 13),
+		Received: counter(1011, 102), Lost: []engine.Lost{
+			{Name: "rx_missed_errors", Source: "netlink", Where: "before", What: "the NIC's receive ring was full", Counter: counter(11, 2)},
+			{Name: "rx_queue_*_xdp_tx_errors", Source: "ethtool veth", Where: "after", What: "sent by XDP_TX and refused", Counter: counter(4, 0)},
+		},
+	}, {
+		Name: "eth1", Hook: "xdp", Mode: "native", State: "attached", Index: 3, Unread: "read driver of eth1: permission denied",
+		Stages: []engine.Stage{
+			{Name: "syns", Kind: "ratelimit", Position: 1},
+			{Name: "burst", Kind: "ratelimit", Disabled: true},
+			{Name: "balancer", Kind: "balancer", Position: 2},
+		},
+	}}
+	s.Drops = []engine.Drop{
+		{NIC: "eth0", Hook: "xdp", Position: 1, Stage: "syns", VIP: "web", Reason: "no_backend", Counter: counter(40, 12)},
+		{NIC: "eth0", Hook: "xdp", Position: 2, Stage: "burst", VIP: "web", Reason: "no_backend", Shadow: true, Counter: counter(7, 3)},
+		{NIC: "eth0", Hook: "xdp", Position: 3, Stage: "balancer", Reason: "ttl_exceeded", Counter: counter(10, 1)},
+	}
+	s.DropsLost, s.Watched = 2, true
+	at := engine.Limit{NIC: "eth0", Hook: "xdp", Position: 1, Stage: "syns", Kind: "ratelimit", Counts: "accepted"}
+	vip, source, one := at, at, at
+	vip.Scope, vip.VIP, vip.Max, vip.Now, vip.Passed, vip.Over = "vip", "web", 400, 391, counter(9000, 391), counter(0, 0)
+	source.Scope, source.Max, source.Now, source.Over = "source", 20, 20, counter(40, 12)
+	one.Scope, one.Source, one.Max, one.Now, one.Over = "source", netip.MustParsePrefix("192.0.2.0/24"), 20, 20, counter(38, 11)
+	s.Limits = []engine.Limit{vip, source, one}
 	return s
 }

@@ -69,13 +69,21 @@ func (v view) writeNICs(w io.Writer) {
 	}
 	fmt.Fprintln(w, "\nNIC\tHOOK\tMODE\tSTATE\tIN\tFORWARD\tPASS\tDROP\tCHAIN")
 	for _, n := range v.NICs {
-		stages := list(n.Stages, func(s viewStage) string { return s.Name })
+		stages := list(n.Stages, viewStage.inChain)
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", n.Name, n.Hook, n.Mode, n.State,
 			n.In.pps(), n.Forward.pps(), n.Pass.pps(), n.Drop.pps(), strings.Join(stages, " > "))
 		if n.Why != "" {
 			fmt.Fprintf(w, "  %s\n", n.Why)
 		}
 	}
+}
+
+// inChain is the name of a stage, with what it does not do.
+func (s viewStage) inChain() string {
+	if on := s.on(); on != "on" {
+		return s.Name + " (" + on + ")"
+	}
+	return s.Name
 }
 
 func (v view) writeReasons(w io.Writer) {

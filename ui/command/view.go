@@ -57,9 +57,15 @@ type viewNIC struct {
 }
 
 type viewStage struct {
-	Name string      `json:"name"`
-	In   viewCounter `json:"in"`
-	Drop viewCounter `json:"drop"`
+	Name     string      `json:"name"`
+	Kind     string      `json:"kind"`
+	Position int         `json:"position"` // 0 = disabled
+	Enabled  bool        `json:"enabled"`
+	Shadow   bool        `json:"shadow"`
+	In       viewCounter `json:"in"`
+	Drop     viewCounter `json:"drop"`
+	Would    viewCounter `json:"would"` // in shadow: what it would have dropped
+	NS       *float64    `json:"ns"`    // a packet; null = not known
 }
 
 type viewReason struct {
@@ -114,10 +120,8 @@ func viewOf(s *engine.State, rates bool) view {
 	w := viewer{rates}
 	v := view{
 		Time: s.Time, Node: s.Node, Version: s.Version, Role: string(s.Role), Since: instant(s.Since), Epoch: s.Epoch,
-		Generation: viewGeneration{generation(s.Generation.Active), generation(s.Generation.Confirmed),
-			instant(s.Generation.Deadline), s.Generation.Fallbacks},
-		Revision: s.Revision,
-		NICs:     list(s.NICs, w.nic), Reasons: list(s.Reasons, w.reason), VIPs: list(s.VIPs, w.vip),
+		Generation: generationsOf(s), Revision: s.Revision,
+		NICs: list(s.NICs, w.nic), Reasons: list(s.Reasons, w.reason), VIPs: list(s.VIPs, w.vip),
 		Problems: list(s.Problems, func(p engine.Problem) viewProblem {
 			return viewProblem{p.Severity, instant(p.Since), p.What, p.Cure}
 		}),
@@ -127,6 +131,11 @@ func viewOf(s *engine.State, rates bool) view {
 		v.PID = &s.PID
 	}
 	return v
+}
+
+func generationsOf(s *engine.State) viewGeneration {
+	g := s.Generation
+	return viewGeneration{generation(g.Active), generation(g.Confirmed), instant(g.Deadline), g.Fallbacks}
 }
 
 // viewer turns parts of a state into parts of a view.
@@ -145,9 +154,12 @@ func (w viewer) nic(n engine.NIC) viewNIC {
 	return viewNIC{
 		Name: n.Name, Hook: n.Hook, Mode: n.Mode, State: n.State, Why: n.Why, Index: n.Index,
 		In: w.counter(n.In), Forward: w.counter(n.Forward), Pass: w.counter(n.Pass), Drop: w.counter(n.Drop),
-		Stages:  list(n.Stages, func(s engine.Stage) viewStage { return viewStage{s.Name, w.counter(s.In), w.counter(s.Drop)} }),
-		Reasons: list(n.Reasons, w.reason),
+		Stages: list(n.Stages, w.stage), Reasons: list(n.Reasons, w.reason),
 	}
+}
+
+func (w viewer) stage(s engine.Stage) viewStage {
+	return viewStage{s.Name, s.Kind, s.Position, !s.Disabled, s.Shadow, w.counter(s.In), w.counter(s.Drop), w.counter(s.Would), known(s.NS)}
 }
 
 func (w viewer) reason(r engine.Reason) viewReason {
