@@ -166,6 +166,9 @@ func (p *parser) operandNumber(most uint64) (uint64, error) {
 		return 1 << bit, nil
 	}
 	if t.kind == word && !digits(t.text) {
+		if name := "tcp-" + strings.ToLower(t.text); slices.Contains(flagNames, name) {
+			return 0, faultf(t, "read %v, expected a number or the name of a flag; did you mean %s?", t, name)
+		}
 		return 0, unexpected(t, "a number or the name of a flag", flagNames)
 	}
 	return number(t, most, "a value here")

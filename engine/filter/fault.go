@@ -3,6 +3,7 @@ package filter
 import (
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // SyntaxError is what is wrong with the text of an expression, and where.
@@ -21,7 +22,7 @@ func faultf(t token, format string, args ...any) error {
 // unexpected says what was read where something else must stand, and which of the known words was perhaps meant.
 func unexpected(t token, want string, known []string) error {
 	problem := "read " + t.String() + ", expected " + want
-	if near := nearest(t.text, known); near != "" && t.kind == word {
+	if near := nearest(strings.ToLower(t.text), known); near != "" && near != t.text && t.kind == word {
 		problem += fmt.Sprintf("; did you mean %s?", near)
 	}
 	return &SyntaxError{t.column, problem}

@@ -20,9 +20,17 @@ func Parse(text string, facts Words) (*Expr, error) {
 		return nil, err
 	}
 	if t := p.peek(); t.kind != end {
-		return nil, unexpected(t, "and, or, or the end", slices.Sorted(maps.Keys(keywords)))
+		return nil, p.loose(t, "the end")
 	}
 	return e, nil
+}
+
+// loose is the error of a token behind an operand, where only and, or, and what closes may stand.
+func (p *parser) loose(t token, closes string) error {
+	if slices.Contains(p.facts.has(), t.text) && !t.escaped {
+		return faultf(t, "read %v, expected and, or, or %s: between two terms stands and or or", t, closes)
+	}
+	return unexpected(t, "and, or, or "+closes, slices.Sorted(maps.Keys(keywords)))
 }
 
 // parser reads tokens from left to right, looking at most two ahead.
@@ -109,7 +117,7 @@ func (p *parser) group(open token) (*Expr, error) {
 		if t.kind == end {
 			return nil, faultf(open, "this parenthesis is never closed")
 		}
-		return nil, unexpected(t, "and, or, or a closing parenthesis", p.facts.has())
+		return nil, p.loose(t, "a closing parenthesis")
 	}
 	if p.heads != heads {
 		p.head = nil

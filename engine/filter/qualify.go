@@ -61,7 +61,7 @@ func (p *parser) qualified(h term) (*Expr, error) {
 	case h.kind == kindProto && (h.proto != 0 || directed):
 		return nil, faultf(first, "proto stands alone or behind ip or ip6")
 	case asksPort && (h.family != 0 || h.proto != 0 && !transport):
-		return nil, faultf(first, "%s stands alone or behind tcp or udp", what.text)
+		return nil, faultf(first, "%s stands alone or behind tcp or udp: write the protocol as a term of its own, with and", what.text)
 	case !asksPort && h.proto != 0:
 		return nil, faultf(first, "%s stands alone or behind ip or ip6: write the protocol as a term of its own, with and", what.text)
 	}

@@ -16,11 +16,15 @@ type token struct {
 	text    string
 	escaped bool
 	column  int
+	written string // where the text stands for another way to write it
 }
 
 func (t token) String() string {
 	if t.kind == end {
 		return "the end"
+	}
+	if t.written != "" {
+		return quote(t.written)
 	}
 	return quote(t.text)
 }
@@ -51,8 +55,7 @@ func scan(text string) ([]token, error) {
 		t, size := piece(text[at:])
 		t.column = at + 1
 		if size == 0 {
-			r := []rune(text[at:])[0]
-			return nil, faultf(t, "%s does not belong in a filter", quote(string(r)))
+			return nil, stranger(t, []rune(text[at:])[0])
 		}
 		tokens = append(tokens, t)
 		at += size
@@ -60,12 +63,20 @@ func scan(text string) ([]token, error) {
 	return append(tokens, token{kind: end, column: len(text) + 1}), nil
 }
 
+// stranger is the error of a letter that begins no token.
+func stranger(t token, r rune) error {
+	if r == ',' {
+		return faultf(t, `"," does not belong in a filter: write or between the values of a list`)
+	}
+	return faultf(t, "%s does not belong in a filter", quote(string(r)))
+}
+
 // piece is the first token of text and how many bytes it takes; 0 when none begins here.
 func piece(text string) (token, int) {
 	for _, m := range marks {
 		if strings.HasPrefix(text, m) {
 			if other, ok := same[m]; ok {
-				return token{kind: mark, text: other}, len(m)
+				return token{kind: mark, text: other, written: m}, len(m)
 			}
 			return token{kind: mark, text: m}, len(m)
 		}

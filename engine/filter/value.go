@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -152,11 +153,11 @@ func portRange(v token) (low, high uint16, err error) {
 		low, err = port(v)
 		return low, low, err
 	}
-	from, err := number(token{word, first, false, v.column}, 65535, "a port")
+	from, err := number(token{kind: word, text: first, column: v.column}, 65535, "a port")
 	if err != nil {
 		return 0, 0, err
 	}
-	to, err := number(token{word, last, false, v.column + len(first) + 1}, 65535, "a port")
+	to, err := number(token{kind: word, text: last, column: v.column + len(first) + 1}, 65535, "a port")
 	return uint16(min(from, to)), uint16(max(from, to)), err
 }
 
@@ -175,6 +176,9 @@ func digits(s string) bool { return s != "" && s[0] >= '0' && s[0] <= '9' }
 
 // number reads a decimal or hexadecimal number up to most.
 func number(t token, most uint64, what string) (uint64, error) {
+	if t.kind != word {
+		return 0, unexpected(t, fmt.Sprintf("%s: a number from 0 to %d", what, most), nil)
+	}
 	text, base := t.text, 10
 	if hex, ok := strings.CutPrefix(strings.ToLower(text), "0x"); ok {
 		text, base = hex, 16
@@ -182,7 +186,7 @@ func number(t token, most uint64, what string) (uint64, error) {
 		return 0, faultf(t, "%s begins with a zero, which makes it octal for tcpdump: leave out the zero", quote(t.text))
 	}
 	n, err := strconv.ParseUint(text, base, 64)
-	if t.kind != word || err != nil || n > most {
+	if err != nil || n > most {
 		return 0, faultf(t, "%v is not %s: a number from 0 to %d", t, what, most)
 	}
 	return n, nil
