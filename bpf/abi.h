@@ -19,7 +19,14 @@
 #define SET_WAYS      8
 #define DROPS	      4096 // rows of the drop ledger
 #define DROP_PROBES   8
-#define EXTERNALS     512 // programs that are not ours; 0 is none
+#define EXTERNALS     512  // programs that are not ours; 0 is none
+#define FIREWALLS     256  // elements of settings; 0 says nothing
+#define RULES	      64   // of one firewall
+#define RULE_COUNTERS 1024 // of all; 0 is nobody's
+
+#define PREFIX_SEGMENTS 128   // of the prefix store
+#define PREFIX_NODES	32768 // of a segment
+#define PREFIX_BLOCK	4096  // nodes that are given out together
 
 // Why a packet left the chain. The names, verdicts and stages that people read are in engine/reason.
 enum reason {
@@ -47,6 +54,9 @@ enum reason {
 	REASON_INTERNAL = 22,
 	REASON_CHAIN_END = 23,
 	REASON_EXTERNAL = 24,
+	REASON_FIREWALL_RULE = 25,
+	REASON_FIREWALL_SOURCE = 26,
+	REASON_FIREWALL_DESTINATION = 27,
 };
 
 // Packets and the bytes of their frames.
@@ -259,7 +269,8 @@ struct counters {
 	__u64 drops_lost;  // drops that the ledger had no row for
 	struct cost clock; // what a look at the clock costs, which is in all costs
 	__u64 pad[2];
-	struct drop drop[DROPS]; // which stage dropped what of whom; exit has the sums
+	struct count rule[RULE_COUNTERS]; // packets that matched a rule of a firewall
+	struct drop drop[DROPS];	  // which stage dropped what of whom; exit has the sums
 	struct cost cost[CHAINS][POSITIONS];
 	struct passage passage[CHAINS][POSITIONS];
 };
@@ -294,6 +305,7 @@ enum stage {
 	STAGE_PARSE = 1,
 	STAGE_BALANCER = 2,
 	STAGE_DECAP = 3,
+	STAGE_FIREWALL = 4,
 	STAGE_RATELIMIT = 5,
 	STAGE_EXTERNAL = 7,
 };

@@ -21,6 +21,13 @@ const (
 	SetWays      = 8
 	Drops        = 4096
 	Externals    = 512
+	Firewalls    = 256
+	Rules        = 64
+	RuleCounters = 1024
+
+	PrefixSegments = 128
+	PrefixNodes    = 32768
+	PrefixBlock    = 4096
 )
 
 const metaMagic = 0x6e69707269616801 // "\x01hairpin", little-endian
@@ -162,6 +169,30 @@ type settling struct {
 // passage is what went into an external program and what came out of it.
 type passage struct{ In, Out Count }
 
+// prefixNode is eight bits of an address in a table of prefixes.
+type prefixNode struct {
+	Any     [4]uint64
+	Below   [4]uint32
+	Skipped uint64
+	Skip    uint32
+	_       uint32
+}
+
+type prefixSegment struct{ Node [PrefixNodes]prefixNode }
+
+// firewall is what a stage of that kind goes by: tables of prefixes by list and family, and what its rules do.
+type firewall struct {
+	Src4, Src6, Dst4, Dst6 uint32 // first node, plus 1; 0 = none
+	Digest                 [4]uint64
+	Lists                  uint64
+	Rules                  uint32
+	_                      uint32
+	Action                 [Rules]uint8
+	Counter                [Rules]uint16
+}
+
+type ruleName struct{ Stage, Rule [32]byte }
+
 // counters of one CPU.
 type counters struct {
 	Exit       [Chains][Reasons]Count
@@ -178,6 +209,7 @@ type counters struct {
 	DropsLost  uint64
 	Clock      Cost
 	_          [2]uint64
+	Rule       [RuleCounters]Count
 	Drop       [Drops]drop
 	Cost       [Chains][Positions]Cost
 	Passage    [Chains][Positions]passage

@@ -68,6 +68,7 @@ func TestLayout(t *testing.T) {
 		{bpf.LoadBalancer, "cost", Cost{}},
 		{bpf.LoadBalancer, "passage", passage{}},
 		{bpf.LoadBalancer, "note", Note{}},
+		{bpf.LoadFirewall, "firewall", firewall{}},
 		{bpf.LoadRoot, "entry", entry{}},
 	} {
 		objects, err := row.load()
@@ -118,6 +119,8 @@ func TestConstants(t *testing.T) {
 		"SEGMENT_SLOTS": SegmentSlots, "SETS": Sets, "SET_WAYS": SetWays,
 		"GENERATION_LIVE": GenerationLive, "GENERATION_ANY_PORT": GenerationAnyPort,
 		"VIP_SETTLING": VIPSettling, "VIP_IPIP": VIPIPIP, "VIP_STICKY": VIPSticky, "VIP_ADDRESS": VIPAddress,
+		"FIREWALLS": Firewalls, "RULES": Rules, "RULE_COUNTERS": RuleCounters,
+		"PREFIX_SEGMENTS": PrefixSegments, "PREFIX_NODES": PrefixNodes, "PREFIX_BLOCK": PrefixBlock,
 		"SLOT_MARK": slotMark, "SLOT_ID": slotID,
 		"BACKEND_NEW": BackendNew, "BACKEND_GONE": BackendGone, "BACKEND_REACHABLE": BackendReachable,
 		"ENTRY_AGE_SHIFT": entryAgeShift, "ENTRY_AGE_MASK": entryAgeMask,

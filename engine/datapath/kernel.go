@@ -37,11 +37,16 @@ type Kernel struct {
 	counters    memory[counters]
 	chains      memory[chain]
 	segments    [Segments]memory[segment]
+	firewalls   memory[firewall]
+	ruleNames   memory[ruleName]
+	blocks      memory[uint64] // digest of the table that has each block of the prefix store
+	prefixes    [PrefixSegments]memory[prefixSegment]
 
 	store    ringStore
 	answers  sync.WaitGroup         // of the kernel, for which nobody waits
 	occupied [Generations]*occupied // by version; nil = not looked
 	watched  uint16                 // GenerationWatched while somebody looks at what stages cost
+	compiled map[string]compiled    // what firewalls were made of, by the name of the stage
 	top      int                    // no id above this one is in use; 0 = not looked
 
 	epoch uint64
@@ -155,13 +160,19 @@ func (k *Kernel) mapAll() error {
 		{"connections", func(m *ebpf.Map) error { k.connections, err = mapMemory[set](m, k.writable); return err }},
 		{"settlings", func(m *ebpf.Map) error { k.settlings, err = mapMemory[settling](m, k.writable); return err }},
 		{"counters", func(m *ebpf.Map) error { k.counters, err = mapMemory[counters](m, k.writable); return err }},
+		{"firewalls", func(m *ebpf.Map) error { k.firewalls, err = mapMemory[firewall](m, k.writable); return err }},
+		{"rule_names", func(m *ebpf.Map) error { k.ruleNames, err = mapMemory[ruleName](m, k.writable); return err }},
+		{"prefix_blocks", func(m *ebpf.Map) error { k.blocks, err = mapMemory[uint64](m, k.writable); return err }},
 		{"chains", func(m *ebpf.Map) error { k.chains, err = mapMemory[chain](m, k.writable); return err }},
 	} {
 		if err := m.do(k.maps[m.name]); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
-	return k.openSegments()
+	if err := openSegments(k, "rings", segmentPin, k.segments[:]); err != nil {
+		return err
+	}
+	return openSegments(k, "prefixes", prefixPin, k.prefixes[:])
 }
 
 // Close lets go of everything and leaves the data path running.
@@ -177,6 +188,12 @@ func (k *Kernel) Close() {
 	k.settlings.unmap()
 	k.counters.unmap()
 	k.chains.unmap()
+	k.firewalls.unmap()
+	k.ruleNames.unmap()
+	k.blocks.unmap()
+	for i := range k.prefixes {
+		k.prefixes[i].unmap()
+	}
 	for i := range k.segments {
 		k.segments[i].unmap()
 	}

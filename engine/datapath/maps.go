@@ -26,6 +26,7 @@ var sources = []struct {
 	{bpf.LoadBalancer, map[string]string{"rings": "rings", "backends": "backends", "connections": "connections",
 		"settlings": "settlings"}},
 	{bpf.LoadExternal, map[string]string{"externals_xdp": "externals", "externals_tc": "externals", "externals_dry": "externals"}},
+	{bpf.LoadFirewall, map[string]string{"firewalls": "firewalls", "prefixes": "prefixes"}},
 	{bpf.LoadDry, map[string]string{"entry_dry": "entry", "scratch_dry": "scratch", "rows_dry": "rows"}},
 }
 
@@ -36,8 +37,10 @@ func mapSpecs() (map[string]*ebpf.MapSpec, error) {
 		return nil, fmt.Errorf("count CPUs: %w", err)
 	}
 	specs := map[string]*ebpf.MapSpec{
-		"chains": plainArray("chains", unsafe.Sizeof(chain{}), Chains),
-		"meta":   plainArray("meta", unsafe.Sizeof(meta{}), 1),
+		"chains":        plainArray("chains", unsafe.Sizeof(chain{}), Chains),
+		"rule_names":    plainArray("rule_names", unsafe.Sizeof(ruleName{}), RuleCounters),
+		"prefix_blocks": plainArray("prefix_blocks", unsafe.Sizeof(uint64(0)), prefixBlocks),
+		"meta":          plainArray("meta", unsafe.Sizeof(meta{}), 1),
 	}
 	for _, source := range sources {
 		collection, err := source.load()

@@ -38,6 +38,9 @@ var allPrograms = []program{
 	{"resume", bpf.LoadExternal, "resume", "rows_xdp", false},
 	{"resume_tc", bpf.LoadExternal, "resume_tc", "rows_tc", false},
 	{"resume_dry", bpf.LoadExternal, "resume", "rows_dry", true},
+	{"firewall", bpf.LoadFirewall, "firewall", "rows_xdp", false},
+	{"firewall_tc", bpf.LoadFirewall, "firewall_tc", "rows_tc", false},
+	{"firewall_dry", bpf.LoadFirewall, "firewall", "rows_dry", true},
 	{"dry_root", bpf.LoadDry, "dry_root", "rows_dry", true},
 }
 

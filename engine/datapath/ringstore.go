@@ -1,14 +1,8 @@
 package datapath
 
 import (
-	"errors"
 	"fmt"
-	"os"
-	"runtime"
 	"slices"
-	"unsafe"
-
-	"github.com/cilium/ebpf"
 )
 
 // segment is one piece of the ring store.
@@ -79,7 +73,7 @@ func (k *Kernel) putRing(ring []uint16) (place, error) {
 		return 0, err
 	}
 	if n := int(p >> slotBits); k.segments[n].all == nil {
-		if err := k.addSegment(n); err != nil {
+		if k.segments[n], err = addSegment[segment](k, "rings", segmentPin(n), n); err != nil {
 			return 0, fmt.Errorf("ring segment %d: %w", n, err)
 		}
 	}
@@ -88,72 +82,3 @@ func (k *Kernel) putRing(ring []uint16) (place, error) {
 }
 
 func segmentPin(n int) string { return fmt.Sprintf("segment_%02d", n) }
-
-func (k *Kernel) addSegment(n int) error {
-	name := segmentPin(n)
-	m, err := ebpf.NewMap(plainArray(name, unsafe.Sizeof(segment{}), 1))
-	if err != nil {
-		return explain(err)
-	}
-	k.maps[name] = m
-	if err := m.Pin(k.pin("maps", name)); err != nil {
-		return err
-	}
-	if err := k.putSegment(n, m); err != nil {
-		return err
-	}
-	k.segments[n], err = mapMemory[segment](m, true)
-	return err
-}
-
-// putSegment puts a segment into the store. The kernel does it at once, but answers when the last packet that may not have
-// seen it has left, tens of milliseconds later. What follows is for packets that come later still, and goes on.
-func (k *Kernel) putSegment(n int, m *ebpf.Map) error {
-	rings, answer := k.maps["rings"], make(chan error, 1)
-	k.answers.Go(func() { answer <- rings.Put(uint32(n), m) })
-	for !k.inStore(n, m) {
-		select {
-		case err := <-answer:
-			return err
-		default:
-			runtime.Gosched()
-		}
-	}
-	return nil
-}
-
-// inStore tells whether packets find m as segment n.
-func (k *Kernel) inStore(n int, m *ebpf.Map) bool {
-	info, err := m.Info()
-	if err != nil {
-		return false
-	}
-	own, _ := info.ID()
-	var there uint32
-	return k.maps["rings"].Lookup(uint32(n), &there) == nil && there == uint32(own)
-}
-
-// openSegments maps the segments that are pinned. One that was pinned but never put into the store, by a start that was
-// killed, is put there now.
-func (k *Kernel) openSegments() error {
-	for n := range k.segments {
-		name := segmentPin(n)
-		m, err := ebpf.LoadPinnedMap(k.pin("maps", name), nil)
-		if errors.Is(err, os.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("ring segment %d: %w", n, explain(err))
-		}
-		k.maps[name] = m
-		if k.writable && !k.inStore(n, m) {
-			if err := k.putSegment(n, m); err != nil {
-				return fmt.Errorf("ring segment %d: %w", n, err)
-			}
-		}
-		if k.segments[n], err = mapMemory[segment](m, k.writable); err != nil {
-			return fmt.Errorf("ring segment %d: %w", n, err)
-		}
-	}
-	return nil
-}

@@ -25,6 +25,7 @@ type stage struct {
 var stages = []stage{
 	{spec.Balancer, 2, "balancer", "", "balancer_dry", nil},
 	{spec.Decap, 3, "decap", "decap_tc", "decap_dry", nil},
+	{spec.Firewall, 4, "firewall", "firewall_tc", "firewall_dry", (*Kernel).standFirewall},
 }
 
 // spot is a position of a row that is being staged.

@@ -23,6 +23,7 @@ const (
 	Balancer Stage = "balancer"
 	Decap    Stage = "decap"
 	External Stage = "external"
+	Firewall Stage = "firewall"
 	End      Stage = "end" // behind the last stage of a chain
 )
 
@@ -61,6 +62,9 @@ var all = []Reason{
 	{22, "internal", Drop, Parse, "a step that cannot fail has failed", "report it with the output of hairpin status -o json"},
 	{23, "chain_end", Pass, End, "went through every stage of its chain", ""},
 	{24, "external", Own, External, "ended by an external stage, with a verdict of its own", "ask the metrics of that stage"},
+	{25, "firewall_rule", Drop, Firewall, "a rule of the firewall drops it", ""},
+	{26, "firewall_source", Drop, Firewall, "its source is on a list of the firewall", "to except it, put a rule with action pass into the firewall"},
+	{27, "firewall_destination", Drop, Firewall, "its destination is on a list of the firewall", "to except it, put a rule with action pass into the firewall"},
 }
 
 // All are the reasons of this version, by ID.

@@ -23,7 +23,8 @@ var (
 	watches      = []word[WatchAs]{{"scalar", WatchScalar}, {"max_rate", WatchMaxRate}, {"average", WatchAverage}}
 	probeKinds   = []word[ProbeKind]{{"auto", ProbeAuto}, {"tracepoint", Tracepoint}, {"raw_tp", RawTracepoint}, {"tp_btf", BTFTracepoint},
 		{"kprobe", Kprobe}, {"kretprobe", Kretprobe}, {"uprobe", Uprobe}, {"uretprobe", Uretprobe}}
-	truths = []word[bool]{{"true", true}, {"false", false}}
+	ruleActions = []word[RuleAction]{{"drop", RuleDrop}, {"pass", RulePass}, {"count", RuleCount}}
+	truths      = []word[bool]{{"true", true}, {"false", false}}
 )
 
 // String is the name in the document, or protocol(N) for a value that has none; so for the other enumerations.
@@ -38,6 +39,7 @@ func (a LimitAction) String() string { return nameOf(limitActions, a, "action", 
 func (c LimitCount) String() string  { return nameOf(limitCounts, c, "count", int(c)) }
 func (w WatchAs) String() string     { return nameOf(watches, w, "as", int(w)) }
 func (p ProbeKind) String() string   { return nameOf(probeKinds, p, "kind", int(p)) }
+func (a RuleAction) String() string  { return nameOf(ruleActions, a, "action", int(a)) }
 
 // ParseProtocol is the reverse of Protocol.String, and so on; an unknown name is an error that lists the known ones.
 func ParseProtocol(s string) (Protocol, error)   { return parseWord("protocol", protocols, s) }
@@ -58,6 +60,7 @@ func (a LimitAction) MarshalText() ([]byte, error) { return marshalWord("action"
 func (c LimitCount) MarshalText() ([]byte, error)  { return marshalWord("count", limitCounts, c) }
 func (w WatchAs) MarshalText() ([]byte, error)     { return marshalWord("as", watches, w) }
 func (p ProbeKind) MarshalText() ([]byte, error)   { return marshalWord("kind", probeKinds, p) }
+func (a RuleAction) MarshalText() ([]byte, error)  { return marshalWord("action", ruleActions, a) }
 
 // UnmarshalText is the reverse of MarshalText.
 func (p *Protocol) UnmarshalText(b []byte) error  { return unmarshalWord("protocol", protocols, p, b) }
@@ -73,6 +76,7 @@ func (a *LimitAction) UnmarshalText(b []byte) error {
 func (c *LimitCount) UnmarshalText(b []byte) error { return unmarshalWord("count", limitCounts, c, b) }
 func (w *WatchAs) UnmarshalText(b []byte) error    { return unmarshalWord("as", watches, w, b) }
 func (p *ProbeKind) UnmarshalText(b []byte) error  { return unmarshalWord("kind", probeKinds, p, b) }
+func (a *RuleAction) UnmarshalText(b []byte) error { return unmarshalWord("action", ruleActions, a, b) }
 
 func nameOf[T comparable](words []word[T], v T, kind string, number int) string {
 	for _, w := range words {

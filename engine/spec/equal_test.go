@@ -12,7 +12,9 @@ func wholeSpec() *Spec {
 	return &Spec{
 		Version: 1,
 		Stages: []Named{{"a", RateLimit, &Rates{Limits: []Rate{{1, PerSourceVIP, "web", 24, 56}}, Action: LimitReset,
-			Count: Offered}}, {"x", External, &ExternalStage{wholeObject(), "next", 1, true}}},
+			Count: Offered}}, {"f", Firewall, &Policy{Rules: []Rule{{"r", "tcp", RulePass}}, Drop: DropLists{
+			[]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, []netip.Prefix{netip.MustParsePrefix("2001:db8::/32")},
+			[]string{"/a"}, []string{"/b"}}}}, {"x", External, &ExternalStage{wholeObject(), "next", 1, true}}},
 		Probes: []Probe{{"p", wholeObject(), Tracepoint, "a/b"}},
 		NICs:   []NIC{{Name: "eth0", XDP: []Position{{"a", true, true}}, TCXIngress: Stands("b"), TCXEgress: Stands("c")}},
 		VIPs: []VIP{{
@@ -35,6 +37,8 @@ func leaves(v reflect.Value, path string, visit func(path string, change, restor
 	switch {
 	case v.Type() == reflect.TypeFor[netip.Addr]():
 		visit(path, func() { v.Set(reflect.ValueOf(netip.MustParseAddr("::5"))) }, restore)
+	case v.Type() == reflect.TypeFor[netip.Prefix]():
+		visit(path, func() { v.Set(reflect.ValueOf(netip.MustParsePrefix("::/5"))) }, restore)
 	case v.Kind() == reflect.Struct:
 		for i := range v.NumField() {
 			leaves(v.Field(i), path+"."+v.Type().Field(i).Name, visit)

@@ -38,6 +38,10 @@ func (d dice) spec() *Spec {
 			s.Stages = append(s.Stages, n)
 			s.NICs[0].XDP = append([]Position{{n.Name, d.IntN(2) == 0, d.IntN(2) == 0}}, s.NICs[0].XDP...)
 		}
+		if d.IntN(2) == 0 {
+			s.Stages = append(s.Stages, Named{"fw", Firewall, d.policy()})
+			s.NICs[0].XDP = append([]Position{{"fw", d.IntN(2) == 0, d.IntN(2) == 0}}, s.NICs[0].XDP...)
+		}
 		for i := range d.IntN(6) {
 			s.VIPs = append(s.VIPs, d.vip(i))
 		}
@@ -76,6 +80,25 @@ func (d dice) object() Object {
 		x.Watch = append(x.Watch, Watch{"m", e.Key, pick(d, "", "port"), pick(d, WatchScalar, WatchMaxRate, WatchAverage), fmt.Sprint("w", i)})
 	}
 	return x
+}
+
+func (d dice) policy() *Policy {
+	p := &Policy{}
+	for i := range d.IntN(4) {
+		match := pick(d, "tcp port 23", `not "x" # \ : -`, "net 2001:db8::/32 and (udp or\ttcp)")
+		p.Rules = append(p.Rules, Rule{fmt.Sprint("rule-", i), match, pick(d, RuleDrop, RulePass, RuleCount)})
+	}
+	for _, list := range []*[]netip.Prefix{&p.Drop.Sources, &p.Drop.Destinations} {
+		for _, a := range d.addresses(30, d.IntN(4)) {
+			*list = append(*list, netip.PrefixFrom(a, d.IntN(a.BitLen()+1)).Masked())
+		}
+	}
+	for _, list := range []*[]string{&p.Drop.SourceFiles, &p.Drop.DestinationFiles} {
+		for i := range d.IntN(3) {
+			*list = append(*list, fmt.Sprintf("%s%d", pick(d, "/a b", "/etc/{x}: #", "/-"), i))
+		}
+	}
+	return p
 }
 
 func (d dice) vip(i int) VIP {

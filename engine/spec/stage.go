@@ -15,6 +15,7 @@ const (
 	Decap     Stage = "decap"
 	RateLimit Stage = "ratelimit"
 	External  Stage = "external"
+	Firewall  Stage = "firewall"
 )
 
 // kindOf is a kernel function, the hooks at which it can stand, and settings to read into; nil where it has none.
@@ -28,6 +29,7 @@ type kindOf struct {
 var kinds = []kindOf{
 	{Balancer, []Hook{XDP}, nil},
 	{Decap, []Hook{XDP, TCXIngress}, nil},
+	{Firewall, []Hook{XDP, TCXIngress, TCXEgress}, func() settings { return &Policy{} }},
 	{RateLimit, []Hook{XDP, TCXIngress, TCXEgress}, func() settings { return &Rates{} }},
 	{External, []Hook{XDP, TCXIngress, TCXEgress}, func() settings { return &ExternalStage{} }},
 }
@@ -46,7 +48,7 @@ type Named struct {
 	Settings Settings
 }
 
-// Settings are what one kind of stage goes by: *Rates. They are never changed once they are part of a Spec.
+// Settings are what one kind of stage goes by: *Policy, *Rates. They are never changed once they are part of a Spec.
 type Settings interface {
 	Kind() Stage
 }
