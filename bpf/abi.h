@@ -131,7 +131,7 @@ struct row {
 	__u8 kind[POSITIONS];	   // enum stage
 	__u32 shadow;		   // bit p: the stage at position p counts what it would drop, and lets it pass
 	__u32 length;		   // positions in use
-	__u32 pad[2];
+	__u64 accounts;		   // 4 bits a position: under which number its stage is counted; see struct chain
 };
 _Static_assert(sizeof(struct row) == 64, "row");
 
@@ -226,7 +226,7 @@ struct settling {
 };
 _Static_assert(sizeof(struct settling) == 16, "settling");
 
-// One row of the drop ledger. Its key, from bit 0: reason 6, vip 10, position 4, chain 7, shadow 1; bit 31 is always
+// One row of the drop ledger. Its key, from bit 0: reason 6, vip 10, account 4, chain 7, shadow 1; bit 31 is always
 // set.
 struct drop {
 	__u32 key; // 0 = free
@@ -235,11 +235,11 @@ struct drop {
 	__u64 pad2;
 };
 _Static_assert(sizeof(struct drop) == 32, "drop");
-#define DROP_VIP_SHIFT	    6
-#define DROP_POSITION_SHIFT 16
-#define DROP_CHAIN_SHIFT    20
-#define DROP_SHADOW	    (1U << 27)
-#define DROP_USED	    (1U << 31)
+#define DROP_VIP_SHIFT	   6
+#define DROP_ACCOUNT_SHIFT 16
+#define DROP_CHAIN_SHIFT   20
+#define DROP_SHADOW	   (1U << 27)
+#define DROP_USED	   (1U << 31)
 
 // What the packets sampled at one position cost.
 struct cost {
@@ -280,13 +280,19 @@ struct counters {
 struct chain {
 	char nic[16];
 	__u32 ifindex;
-	__u16 hook;		    // enum hook
-	__u16 mode;		    // enum mode
-	__u8 stages[POSITIONS - 1]; // enum stage; 0 ends
+	__u16 hook; // enum hook
+	__u16 mode; // enum mode
 	__u8 used;
-	__u8 pad[8];
+	__u8 of; // the generation by whose row the offsets below are
+	__u8 pad[6];
+	// By the number under which a stage of that name is counted in this chain, wherever it stands and while it does
+	// not stand. 0 is parse.
+	struct {
+		char name[32];
+		struct count offset; // of what reached it, against what the counters say by the places of today
+	} accounts[POSITIONS];
 };
-_Static_assert(sizeof(struct chain) == 48, "chain");
+_Static_assert(sizeof(struct chain) == 800, "chain");
 
 enum hook {
 	HOOK_XDP = 1,

@@ -82,13 +82,20 @@ AI __u32 settings_at_hand(struct scratch *s)
 	return r ? r->settings[position(s)] : 0;
 }
 
+// Under which number the stage at hand is counted, wherever it stands: 0 is parse.
+AI __u32 account_at_hand(struct scratch *s)
+{
+	struct row *r = row_at_hand(s);
+	return r ? r->accounts >> position(s) * 4 & (POSITIONS - 1) : 0;
+}
+
 #define LEDGER_MIX 0x9e3779b1U
 
 // Notes in the ledger who dropped what of whom; shadow says that it only would have.
 AI void count_drop(struct scratch *s, struct counters *c, enum reason reason, __u32 shadow)
 {
 	__u32 vip = s->has_vip ? s->vip.num & (VIPS - 1) : 0;
-	__u32 key = reason | vip << DROP_VIP_SHIFT | position(s) << DROP_POSITION_SHIFT |
+	__u32 key = reason | vip << DROP_VIP_SHIFT | account_at_hand(s) << DROP_ACCOUNT_SHIFT |
 		    (s->chain & (CHAINS - 1)) << DROP_CHAIN_SHIFT | shadow | DROP_USED;
 	__u32 home = key * LEDGER_MIX >> 20;
 #pragma clang loop unroll(full)
@@ -137,7 +144,7 @@ AI void measure(struct scratch *s)
 	__u64 now = bpf_ktime_get_ns();
 	struct counters *c = counters_of_this_cpu();
 	if (c) {
-		struct cost *cost = &c->cost[s->chain & (CHAINS - 1)][position(s)];
+		struct cost *cost = &c->cost[s->chain & (CHAINS - 1)][account_at_hand(s)];
 		cost->ns += now - s->stamp;
 		cost->packets++;
 	}
@@ -184,6 +191,7 @@ AI int leave_dropped(struct scratch *s, int verdict, enum reason reason)
 AI int leave_at_end(struct scratch *s, int verdict)
 {
 	struct row *r = row_at_hand(s);
+	s->stamp = 0; // no stage is at hand
 	return leave(s, verdict, r && r->length == position(s) ? REASON_CHAIN_END : REASON_EMPTY_SLOT);
 }
 

@@ -13,7 +13,7 @@ MAP(externals, PROG_ARRAY, __u32, EXTERNALS, 0);
 AI struct passage *passage(struct scratch *s)
 {
 	struct counters *c = dry ? 0 : counters_of_this_cpu();
-	return c ? &c->passage[s->chain & (CHAINS - 1)][position(s)] : 0;
+	return c ? &c->passage[s->chain & (CHAINS - 1)][account_at_hand(s)] : 0;
 }
 
 AI void count_in(struct scratch *s)

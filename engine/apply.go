@@ -184,6 +184,7 @@ func (o *owner) goLive(r ApplyRequest, p *plan.Plan, generation int) error {
 	case err != nil:
 		return err
 	}
+	o.carryAccounts()
 	o.kernel.MarkAll(p)
 	o.running, o.spec, o.active = record, r.Spec, generation
 	return nil

@@ -37,15 +37,14 @@ func (o *owner) endWatch(now time.Time) {
 
 // costs are what stages cost, as the samples of the last seconds say.
 type costs struct {
-	generation int
-	clock      sample
-	recent     map[costKey]sample // nil while nobody looks
-	lastClock  datapath.Cost
-	last       map[int]*[datapath.Positions]datapath.Cost // by chain number
+	clock     sample
+	recent    map[costKey]sample // nil while nobody looks
+	lastClock datapath.Cost
+	last      map[int]*[datapath.Positions]datapath.Cost // by chain number
 }
 
-// costKey is a position of a chain.
-type costKey struct{ chain, position int }
+// costKey is a stage of a chain, by its account.
+type costKey struct{ chain, account int }
 
 // sample is a sum over samples, in which older ones fade.
 type sample struct{ ns, packets float64 }
@@ -65,16 +64,14 @@ func (s sample) add(from, to datapath.Cost) sample {
 	return s
 }
 
-// read takes the samples between two readings, unless another generation has run meanwhile: a position may be another
-// stage's since.
+// read takes the samples between two readings.
 func (c *costs) read(k *datapath.Kernel, snap *datapath.Snapshot) {
-	generation := int(k.Control().Active)
 	switch {
 	case !k.Watched():
 		*c = costs{}
 		return
-	case generation != c.generation || c.recent == nil:
-		c.generation, c.recent = generation, map[costKey]sample{}
+	case c.recent == nil:
+		c.recent = map[costKey]sample{}
 	default:
 		c.clock = c.clock.add(c.lastClock, snap.Clock)
 		c.addChains(snap.Costs)
@@ -97,9 +94,9 @@ func (c *costs) addChains(now map[int]*[datapath.Positions]datapath.Cost) {
 	}
 }
 
-// ns is what the stage at a position of a chain costs a packet, without the look at the clock; 0 = not known.
-func (c *costs) ns(chain, position int) float64 {
-	s := c.recent[costKey{chain, position}]
+// ns is what a stage of a chain costs a packet, without the look at the clock; 0 = not known.
+func (c *costs) ns(chain, account int) float64 {
+	s := c.recent[costKey{chain, account}]
 	if s.packets < costLeast || c.clock.packets < costLeast {
 		return 0
 	}

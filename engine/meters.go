@@ -35,7 +35,7 @@ const (
 	backendForward
 )
 
-// meterKey names one counter: id is a reason, a VIP number, a backend id or the position of a stage; word a verdict or what a
+// meterKey names one counter: id is a reason, a VIP number, a backend id or the account of a stage; word a verdict or what a
 // NIC calls a loss.
 type meterKey struct {
 	kind  meterKind
@@ -123,7 +123,7 @@ func (m *meters) readChains(k *datapath.Kernel) {
 		for _, verdict := range []reason.Verdict{reason.Forward, reason.Pass, reason.Drop, reason.Own} {
 			m.note(m.deep, meterKey{kind: chainVerdict, chain: c.Number, word: string(verdict)}, byVerdict[string(verdict)])
 		}
-		m.readStages(c, exits, in)
+		m.readStages(k, c)
 	}
 	for d, n := range m.snap.Drops {
 		m.note(m.shallow, meterKey{kind: dropRow, drop: d}, n)
@@ -135,32 +135,15 @@ func (m *meters) readChains(k *datapath.Kernel) {
 	}
 }
 
-// readStages derives what reached each stage: what came in, less what left before it. Drops are told apart by position,
-// since a kernel function may stand in a chain more than once; what passes or is forwarded ends the chain.
-func (m *meters) readStages(c datapath.Chain, exits *[datapath.Reasons]datapath.Count, in datapath.Count) {
-	left := map[reason.Stage]datapath.Count{}
-	for id, n := range exits {
-		if r, ok := reason.ByID(id); ok && r.Verdict != reason.Drop && r.Verdict != reason.Own {
-			left[r.Stage] = plus(left[r.Stage], n)
+// readStages notes the counters of each stage that stands or stood in a chain, by account.
+func (m *meters) readStages(k *datapath.Kernel, c datapath.Chain) {
+	reached, dropped, shadow := k.Reached(&m.snap, c.Number), m.snap.Dropped(c.Number, false), m.snap.Dropped(c.Number, true)
+	for i, name := range c.Names {
+		if name != "" {
+			m.note(m.shallow, meterKey{kind: stageIn, chain: c.Number, id: i}, reached[i])
+			m.note(m.shallow, meterKey{kind: stageDrop, chain: c.Number, id: i}, dropped[i])
+			m.note(m.shallow, meterKey{kind: stageShadow, chain: c.Number, id: i}, shadow[i])
 		}
-	}
-	var dropped, shadow [datapath.Positions]datapath.Count
-	for d, n := range m.snap.Drops {
-		switch {
-		case d.Chain != c.Number:
-		case d.Shadow:
-			add(&shadow[d.Position], n)
-		default:
-			add(&dropped[d.Position], n)
-		}
-	}
-	in = minus(minus(minus(in, left[reason.Root]), left[reason.Parse]), dropped[0])
-	for i, stage := range c.Stages {
-		at := i + 1
-		m.note(m.shallow, meterKey{kind: stageIn, chain: c.Number, id: at}, in)
-		m.note(m.shallow, meterKey{kind: stageDrop, chain: c.Number, id: at}, dropped[at])
-		m.note(m.shallow, meterKey{kind: stageShadow, chain: c.Number, id: at}, shadow[at])
-		in = minus(minus(minus(in, dropped[at]), left[reason.Stage(stage)]), m.snap.Own[c.Number][at])
 	}
 }
 
@@ -200,9 +183,4 @@ func add(to *datapath.Count, n datapath.Count) { *to = plus(*to, n) }
 
 func plus(a, b datapath.Count) datapath.Count {
 	return datapath.Count{Packets: a.Packets + b.Packets, Bytes: a.Bytes + b.Bytes}
-}
-
-// minus never goes below zero: a packet may be counted between the reads of two counters.
-func minus(a, b datapath.Count) datapath.Count {
-	return datapath.Count{Packets: a.Packets - min(a.Packets, b.Packets), Bytes: a.Bytes - min(a.Bytes, b.Bytes)}
 }

@@ -108,6 +108,7 @@ func (o *owner) start(ctx context.Context) (err error) {
 func (o *owner) adopt() error {
 	control := o.kernel.Control()
 	o.active = int(control.Active)
+	o.carryAccounts()
 	o.kernel.Retire()
 	if err := o.recall(); err != nil {
 		// The data path goes on by itself; only its spec is not known here.

@@ -117,10 +117,12 @@ func (v view) stages(n int, c datapath.Chain) []Stage {
 		if !p.Disabled {
 			at++
 			s.Position = at
-			s.In = v.meters.counter(meterKey{kind: stageIn, chain: n, id: at})
-			s.Drop = v.meters.counter(meterKey{kind: stageDrop, chain: n, id: at})
-			s.Would = v.meters.counter(meterKey{kind: stageShadow, chain: n, id: at})
-			s.NS = v.meters.costs.ns(n, at)
+		}
+		if account := slices.Index(c.Names[:], p.Name); account > 0 {
+			s.In = v.meters.counter(meterKey{kind: stageIn, chain: n, id: account})
+			s.Drop = v.meters.counter(meterKey{kind: stageDrop, chain: n, id: account})
+			s.Would = v.meters.counter(meterKey{kind: stageShadow, chain: n, id: account})
+			s.NS = v.meters.costs.ns(n, account)
 		}
 		list = append(list, s)
 	}
@@ -135,7 +137,11 @@ func (v view) positions(c datapath.Chain) []spec.Position {
 			}
 		}
 	}
-	return spec.Stands(c.Stages...)
+	list := make([]spec.Position, len(c.Stages))
+	for i, s := range c.Stages {
+		list[i] = spec.Position{Name: c.Names[s.Account], Shadow: s.Shadow}
+	}
+	return list
 }
 
 // drops are the rows of the drop ledger by descending rate.
@@ -157,8 +163,12 @@ func (v view) drops() []Drop {
 		if !known || !named {
 			continue
 		}
-		row := Drop{NIC: c.NIC, Hook: c.Hook.String(), Position: d.Position, Stage: v.stageAt(c, d.Position), VIP: names[d.VIP],
-			Reason: r.Name, Shadow: d.Shadow, Counter: v.meters.counter(meterKey{kind: dropRow, drop: d})}
+		row := Drop{NIC: c.NIC, Hook: c.Hook.String(), Stage: c.Names[d.Account], VIP: names[d.VIP], Reason: r.Name, Shadow: d.Shadow,
+			Counter: v.meters.counter(meterKey{kind: dropRow, drop: d})}
+		if d.Account == 0 {
+			row.Stage = string(reason.Parse)
+		}
+		row.Position = slices.IndexFunc(c.Stages, func(s datapath.Stands) bool { return s.Account == d.Account }) + 1
 		list = append(list, row)
 	}
 	slices.SortFunc(list, func(a, b Drop) int {
@@ -166,19 +176,6 @@ func (v view) drops() []Drop {
 			cmp.Compare(a.Hook, b.Hook), cmp.Compare(a.Position, b.Position), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.VIP, b.VIP))
 	})
 	return list
-}
-
-// stageAt is the name of the stage at a position; 0 is parse.
-func (v view) stageAt(c datapath.Chain, position int) string {
-	if position == 0 {
-		return string(reason.Parse)
-	}
-	for _, p := range spec.Enabled(v.positions(c)) {
-		if position--; position == 0 {
-			return p.Name
-		}
-	}
-	return ""
 }
 
 func (v view) reasons() []Reason { return v.reasonsOf(allReason, 0) }

@@ -115,7 +115,7 @@ type Stage struct {
 type Drop struct {
 	NIC      string
 	Hook     string
-	Position int
+	Position int // of the stage now; 0 = it stands there no more, or is parse
 	Stage    string
 	VIP      string // empty: of no VIP
 	Reason   string

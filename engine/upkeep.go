@@ -41,6 +41,7 @@ func (o *owner) follow(now time.Time) {
 	from := o.active
 	o.ended(history.WentBack, now, "")
 	o.active = int(o.kernel.Control().Active)
+	o.carryAccounts()
 	if o.active == 0 {
 		o.running, o.spec, o.attached = record{}, nil, nil
 		o.journal.add(now, "warn", "kernel", fmt.Sprintf("generation %d was not confirmed in time: nothing runs, as before", from))
@@ -55,6 +56,13 @@ func (o *owner) follow(now time.Time) {
 	o.journal.add(now, "warn", "kernel", fmt.Sprintf("generation %d was not confirmed in time: back to generation %d", from, o.active))
 	o.restore()
 	o.reattach()
+}
+
+// carryAccounts has what each stage counted so far stay with it where other rows run since.
+func (o *owner) carryAccounts() {
+	if err := o.kernel.CarryAccounts(); err != nil {
+		o.journal.add(time.Now(), "warn", "engine", "what reached each stage cannot be told: "+err.Error())
+	}
 }
 
 // recall reads what is stored of the active generation. Where it cannot, the data path runs on and no spec is known.

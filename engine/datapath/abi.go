@@ -62,10 +62,10 @@ type rowSettings struct {
 	Kind     [Positions]uint8
 	Shadow   uint32
 	Length   uint32
-	_        [2]uint32
+	Accounts uint64
 }
 
-// drop is one row of the drop ledger. Its key, from bit 0: reason 6, vip 10, position 4, chain 7, shadow 1; bit 31 is set.
+// drop is one row of the drop ledger. Its key, from bit 0: reason 6, vip 10, account 4, chain 7, shadow 1; bit 31 is set.
 type drop struct {
 	Key   uint32
 	_     uint32
@@ -74,10 +74,10 @@ type drop struct {
 }
 
 const (
-	dropVIPShift      = 6
-	dropPositionShift = 16
-	dropChainShift    = 20
-	dropShadow        = 1 << 27
+	dropVIPShift     = 6
+	dropAccountShift = 16
+	dropChainShift   = 20
+	dropShadow       = 1 << 27
 )
 
 // Cost is what the packets sampled at one position took, in ns.
@@ -238,13 +238,21 @@ const (
 
 // chain is one (NIC, hook) pair.
 type chain struct {
-	NIC     [16]byte
-	Ifindex uint32
-	Hook    Hook
-	Mode    Mode
-	Stages  [Positions - 1]uint8
-	Used    uint8
-	_       [8]byte
+	NIC      [16]byte
+	Ifindex  uint32
+	Hook     Hook
+	Mode     Mode
+	Used     uint8
+	Of       uint8
+	_        [6]byte
+	Accounts [Positions]account
+}
+
+// account is what a stage of a name is counted under in a chain, by number, wherever it stands and while it does not stand.
+// Offset is what reached it, less what the counters say of it by the places of today.
+type account struct {
+	Name   [32]byte
+	Offset Count
 }
 
 // DropEvent is one dropped packet of many, as it comes out of the ring buffer.

@@ -209,7 +209,7 @@ func (n *node) dropName(d Drop) string {
 	if d.VIP != 0 {
 		vip = n.vipName(int(d.VIP))
 	}
-	return dropLine(d.Chain, d.Position, vip, reasonName(int(d.Reason)), d.Shadow)
+	return dropLine(d.Chain, d.Account, vip, reasonName(int(d.Reason)), d.Shadow)
 }
 
 func verdictOf(hook Hook, v reason.Verdict) uint32 {

@@ -14,7 +14,15 @@ type Chain struct {
 	Ifindex int // when it was attached
 	Hook    Hook
 	Mode    Mode
-	Stages  []spec.Stage
+	Stages  []Stands          // of the active generation
+	Names   [Positions]string // of the stages that are or were counted, by account; 0 is parse
+}
+
+// Stands is what stands at a position of a chain, from position 1.
+type Stands struct {
+	Kind    spec.Stage
+	Account int
+	Shadow  bool
 }
 
 func (h Hook) String() string {
@@ -30,19 +38,26 @@ func (m Mode) String() string { return [...]string{"", "native", "generic", "tc"
 
 // Chains are the chains that have a number, attached or not.
 func (k *Kernel) Chains() []Chain {
+	active := int(k.Control().Active)
 	var list []Chain
 	for i := range k.chains.all {
 		c := &k.chains.all[i]
 		if c.Used == 0 {
 			continue
 		}
-		named := Chain{Number: i, NIC: cString(c.NIC[:]), Ifindex: int(c.Ifindex), Hook: c.Hook, Mode: c.Mode}
-		for _, id := range c.Stages {
-			if s, ok := stageByID(id); ok {
-				named.Stages = append(named.Stages, s.name)
-			}
-		}
-		list = append(list, named)
+		list = append(list, Chain{Number: i, NIC: cString(c.NIC[:]), Ifindex: int(c.Ifindex), Hook: c.Hook, Mode: c.Mode,
+			Stages: k.Stands(active, i), Names: k.names(i)})
+	}
+	return list
+}
+
+// Stands are the stages of a chain in a generation.
+func (k *Kernel) Stands(generation, chain int) []Stands {
+	r := &k.rows.all[generation*Chains+chain]
+	var list []Stands
+	for position := 1; position < min(int(r.Length), Positions); position++ {
+		s, _ := stageByID(r.Kind[position])
+		list = append(list, Stands{Kind: s.name, Account: r.account(position), Shadow: r.Shadow>>position&1 != 0})
 	}
 	return list
 }
@@ -101,9 +116,4 @@ func (k *Kernel) number(w wanted) (int, error) {
 	copy(c.NIC[:len(c.NIC)-1], w.nic)
 	k.chains.all[free] = c
 	return free, nil
-}
-
-// setStages notes what stands in a chain for whoever looks without an engine.
-func (k *Kernel) setStages(number int, kinds [Positions]uint8) {
-	copy(k.chains.all[number].Stages[:], kinds[1:])
 }

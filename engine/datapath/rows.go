@@ -72,8 +72,10 @@ func (k *Kernel) fillRow(w wanted, p spot) error {
 	}
 	r := &k.rows.all[p.generation*Chains+p.chain] // filled in place: what stands in it is in use
 	*r = rowSettings{}
+	accounts := k.accounts(p.chain, w.positions)
 	for i, stands := range w.positions {
 		p.position = i + 1
+		r.Accounts |= uint64(accounts[i]) << (4 * p.position)
 		st, s, err := k.stand(p, stands, xdp)
 		if err != nil {
 			return fmt.Errorf("stage %s: %w", stands.Name, err)

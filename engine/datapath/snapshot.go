@@ -23,15 +23,15 @@ type Snapshot struct {
 
 // Drop names one row of the drop ledger: which stage dropped packets of which VIP, and why.
 type Drop struct {
-	Chain    int
-	Position int
-	VIP      uint16 // its number; 0 = of no VIP
-	Reason   uint8
-	Shadow   bool // would have dropped them
+	Chain   int
+	Account int    // of the stage; 0 = parse
+	VIP     uint16 // its number; 0 = of no VIP
+	Reason  uint8
+	Shadow  bool // would have dropped them
 }
 
 func dropOf(key uint32) Drop {
-	return Drop{Chain: int(key >> dropChainShift & (Chains - 1)), Position: int(key >> dropPositionShift & (Positions - 1)),
+	return Drop{Chain: int(key >> dropChainShift & (Chains - 1)), Account: int(key >> dropAccountShift & (Positions - 1)),
 		VIP: uint16(key >> dropVIPShift & (VIPs - 1)), Reason: uint8(key & (Reasons - 1)), Shadow: key&dropShadow != 0}
 }
 

@@ -213,7 +213,6 @@ func (k *Kernel) stageRows(generation int, p *plan.Plan) error {
 		if err := k.fillRow(w, spot{generation: generation, chain: n, spec: p.Spec, nums: nums}); err != nil {
 			return fmt.Errorf("nic %s: %w", w.nic, err)
 		}
-		k.setStages(n, k.rows.all[generation*Chains+n].Kind)
 		filled[n] = true
 	}
 	for n := range k.chains.all {
