@@ -135,6 +135,8 @@ AI enum reason parse_frame(void *data, void *end, struct scratch *s)
 		if ((void *)(tag + 1) > end)
 			return REASON_TRUNCATED;
 		s->kind |= KIND_VLAN;
+		if (!i)
+			s->tci = tag->tci;
 		eth_proto = tag->eth_proto;
 		c.at += sizeof(*tag);
 		s->l2_len += sizeof(*tag);

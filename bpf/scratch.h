@@ -5,6 +5,7 @@
 // Facts of the packet at hand, written once by parse and read by every stage.
 struct scratch {
 	__u32 next;  // place in the rows of the stage that comes next
+	__be16 tci;  // of the outermost VLAN tag, where KIND_VLAN says that there is one
 	__u64 stamp; // ns at which the stage at hand began, in a packet whose cost is measured; else 0
 	__u32 chain;
 	__u32 version; // of the VIP table

@@ -38,7 +38,7 @@ func corpus(t *testing.T) [][]byte {
 		}
 		layers := []packet.Layer{packet.Eth{}, head}
 		if i%10 == 9 {
-			layers = []packet.Layer{packet.Eth{}, packet.VLAN{ID: packet.Is(uint16(r.IntN(3)))}, head}
+			layers = []packet.Layer{packet.Eth{}, packet.VLAN{ID: packet.Is(uint16(r.IntN(3))), Priority: uint8(r.IntN(8))}, head}
 		}
 		from, to := packet.Is(pick(r, somePorts)), packet.Is(pick(r, somePorts))
 		switch r.IntN(7) {

@@ -8,7 +8,8 @@
 // "not" binds tighter, and a value may follow "and" or "or" without the words in front of it (port 80 or 443). The
 // exceptions come from what hairpin's data path reads of a packet:
 //
-//   - VLAN tags are looked through: "vlan" and "vlan 5" ask for the outermost tag and move nothing.
+//   - VLAN tags are looked through: "vlan" and "vlan 5" ask for the outermost tag and move nothing. At tc the kernel has
+//     taken a tag off before any filter sees the packet.
 //   - Addresses are those of IP; ARP has none. Numbers stand for hosts and nets only in the dotted form.
 //   - Ports are those of TCP and UDP. A fragment has none, nor flags, also the first one.
 //   - The protocol of an IPv6 packet is its next header, also when that is an extension or fragment header.

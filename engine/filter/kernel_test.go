@@ -202,16 +202,16 @@ func (k *kernel) results(t *testing.T, body asm.Instructions) []uint32 {
 func (l *Layout) differs(f Fields, scratch []byte) string {
 	at := func(f field) int { return int(scratch[f.offset]) }
 	got := []int{at(l.family), at(l.proto), at(l.ttl), at(l.flags), at(l.kind) & kindBitFragment, at(l.kind) & kindBitVLAN,
-		int(binary.BigEndian.Uint16(scratch[l.srcPort.offset:])), int(binary.BigEndian.Uint16(scratch[l.dstPort.offset:]))}
-	want := []int{int(f.family()), int(f.Proto), int(f.TTL), int(f.TCPFlags), 0, 0, int(f.SrcPort), int(f.DstPort)}
+		0, int(binary.BigEndian.Uint16(scratch[l.srcPort.offset:])), int(binary.BigEndian.Uint16(scratch[l.dstPort.offset:]))}
+	want := []int{int(f.family()), int(f.Proto), int(f.TTL), int(f.TCPFlags), 0, 0, int(f.VLAN), int(f.SrcPort), int(f.DstPort)}
 	if f.Fragment {
 		want[4] = kindBitFragment
 	}
 	if f.Tagged {
-		want[5] = kindBitVLAN
+		want[5], got[6] = kindBitVLAN, int(binary.BigEndian.Uint16(scratch[l.tci.offset:]))&everyVLAN
 	}
 	if !slices.Equal(got, want) {
-		return fmt.Sprintf("family, proto, ttl, flags, fragment, tag and ports are %v in the data path, %v in Go", got, want)
+		return fmt.Sprintf("family, proto, ttl, flags, fragment, tag, its VLAN and ports are %v in the data path, %v in Go", got, want)
 	}
 	return ""
 }

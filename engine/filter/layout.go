@@ -11,8 +11,8 @@ import (
 type Layout struct {
 	VIPs map[string]uint16 // num of each VIP, by its name
 
-	family, proto, flags, ttl, kind, hasVIP, vip, srcPort, dstPort, bytes field
-	src4, dst4, src6, dst6                                                field
+	family, proto, flags, ttl, kind, hasVIP, vip, srcPort, dstPort, bytes, tci field
+	src4, dst4, src6, dst6                                                     field
 }
 
 // Bits of the kind of a packet, as bpf/scratch.h defines them.
@@ -47,7 +47,7 @@ func LayoutOf(types *btf.Spec) (Layout, error) {
 	}{
 		"family": {&l.family, asm.Byte}, "l4_proto": {&l.proto, asm.Byte}, "tcp_flags": {&l.flags, asm.Byte}, "ttl": {&l.ttl, asm.Byte},
 		"kind": {&l.kind, asm.Byte}, "has_vip": {&l.hasVIP, asm.Byte}, "vip.num": {&l.vip, asm.Half}, "src_port": {&l.srcPort, asm.Half},
-		"dst_port": {&l.dstPort, asm.Half}, "bytes": {&l.bytes, asm.Word}, "src4": {&l.src4, asm.Word}, "dst4": {&l.dst4, asm.Word},
+		"tci": {&l.tci, asm.Half}, "dst_port": {&l.dstPort, asm.Half}, "bytes": {&l.bytes, asm.Word}, "src4": {&l.src4, asm.Word}, "dst4": {&l.dst4, asm.Word},
 		"src6": {&l.src6, 0}, "dst6": {&l.dst6, 0},
 	} {
 		f, ok := found[name]

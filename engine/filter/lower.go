@@ -56,6 +56,8 @@ func (l *Layout) lowerTerm(t *term) (node, error) {
 		if t.low != t.high {
 			return l.bit(kindBitVLAN), nil
 		}
+		id := node{load: load{l.tci, true, everyVLAN}, is: equal, to: uint32(t.low)}
+		return allOf(l.bit(kindBitVLAN), id), nil
 	case kindVIP:
 		num, ok := l.VIPs[t.name]
 		if !ok {

@@ -116,7 +116,7 @@ func (g generator) ownTerm() string {
 	case 1:
 		return g.of("ttl", "ip[8]", "ip6[7]", "ttl & 3", "ttl&0xf0") + g.of(" < 2", " == 64", ">128", " != 0", " <= 63", ">=255", "= 0")
 	case 2:
-		return g.of("vlan", "fragment", "len & 1 == 0", "len & 0x3c != 0x3c")
+		return g.of("vlan", "vlan 0", "vlan 1", "vlan 2 or vlan 7", "vlan 8", "fragment", "len & 1 == 0", "len & 0x3c != 0x3c")
 	case 3:
 		return "proto " + g.of("icmp6", "sctp or gre", `\tcp`)
 	case 4:
