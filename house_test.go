@@ -52,6 +52,8 @@ var rules = []rule{
 	{"engine/handoff", []string{"golang.org/x/sys/unix"},
 		"ownership is a lock, whatever is owned"},
 	{"engine/history", nil, "what was changed is read by whoever has the file"},
+	{"engine/shells", []string{"github.com/vishvananda/netlink/nl", "golang.org/x/sys/unix"},
+		"who works on a node is asked of the kernel, whatever runs there"},
 	{"engine/nexthop", []string{"github.com/vishvananda/netlink/...", "github.com/vishvananda/netns", "golang.org/x/sys/unix"},
 		"next hops are the kernel's routes and neighbours, whoever asks"},
 	{"engine/nicstats", []string{"github.com/vishvananda/netlink/...", "github.com/vishvananda/netns", "golang.org/x/sys/unix"},

@@ -41,6 +41,11 @@ func (o *owner) change(r ApplyRequest) (*Applied, error) {
 	if err != nil {
 		return nil, o.undone(err)
 	}
+	if !r.Force {
+		if err := o.preflight(generation); err != nil {
+			return nil, o.undone(err)
+		}
+	}
 	if err := o.goLive(r, p, generation); err != nil {
 		return nil, o.undone(err)
 	}

@@ -73,7 +73,7 @@ func (c *client) Plan(ctx context.Context, s *spec.Spec) (*Plan, error) {
 // Apply implements Node.
 func (c *client) Apply(ctx context.Context, r ApplyRequest) (*Applied, error) {
 	a, err := c.ask(ctx, call{Verb: verbApply, Spec: string(spec.Marshal(r.Spec)), Revision: r.Revision, Deadline: r.Deadline,
-		Who: r.Who, Why: r.Why})
+		Who: r.Who, Why: r.Why, Force: r.Force})
 	return a.Applied, err
 }
 

@@ -31,7 +31,7 @@ func TestVerbs(t *testing.T) {
 	node, path := newFake(), socketPath(t)
 	plan := &Plan{Revision: "abc", Text: []string{"web: 7 of 65537 slots move"}, VIPs: []VIPPlan{{"web", 65537, 7, 6, 1, 2}}}
 	applied := &Applied{Generation: 4, Revision: "def", Deadline: time.Unix(1_700_000_000, 5).UTC(), Text: []string{"a", "b"}, Took: 3 * time.Millisecond}
-	request := ApplyRequest{Spec: exampleSpec(), Revision: "abc", Deadline: 30 * time.Second, Who: "root (ssh)", Why: "drain\n12"}
+	request := ApplyRequest{Spec: exampleSpec(), Revision: "abc", Deadline: 30 * time.Second, Who: "root (ssh)", Why: "drain\n12", Force: true}
 	var planned *spec.Spec
 	var got ApplyRequest
 	node.plan = func(_ context.Context, s *spec.Spec) (*Plan, error) { planned = s; return plan, nil }

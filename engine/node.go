@@ -58,6 +58,7 @@ type ApplyRequest struct {
 	Deadline time.Duration // 0 = confirmed at once; else it goes back by itself unless confirmed in time
 	Who      string        // for the audit trail
 	Why      string
+	Force    bool // also if it ends the SSH session of somebody who works on this node
 }
 
 // Applied is the outcome of a change that is live.

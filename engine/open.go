@@ -83,6 +83,7 @@ func (o *owner) start(ctx context.Context) (err error) {
 		return err
 	}
 	o.meters.nics = newReceived(o.options.Paths.State, true)
+	o.findShells(time.Now())
 	dir := datapath.Dir(o.options.Paths.BPFFS, o.options.Paths.Node)
 	o.kernel, err = datapath.Open(dir, true)
 	if errors.Is(err, datapath.ErrNone) {
@@ -142,7 +143,7 @@ func (o *owner) upgrade() error {
 		o.journal.add(time.Now(), "warn", "engine", "programs of another build run until the waiting change is confirmed or back")
 		return nil
 	}
-	_, err := o.change(ApplyRequest{Spec: o.spec, Who: "engine", Why: "programs of this build"})
+	_, err := o.change(ApplyRequest{Spec: o.spec, Who: "engine", Why: "programs of this build", Force: true})
 	return err
 }
 
@@ -153,7 +154,7 @@ func (o *owner) begin(context.Context) error {
 		o.detachUnused()
 		return err
 	}
-	_, err = o.change(ApplyRequest{Spec: s, Who: "engine", Why: why})
+	_, err = o.change(ApplyRequest{Spec: s, Who: "engine", Why: why, Force: true})
 	return err
 }
 

@@ -64,6 +64,7 @@ type owner struct {
 	named    vipNames
 	problems map[string]Problem // by key, of the last snapshot
 	swept    time.Time
+	sshPorts []uint16  // on which SSH servers listened when it was last looked
 	watched  time.Time // when somebody last looked at what stages cost; zero = nobody does
 	detached bool
 }

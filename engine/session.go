@@ -128,7 +128,7 @@ func (c *session) do(ctx, served context.Context, k call, a *answer) error {
 	case verbPlan:
 		a.Plan, err = n.Plan(ctx, s)
 	case verbApply:
-		a.Applied, err = n.Apply(served, ApplyRequest{Spec: s, Revision: k.Revision, Deadline: k.Deadline, Who: k.Who, Why: k.Why})
+		a.Applied, err = n.Apply(served, ApplyRequest{Spec: s, Revision: k.Revision, Deadline: k.Deadline, Who: k.Who, Why: k.Why, Force: k.Force})
 	case verbWatch:
 		err = n.WatchCosts(ctx)
 	case verbConfirm:

@@ -33,6 +33,7 @@ func (o *owner) upkeep(now time.Time) {
 		o.swept = now
 		o.kernel.Sweep(nil)
 		o.refresh()
+		o.findShells(now)
 	}
 }
 

@@ -42,6 +42,7 @@ type call struct {
 	Who      string        `json:",omitempty"`
 	Why      string        `json:",omitempty"`
 	Number   int           `json:",omitempty"` // of a change
+	Force    bool          `json:",omitempty"`
 }
 
 type verb string

@@ -25,13 +25,18 @@ in time.`,
 	file := specFlag(c)
 	confirm := c.Flags().Duration("confirm", 0, "go back by itself after `TIME` unless confirmed (0 = confirmed at once)")
 	why := c.Flags().String("why", "", "`REASON`, for the audit trail")
+	force := forceFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if *confirm < 0 {
 			return &failure{exitUsage, fmt.Errorf("--confirm %v is negative", *confirm), "give a time such as 30s"}
 		}
-		return t.apply(c, *file, engine.ApplyRequest{Deadline: *confirm, Why: *why, Who: t.who})
+		return t.apply(c, *file, engine.ApplyRequest{Deadline: *confirm, Why: *why, Who: t.who, Force: *force})
 	}
 	return c
+}
+
+func forceFlag(c *cobra.Command) *bool {
+	return c.Flags().Bool("force", false, "also if it ends the SSH session of somebody who works on this node")
 }
 
 func (t *tree) apply(c *cobra.Command, file string, r engine.ApplyRequest) error {

@@ -130,11 +130,12 @@ it goes back by itself unless it is confirmed in time.`,
 	}
 	confirm := c.Flags().Duration("confirm", 0, "go back by itself after `TIME` unless confirmed (0 = confirmed at once)")
 	why := c.Flags().String("why", "", "`REASON`, for the audit trail")
+	force := forceFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if *confirm < 0 {
 			return &failure{exitUsage, fmt.Errorf("--confirm %v is negative", *confirm), "give a time such as 30s"}
 		}
-		return t.rollback(c, args, engine.ApplyRequest{Deadline: *confirm, Why: *why, Who: t.who})
+		return t.rollback(c, args, engine.ApplyRequest{Deadline: *confirm, Why: *why, Who: t.who, Force: *force})
 	}
 	return c
 }
