@@ -1,6 +1,10 @@
 package filter
 
-import "strings"
+import (
+	"strings"
+
+	"hairpin/engine/near"
+)
 
 // valueOf says what must stand behind the words of a term.
 var valueOf = map[kind]string{
@@ -51,7 +55,7 @@ func (p *parser) qualified(h term) (*Expr, error) {
 		h.kind = kindPortRange
 	case p.take("proto"):
 		h.kind = kindProto
-	case !directed || what.keyword() && !what.is("not") || nearest(what.text, ends) != "":
+	case !directed || what.keyword() && !what.is("not") || near.Word(what.text, ends) != "":
 		return nil, unexpected(what, "host, net, port, portrange or an address", ends)
 	default:
 		h.kind, what.text = kindHost, "host"

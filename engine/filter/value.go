@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"hairpin/engine/near"
 )
 
 // read fills in the value of a term, which begins with the token v.
@@ -53,8 +55,8 @@ func (p *parser) address(h *term, v token) error {
 
 // notAddress says what is wrong with a value of which an address was expected.
 func (p *parser) notAddress(h term, v token, want string) error {
-	if near := nearest(v.text, p.facts.has()); near != "" {
-		return unexpected(v, valueOf[h.kind], []string{near})
+	if meant := near.Word(v.text, p.facts.has()); meant != "" {
+		return unexpected(v, valueOf[h.kind], []string{meant})
 	}
 	if strings.ContainsFunc(v.text, func(r rune) bool { return r > 'f' && r <= 'z' }) {
 		return faultf(v, "%s is not %s: names are not looked up", quote(v.text), want)
