@@ -6,8 +6,11 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-X main
 TEST    := $(GO) test -count=1
 CLANG   := clang-16
 LLVM    := 16.0.6
+STRIP   := llvm-strip-16
 FORMAT  := clang-format-16
-C       := $(wildcard bpf/*.c bpf/*.h engine/bench/*.c)
+C       := $(wildcard bpf/*.c bpf/*.h engine/bench/*.c testdata/external/*.c)
+OBJECT  := -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -mcpu=v3 -target bpf -fdebug-compilation-dir=. \
+	-I/usr/include/x86_64-linux-gnu
 
 # Tests load programs and make namespaces. Not root: go builds them as you, and sudo runs them.
 ifneq ($(shell id -u),0)
@@ -37,10 +40,11 @@ test: ## every test: unit, programs in the kernel, namespaces end to end, consol
 soak: ## the same tests with long counts (hours)
 	HAIRPIN_SOAK=1 $(TEST) -timeout 12h ./...
 
-generate: ## the Go bindings of the C anew (needs clang 16.0.6)
+generate: ## the bindings and objects of the C anew (needs clang 16.0.6)
 	@$(CLANG) --version 2>/dev/null | grep -q 'version $(LLVM)' || \
 	{ echo 'make generate: $(CLANG) $(LLVM) is needed, since its output is committed' >&2; exit 1; }
 	$(GO) generate ./bpf/... ./engine/bench/...
+	@for c in testdata/external/*.bpf.c; do o=$${c%.bpf.c}.o; $(CLANG) $(OBJECT) -c $$c -o $$o && $(STRIP) -g $$o || exit 1; done
 
 format: ## gofmt and clang-format, in place
 	gofmt -w $$(git ls-files '*.go')

@@ -39,7 +39,11 @@ func (o *owner) change(r ApplyRequest) (*Applied, error) {
 	}
 	p, generation, err := o.stage(r.Spec)
 	if err != nil {
-		return nil, o.undone(err)
+		return nil, o.undone(invalidObject(err))
+	}
+	probes, err := o.attachProbes(r)
+	if err != nil {
+		return nil, o.undone(invalidObject(err))
 	}
 	if !r.Force {
 		if err := o.preflight(generation); err != nil {
@@ -47,9 +51,11 @@ func (o *owner) change(r ApplyRequest) (*Applied, error) {
 		}
 	}
 	if err := o.goLive(r, p, generation); err != nil {
+		o.keepProbes()
 		return nil, o.undone(err)
 	}
-	o.attached = attached
+	o.attached, o.probes = attached, probes
+	o.keepProbes()
 	text := p.Text()
 	control := o.kernel.Control()
 	if int(control.Active) != generation { // so short was its time

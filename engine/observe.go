@@ -74,6 +74,7 @@ func (s *State) observeKernel(now time.Time, p Paths, k *datapath.Kernel, r reco
 	s.NICs, s.Reasons, s.VIPs = v.nics(), v.reasons(), v.vips()
 	s.Drops, s.DropsLost = v.drops(), m.snap.DropsLost
 	s.EventsLost = m.snap.EventsLost
+	s.Metrics = onceRead(k.Metrics(s.Spec))
 	if s.Spec == nil {
 		return nil
 	}

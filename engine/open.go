@@ -21,7 +21,7 @@ func Open(ctx context.Context, options Options) (Node, error) {
 	o := &owner{
 		options: options, log: options.Log, requests: make(chan request), done: make(chan struct{}), silent: make(chan struct{}), since: time.Now(),
 		reached: map[netip.Addr]nexthop.NextHop{}, downAt: map[uint16]time.Time{}, meters: newMeters(),
-		rings: map[uint16]ringView{},
+		rings: map[uint16]ringView{}, watchers: watchers{},
 	}
 	if o.log == nil {
 		o.log = slog.New(slog.DiscardHandler)
@@ -143,7 +143,11 @@ func (o *owner) upgrade() error {
 		o.journal.add(time.Now(), "warn", "engine", "programs of another build run until the waiting change is confirmed or back")
 		return nil
 	}
-	_, err := o.change(ApplyRequest{Spec: o.spec, Who: "engine", Why: "programs of this build", Force: true})
+	_, err := o.change(ApplyRequest{Spec: o.spec, Who: engineItself, Why: "programs of this build", Force: true})
+	if errors.Is(err, datapath.ErrObject) {
+		o.journal.add(time.Now(), "crit", "engine", "programs of another build run on: "+err.Error())
+		return nil
+	}
 	return err
 }
 
@@ -154,7 +158,7 @@ func (o *owner) begin(context.Context) error {
 		o.detachUnused()
 		return err
 	}
-	_, err = o.change(ApplyRequest{Spec: s, Who: "engine", Why: why, Force: true})
+	_, err = o.change(ApplyRequest{Spec: s, Who: engineItself, Why: why, Force: true})
 	return err
 }
 

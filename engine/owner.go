@@ -67,6 +67,10 @@ type owner struct {
 	sshPorts []uint16  // on which SSH servers listened when it was last looked
 	watched  time.Time // when somebody last looked at what stages cost; zero = nobody does
 	detached bool
+
+	probes       datapath.Probes // of the running spec
+	probeTrouble error           // why some of them are not attached
+	watchers     watchers
 }
 
 // run is the loop: requests, ticks, and what the kernel tells.

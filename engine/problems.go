@@ -19,7 +19,7 @@ func attachmentState(err error) string {
 // findProblems derives from a snapshot in which ways the node is not as it should be, and since when. That one begins or is
 // over goes into the journal.
 func (o *owner) findProblems(now time.Time, s *State) []Problem {
-	list := problemsOf(s)
+	list := append(problemsOf(s), o.problemsOfProbes()...)
 	lasting := map[string]Problem{}
 	for i := range list {
 		p := &list[i]

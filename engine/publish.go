@@ -40,6 +40,7 @@ func (o *owner) publish(now time.Time) {
 	s.NICs, s.Reasons, s.VIPs = v.nics(), v.reasons(), v.vips()
 	s.Drops, s.DropsLost = v.drops(), o.meters.snap.DropsLost
 	s.EventsLost, s.Watched = o.meters.snap.EventsLost, !o.watched.IsZero()
+	s.Metrics = o.watchers.show(now, o.kernel.Metrics(o.spec))
 	showSettling(s.VIPs, o.settling(now))
 	s.Problems = o.findProblems(now, s)
 	o.show(s)

@@ -24,6 +24,9 @@ func (o *owner) upkeep(now time.Time) {
 	}
 	o.endWatch(now)
 	o.kernel.Retire()
+	if err := o.kernel.RetireExternals(); err != nil {
+		o.journal.add(now, "warn", "engine", err.Error())
+	}
 	o.holdDown(now)
 	o.endSettling(now)
 	if o.kernel.Control().Pending == 0 && o.kernel.FreeBackends(o.wantedIDs()) > 0 {
@@ -32,6 +35,9 @@ func (o *owner) upkeep(now time.Time) {
 	if now.Sub(o.swept) >= sweepEvery {
 		o.swept = now
 		o.kernel.Sweep(nil)
+		if o.probeTrouble != nil {
+			o.restoreProbes()
+		}
 		o.refresh()
 		o.findShells(now)
 	}
@@ -48,6 +54,7 @@ func (o *owner) follow(now time.Time) {
 		o.journal.add(now, "warn", "kernel", fmt.Sprintf("generation %d was not confirmed in time: nothing runs, as before", from))
 		o.kernel.MarkAll(&plan.Plan{})
 		o.detachUnused()
+		o.restoreProbes()
 		return
 	}
 	if err := o.recall(); err != nil {
@@ -100,6 +107,7 @@ func (o *owner) restore() {
 	o.kernel.MarkAll(p)
 	o.noteDown(p)
 	o.detachUnused()
+	o.restoreProbes()
 }
 
 // noteDown begins to hold the backends that are down.

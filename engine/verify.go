@@ -94,6 +94,8 @@ func (o *owner) dryOne(generation, chain int, c *plan.Change, address netip.Addr
 	switch {
 	case why.Verdict == reason.Drop && why.Stage != reason.Balancer && why.Stage != reason.Parse:
 		return nil // a stage in front drops the packet by its own settings, which say nothing of the plan
+	case why.Verdict == reason.Own:
+		return nil // a program that must not see packets that never came stands in front
 	case result.Note.Settled == datapath.Unheld:
 		return nil // its set of the connection table is full, which says nothing of the plan
 	case want == 0 && why.Name == "no_backend":

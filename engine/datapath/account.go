@@ -61,7 +61,7 @@ func (k *Kernel) openAccount(chain, number int, name string) {
 		k.forgetDrops(func(d Drop) bool { return d.Chain == chain && d.Account == number })
 		for i := range k.counters.all {
 			k.counters.all[i].Cost[chain][number] = Cost{}
-			k.counters.all[i].Passage[chain][number] = passage{}
+			k.counters.all[i].closePassage(chain, number)
 		}
 	}
 	*a = account{}

@@ -49,6 +49,8 @@ type Kernel struct {
 	compiled map[string]compiled    // what firewalls were made of, by the name of the stage
 	top      int                    // no id above this one is in use; 0 = not looked
 
+	watching map[string]*watching // by the folder of the pins and the number that is read
+
 	epoch uint64
 	runs  uint64 // number of the last dry run
 }
@@ -197,6 +199,7 @@ func (k *Kernel) Close() {
 	for i := range k.segments {
 		k.segments[i].unmap()
 	}
+	k.stopWatching(func(*watching) bool { return true })
 	for _, m := range k.maps {
 		_ = m.Close()
 	}

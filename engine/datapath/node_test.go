@@ -122,6 +122,13 @@ func (n *node) ledger(t testing.TB) ledger {
 				add(n.dropName(dropOf(d.Key)), d.Count)
 			}
 		}
+		for chain := range c.Passage {
+			for _, p := range c.Passage[chain] {
+				if p.In != p.Out {
+					add(fmt.Sprintf("chain %d external", chain), Count{p.In.Packets - p.Out.Packets, p.In.Bytes - p.Out.Bytes})
+				}
+			}
+		}
 		if c.DropsLost != 0 {
 			add("drops_lost", Count{Packets: c.DropsLost})
 		}

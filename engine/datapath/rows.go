@@ -26,6 +26,7 @@ var stages = []stage{
 	{spec.Balancer, 2, "balancer", "", "balancer_dry", nil},
 	{spec.Decap, 3, "decap", "decap_tc", "decap_dry", nil},
 	{spec.Firewall, 4, "firewall", "firewall_tc", "firewall_dry", (*Kernel).standFirewall},
+	{spec.External, stageExternal, "enter", "enter_tc", "enter_dry", standExternal},
 }
 
 // spot is a position of a row that is being staged.

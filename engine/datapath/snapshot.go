@@ -92,6 +92,14 @@ func (s *Snapshot) addDrops(c *counters) {
 
 func (c Cost) plus(o Cost) Cost { return Cost{c.NS + o.NS, c.Packets + o.Packets} }
 
+// closePassage forgets which stage's program ended what, and keeps the sum, in which a packet inside stands until it comes out.
+func (c *counters) closePassage(chain, account int) {
+	p, sum := &c.Passage[chain][account], &c.Exit[chain][external]
+	sum.Packets += p.In.Packets - p.Out.Packets
+	sum.Bytes += p.In.Bytes - p.Out.Bytes
+	*p = passage{}
+}
+
 // addOwn adds what external programs ended: what went in and did not come out. Out is read first, so that a packet inside
 // meanwhile is no less than nothing.
 func (s *Snapshot) addOwn(c *counters) {

@@ -2,12 +2,9 @@ package spec
 
 import (
 	"bytes"
-	"encoding/hex"
 	"fmt"
-	"net/netip"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -138,30 +135,9 @@ func (x *Object) check(here *at, f *faults) {
 }
 
 func (f *faults) datum(a *at, text string) {
-	if _, _, why := ParseDatum(text); why != "" {
+	if _, why := ParseDatum(text); why != "" {
 		f.wrong(a, "%s", why)
 	}
-}
-
-// ParseDatum reads a key or value of a map: a whole number, which may be negative, or bytes as they are in memory.
-func ParseDatum(text string) (number int64, raw []byte, why string) {
-	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
-		return 0, a.AsSlice(), ""
-	}
-	if strings.Contains(text, ":") {
-		if raw, err := hex.DecodeString(strings.ReplaceAll(text, ":", "")); err == nil && len(text) == 3*len(raw)-1 {
-			return 0, raw, ""
-		}
-	} else if digits, is := strings.CutPrefix(text, "0x"); is {
-		if n, err := strconv.ParseUint(digits, 16, 64); err == nil {
-			return int64(n), nil, ""
-		}
-	} else if n, err := strconv.ParseUint(text, 10, 64); err == nil {
-		return int64(n), nil, ""
-	} else if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-		return n, nil, ""
-	}
-	return 0, nil, fmt.Sprintf("%s is neither a number, as 53 or 0x35, nor an IP address, nor bytes, as \"0a:00:00:01\"", quote(text))
 }
 
 func (x *Object) write(b *bytes.Buffer) {
@@ -200,14 +176,6 @@ func (e MapEntry) value() string {
 		all[i] = plain(v.Name) + ": " + datum(v.Value)
 	}
 	return "{" + strings.Join(all, ", ") + "}"
-}
-
-// datum quotes what is not a number to YAML.
-func datum(s string) string {
-	if _, why := wholeNumber(s, 0, 1<<63-1); why == "" {
-		return s
-	}
-	return strconv.Quote(s)
 }
 
 func (x *Object) clone() Object {
