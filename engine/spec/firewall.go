@@ -9,6 +9,8 @@ import (
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
+
+	"hairpin/engine/filter"
 )
 
 // Limits of one firewall. Longer lists of prefixes come from files, and more rules stand in a firewall of their own.
@@ -99,7 +101,7 @@ func inline(r *reader, dst *[]netip.Prefix, files string) read {
 	}
 }
 
-func (x *Policy) check(_ *Spec, here *at, f *faults) {
+func (x *Policy) check(s *Spec, here *at, f *faults) {
 	names := map[string]bool{}
 	for i, u := range x.Rules {
 		at := here.field("rules").item(i)
@@ -110,9 +112,7 @@ func (x *Policy) check(_ *Spec, here *at, f *faults) {
 			f.wrong(at.field("name"), "%s is the name of a rule above: each is counted under a name of its own", quote(u.Name))
 		}
 		names[u.Name] = true
-		if u.Match == "" {
-			f.wrong(at.field("match"), "empty: write which packets, as tcp port 23")
-		}
+		checkMatch(s, u.Match, at.field("match"), f)
 		if !has(ruleActions, u.Action) {
 			f.wrong(at.field("action"), "%s is not known", u.Action)
 		}
@@ -125,6 +125,23 @@ func (x *Policy) check(_ *Spec, here *at, f *faults) {
 	checkPrefixes(x.Drop.Destinations, drop.field("destinations"), f)
 	checkFiles(x.Drop.SourceFiles, drop.field("source_files"), f)
 	checkFiles(x.Drop.DestinationFiles, drop.field("destination_files"), f)
+}
+
+func checkMatch(s *Spec, match string, here *at, f *faults) {
+	if match == "" {
+		f.wrong(here, "empty: write which packets, as tcp port 23")
+		return
+	}
+	e, err := filter.Parse(match, filter.Packet|filter.VIP)
+	if err != nil {
+		f.wrong(here, "%v", err)
+		return
+	}
+	for _, name := range e.Names(filter.VIP) {
+		if s.VIP(name) == nil {
+			f.wrong(here, "vip %s", unknown(name, s.vipNames()))
+		}
+	}
 }
 
 func checkPrefixes(list []netip.Prefix, here *at, f *faults) {

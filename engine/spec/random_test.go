@@ -85,7 +85,7 @@ func (d dice) object() Object {
 func (d dice) policy() *Policy {
 	p := &Policy{}
 	for i := range d.IntN(4) {
-		match := pick(d, "tcp port 23", `not "x" # \ : -`, "net 2001:db8::/32 and (udp or\ttcp)")
+		match := pick(d, "tcp port 23", `!(host ::1) && proto \tcp || net ::/0`, "net 2001:db8::/32 and (udp or\ttcp)")
 		p.Rules = append(p.Rules, Rule{fmt.Sprint("rule-", i), match, pick(d, RuleDrop, RulePass, RuleCount)})
 	}
 	for _, list := range []*[]netip.Prefix{&p.Drop.Sources, &p.Drop.Destinations} {
