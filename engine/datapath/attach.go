@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -17,8 +18,8 @@ import (
 // ErrNoNIC is the reason of an attachment whose NIC is not there.
 var ErrNoNIC = errors.New("no such NIC")
 
-// maxNativeMTU is the largest MTU of a veth, and of most drivers with 4 KiB pages, at which native XDP without frags runs.
-const maxNativeMTU = 3506
+// ErrUnfit is the reason of an attachment to a NIC on which no chain can run.
+var ErrUnfit = errors.New("this NIC cannot have the chain")
 
 // Attachment is the state of one chain's link.
 type Attachment struct {
@@ -37,7 +38,7 @@ func (k *Kernel) Attach(s *spec.Spec) ([]Attachment, error) {
 		if err != nil {
 			return list, err
 		}
-		a := k.attach(n)
+		a := k.attach(n, s)
 		for _, c := range k.Chains() {
 			if c.Number == n {
 				a.Chain = c
@@ -50,19 +51,23 @@ func (k *Kernel) Attach(s *spec.Spec) ([]Attachment, error) {
 
 func (k *Kernel) linkPin(n int) string { return k.pin("links", fmt.Sprintf("chain_%d", n)) }
 
-func (k *Kernel) attach(n int) Attachment {
+func (k *Kernel) attach(n int, s *spec.Spec) Attachment {
 	name := cString(k.chains.all[n].NIC[:])
 	nic, err := findNIC(name)
 	if err != nil {
 		return Attachment{Err: err}
 	}
+	f := fitOf(nic, func(other string) bool { n := s.NIC(other); return n != nil && len(n.XDP) > 0 })
 	if k.linkAlive(n, nic.Attrs().Index) {
-		return Attachment{Why: k.modeWhy(n, nic)}
+		return Attachment{Why: k.modeWhy(n, f)}
+	}
+	if why := f.refusal(k.chains.all[n].Hook); why != "" {
+		return Attachment{Err: fmt.Errorf("nic %s: %w: %s", name, ErrUnfit, why)}
 	}
 	if err := k.attachRoot(n, nic); err != nil {
 		return Attachment{Err: err}
 	}
-	return Attachment{Why: k.modeWhy(n, nic), New: true}
+	return Attachment{Why: k.modeWhy(n, f), New: true}
 }
 
 func findNIC(name string) (netlink.Link, error) {
@@ -76,15 +81,15 @@ func findNIC(name string) (netlink.Link, error) {
 	return nic, nil
 }
 
-// modeWhy says why a chain does not run in the best mode; empty when it does.
-func (k *Kernel) modeWhy(n int, nic netlink.Link) string {
+// modeWhy says why a chain does not run in the best mode, or what else is to be known of its NIC; empty when nothing is.
+func (k *Kernel) modeWhy(n int, f fit) string {
 	switch c := &k.chains.all[n]; {
 	case c.Hook == ClsactIngress:
 		return "tcx needs Linux 6.6; attached by clsact"
-	case c.Mode == Generic && nic.Attrs().MTU > maxNativeMTU:
-		return fmt.Sprintf("the driver refused native XDP at MTU %d; most run it up to %d", nic.Attrs().MTU, maxNativeMTU)
 	case c.Mode == Generic:
-		return "the driver refused native XDP"
+		return f.generic()
+	case c.Mode == Native:
+		return f.native()
 	}
 	return ""
 }
@@ -262,10 +267,15 @@ func (k *Kernel) Attached() []Attachment {
 		a := Attachment{Chain: c}
 		if nic, err := findNIC(c.NIC); err != nil {
 			a.Err = err
-		} else if a.Why = k.modeWhy(c.Number, nic); !k.linkAlive(c.Number, nic.Attrs().Index) {
+		} else if a.Why = k.modeWhy(c.Number, fitOf(nic, k.hasXDP)); !k.linkAlive(c.Number, nic.Attrs().Index) {
 			a.Err = fmt.Errorf("nic %s: %s: not attached", c.NIC, c.Hook)
 		}
 		list = append(list, a)
 	}
 	return list
+}
+
+// hasXDP tells whether a NIC has a chain at XDP.
+func (k *Kernel) hasXDP(nic string) bool {
+	return slices.ContainsFunc(k.chains.all, func(c chain) bool { return c.Used != 0 && c.Hook == XDP && cString(c.NIC[:]) == nic })
 }
