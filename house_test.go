@@ -47,7 +47,7 @@ var rules = []rule{
 	{"engine/near", nil, "words are compared without knowing what they mean"},
 	{"engine/filter", []string{"./engine/packet", "./engine/near", "github.com/cilium/ebpf/asm", "github.com/cilium/ebpf/btf"},
 		"rules, captures and screens share one language, and only whoever loads its code touches the kernel"},
-	{"engine/datapath", []string{"./bpf", "./engine/plan", "./engine/spec", "./engine/maglev", "./engine/reason", "./engine/packet",
+	{"engine/datapath", []string{"./bpf", "./engine/filter", "./engine/plan", "./engine/spec", "./engine/maglev", "./engine/reason", "./engine/packet",
 		"github.com/cilium/ebpf/...", "github.com/vishvananda/netlink/...", "golang.org/x/sys/unix"},
 		"only datapath touches maps, programs and links, so only one room can break a node"},
 	{"engine/handoff", []string{"golang.org/x/sys/unix"},

@@ -26,10 +26,9 @@ struct firewall {
 	__u32 src6;
 	__u32 dst4;
 	__u32 dst6;
-	__u64 digest[4]; // of those tables
-	__u64 lists;	 // what the tables were made of, by name
-	__u32 rules;	 // how many
-	__u32 pad;
+	__u64 digest[4];      // of those tables
+	__u64 lists;	      // what the tables were made of, by name
+	__u64 rules;	      // digest of the program that has the rules; 0 = none
 	__u8 action[RULES];   // enum rule_action
 	__u16 counter[RULES]; // of a rule
 };

@@ -112,11 +112,16 @@ AI void count_drop(struct scratch *s, struct counters *c, enum reason reason, __
 	c->drops_lost++;
 }
 
+AI int in_shadow(struct scratch *s)
+{
+	struct row *r = row_at_hand(s);
+	return r && r->shadow >> position(s) & 1;
+}
+
 // Whether a stage that found a packet to be dropped drops it. One in shadow mode counts it and lets it pass.
 AI int refuses(struct scratch *s, enum reason reason)
 {
-	struct row *r = row_at_hand(s);
-	if (!r || !(r->shadow >> position(s) & 1))
+	if (!in_shadow(s))
 		return 1;
 	struct counters *c = counters_of_this_cpu();
 	if (c && !dry)

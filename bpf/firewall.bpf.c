@@ -34,38 +34,106 @@ AI enum reason listed(struct scratch *s, struct firewall *f)
 	return 0;
 }
 
-// What becomes of a packet: the verdict, and the reason if it leaves here.
-AI enum reason judge(struct scratch *s)
+// Bit i is set when rule i is true of the packet; behind the first that decides, no rule is asked. What stands here is
+// for firewalls whose rules are still to come: engine/datapath/rules.go puts the filters in its place.
+__attribute__((weak, noinline)) __u64 marks(struct scratch *s)
+{
+	asm volatile("" : "+r"(s));
+	return 0;
+}
+
+AI void count_rule(struct scratch *s, __u32 counter)
+{
+	struct counters *c = counters_of_this_cpu();
+	if (dry || !c)
+		return;
+	struct count *n = &c->rule[counter & (RULE_COUNTERS - 1)];
+	n->packets++;
+	n->bytes += s->bytes;
+}
+
+// What the rules say of a packet: DECIDED, that no list is asked; or the reason to drop it; or nothing.
+#define DECIDED REASONS
+
+AI __u32 ask_rules(struct scratch *s, struct firewall *f)
+{
+	__u64 left = marks(s);
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < RULES && left; i++) {
+		__u32 rule = ones((left & -left) - 1) & (RULES - 1);
+		left &= left - 1;
+		count_rule(s, f->counter[rule]);
+		if (f->action[rule] == RULE_DROP)
+			return REASON_FIREWALL_RULE;
+		if (f->action[rule] == RULE_PASS)
+			return DECIDED;
+	}
+	return 0;
+}
+
+// The reason to drop a packet, or 0. Rules are asked before lists, so that they can make exceptions. In shadow mode
+// nothing comes of anything but counts.
+AI enum reason judge(struct scratch *s, int has_rules)
 {
 	struct firewall *f = firewall_at_hand(s);
-	enum reason reason = f ? listed(s, f) : 0;
+	if (!f)
+		return 0;
+	__u32 said = has_rules ? ask_rules(s, f) : 0;
+	if (said == DECIDED) {
+		if (!in_shadow(s))
+			s->passed = 1;
+		return 0;
+	}
+	enum reason reason = said ? said : listed(s, f);
 	return reason && refuses(s, reason) ? reason : 0;
 }
 
-SEC("xdp")
-int firewall(struct xdp_md *ctx)
+AI int at_xdp(struct xdp_md *ctx, int has_rules)
 {
 	struct scratch *s = scratch_of_this_cpu();
 	if (!s)
 		return XDP_PASS;
-	enum reason reason = judge(s);
+	enum reason reason = judge(s, has_rules);
 	if (reason)
 		return leave_dropped(s, XDP_DROP, reason);
 	next_stage(ctx, s);
 	return leave_at_end(s, XDP_PASS);
 }
 
-SEC("tc")
-int firewall_tc(struct __sk_buff *ctx)
+AI int at_tc(struct __sk_buff *ctx, int has_rules)
 {
 	struct scratch *s = scratch_of_this_cpu();
 	if (!s)
 		return TC_ACT_UNSPEC;
-	enum reason reason = judge(s);
+	enum reason reason = judge(s, has_rules);
 	if (reason)
 		return leave_dropped(s, TC_ACT_SHOT, reason);
 	next_stage(ctx, s);
 	return leave_at_end(s, TC_ACT_UNSPEC);
+}
+
+SEC("xdp")
+int firewall(struct xdp_md *ctx)
+{
+	return at_xdp(ctx, 0);
+}
+
+SEC("xdp")
+int firewall_rules(struct xdp_md *ctx)
+{
+	return at_xdp(ctx, 1);
+}
+
+SEC("tc")
+int firewall_tc(struct __sk_buff *ctx)
+{
+	return at_tc(ctx, 0);
+}
+
+SEC("tc")
+int firewall_rules_tc(struct __sk_buff *ctx)
+{
+	return at_tc(ctx, 1);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

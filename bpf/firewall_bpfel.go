@@ -16,17 +16,19 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	FirewallMapCounters    = "counters"
-	FirewallMapEntry       = "entry"
-	FirewallMapEvents      = "events"
-	FirewallMapFirewalls   = "firewalls"
-	FirewallMapPrefixes    = "prefixes"
-	FirewallMapRowSettings = "row_settings"
-	FirewallMapRows        = "rows"
-	FirewallMapScratch     = "scratch"
-	FirewallProgFirewall   = "firewall"
-	FirewallProgFirewallTc = "firewall_tc"
-	FirewallVarDry         = "dry"
+	FirewallMapCounters         = "counters"
+	FirewallMapEntry            = "entry"
+	FirewallMapEvents           = "events"
+	FirewallMapFirewalls        = "firewalls"
+	FirewallMapPrefixes         = "prefixes"
+	FirewallMapRowSettings      = "row_settings"
+	FirewallMapRows             = "rows"
+	FirewallMapScratch          = "scratch"
+	FirewallProgFirewall        = "firewall"
+	FirewallProgFirewallRules   = "firewall_rules"
+	FirewallProgFirewallRulesTc = "firewall_rules_tc"
+	FirewallProgFirewallTc      = "firewall_tc"
+	FirewallVarDry              = "dry"
 )
 
 // LoadFirewall returns the embedded CollectionSpec for Firewall.
@@ -71,8 +73,10 @@ type FirewallSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type FirewallProgramSpecs struct {
-	Firewall   *ebpf.ProgramSpec `ebpf:"firewall"`
-	FirewallTc *ebpf.ProgramSpec `ebpf:"firewall_tc"`
+	Firewall        *ebpf.ProgramSpec `ebpf:"firewall"`
+	FirewallRules   *ebpf.ProgramSpec `ebpf:"firewall_rules"`
+	FirewallRulesTc *ebpf.ProgramSpec `ebpf:"firewall_rules_tc"`
+	FirewallTc      *ebpf.ProgramSpec `ebpf:"firewall_tc"`
 }
 
 // FirewallMapSpecs contains maps before they are loaded into the kernel.
@@ -150,13 +154,17 @@ type FirewallVariables struct {
 //
 // It can be passed to LoadFirewallObjects or ebpf.CollectionSpec.LoadAndAssign.
 type FirewallPrograms struct {
-	Firewall   *ebpf.Program `ebpf:"firewall"`
-	FirewallTc *ebpf.Program `ebpf:"firewall_tc"`
+	Firewall        *ebpf.Program `ebpf:"firewall"`
+	FirewallRules   *ebpf.Program `ebpf:"firewall_rules"`
+	FirewallRulesTc *ebpf.Program `ebpf:"firewall_rules_tc"`
+	FirewallTc      *ebpf.Program `ebpf:"firewall_tc"`
 }
 
 func (p *FirewallPrograms) Close() error {
 	return _FirewallClose(
 		p.Firewall,
+		p.FirewallRules,
+		p.FirewallRulesTc,
 		p.FirewallTc,
 	)
 }

@@ -185,8 +185,7 @@ type firewall struct {
 	Src4, Src6, Dst4, Dst6 uint32 // first node, plus 1; 0 = none
 	Digest                 [4]uint64
 	Lists                  uint64
-	Rules                  uint32
-	_                      uint32
+	Rules                  uint64
 	Action                 [Rules]uint8
 	Counter                [Rules]uint16
 }

@@ -45,6 +45,18 @@ func members(t *testing.T, s btf.Type, base int, into map[string]member) {
 	}
 }
 
+// memberOf is where a member of a struct of an object lies.
+func memberOf(t *testing.T, types *btf.Spec, name, field string) member {
+	t.Helper()
+	var c *btf.Struct
+	if err := types.TypeByName(name, &c); err != nil {
+		t.Fatal(err)
+	}
+	fields := map[string]member{}
+	members(t, c, 0, fields)
+	return fields[field]
+}
+
 // TestLayout compares every struct that both sides read with what the compiler made of bpf/abi.h.
 func TestLayout(t *testing.T) {
 	names := map[string]string{"MAC": "machead", "Addresses": "src4"} // several fields of C in one of Go

@@ -27,6 +27,9 @@ func (k *Kernel) standFirewall(p spot, s *standing) error {
 	if err != nil {
 		return err
 	}
+	if err := k.putRules(p, policy.Rules, &f, s); err != nil {
+		return err
+	}
 	s.settings, err = putSettings(k.firewalls.all, k.usedSettings(stageFirewall), f)
 	return err
 }

@@ -46,6 +46,7 @@ type Kernel struct {
 	answers  sync.WaitGroup         // of the kernel, for which nobody waits
 	occupied [Generations]*occupied // by version; nil = not looked
 	watched  uint16                 // GenerationWatched while somebody looks at what stages cost
+	folder   string                 // of the programs of this build
 	compiled map[string]compiled    // what firewalls were made of, by the name of the stage
 	top      int                    // no id above this one is in use; 0 = not looked
 

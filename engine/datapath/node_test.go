@@ -117,6 +117,9 @@ func (n *node) ledger(t testing.TB) ledger {
 		each(c.VIP[:], func(num int) string { return "vip " + n.vipName(num) })
 		each(c.VIPDrop[:], func(num int) string { return "vip_drop " + n.vipName(num) })
 		each(c.Backend[:], n.backendName)
+		each(c.Rule[:], func(i int) string {
+			return fmt.Sprintf("rule %s %s", cString(n.ruleNames.all[i].Stage[:]), cString(n.ruleNames.all[i].Rule[:]))
+		})
 		for _, d := range c.Drop {
 			if d.Key != 0 && d.Count != (Count{}) {
 				add(n.dropName(dropOf(d.Key)), d.Count)

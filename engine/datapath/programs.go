@@ -48,11 +48,11 @@ var allPrograms = []program{
 // touched: the next generation's name what was loaded.
 func (k *Kernel) LoadPrograms() error {
 	build := bpf.Build()
-	folder := filepath.Join("programs", hex.EncodeToString(build[:8]))
-	if err := k.loadOrAdopt(folder); err != nil {
+	k.folder = filepath.Join("programs", hex.EncodeToString(build[:8]))
+	if err := k.loadOrAdopt(k.folder); err != nil {
 		return err
 	}
-	return k.removeOtherPrograms(folder)
+	return k.removeOtherPrograms(k.folder)
 }
 
 // removeOtherPrograms unpins those of other builds. The rows that hold some keep them loaded.
@@ -116,8 +116,12 @@ func (k *Kernel) loadProgram(p program, folder string) error {
 		return verifierTail(err)
 	}
 	defer loaded.Close()
-	k.programs[p.pin] = loaded.DetachProgram(p.function)
-	return k.programs[p.pin].Pin(k.pin(folder, p.pin))
+	return k.keepProgram(p, folder, loaded.DetachProgram(p.function))
+}
+
+func (k *Kernel) keepProgram(p program, folder string, loaded *ebpf.Program) error {
+	k.programs[p.pin] = loaded
+	return loaded.Pin(k.pin(folder, p.pin))
 }
 
 type collection struct {

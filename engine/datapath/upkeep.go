@@ -16,6 +16,7 @@ func (k *Kernel) Retire() {
 			k.generations.all[g].Flags &^= GenerationLive
 		}
 	}
+	_ = k.retireRules() // what cannot be unpinned now is tried again
 	resting, now := k.store.resting[:0], Monotonic()
 	for _, r := range k.store.resting {
 		if now < r.until {
