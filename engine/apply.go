@@ -97,7 +97,7 @@ func (o *owner) check(r ApplyRequest) error {
 			return fmt.Errorf("%w: nics.%s: this node has no such NIC; it has %s", ErrInvalid, n.Name, nicNames())
 		}
 	}
-	return nil
+	return o.checkFirewalls(r.Spec, time.Now())
 }
 
 func nicNames() string {

@@ -26,6 +26,7 @@ const (
 	stageDrop
 	stageShadow
 	dropRow
+	ruleMatch
 	nicReceived
 	nicLost
 	allReason
@@ -43,6 +44,7 @@ type meterKey struct {
 	id    int
 	word  string
 	drop  datapath.Drop
+	rule  datapath.RuleName
 }
 
 // meters are the totals of the last reading, their rates and their history.
@@ -93,6 +95,9 @@ func (m *meters) read(now time.Time, k *datapath.Kernel) error {
 		if c.Packets > 0 {
 			m.note(m.shallow, meterKey{kind: backendForward, id: id}, c)
 		}
+	}
+	for name, n := range k.RuleCounts() {
+		m.note(m.shallow, meterKey{kind: ruleMatch, rule: name}, n)
 	}
 	for _, s := range k.Settlings() {
 		m.note(m.shallow, meterKey{kind: vipStray, id: int(s.Num)}, datapath.Count{Packets: s.Stray})
@@ -173,7 +178,7 @@ func (m *meters) counter(key meterKey) Counter { return m.now[key] }
 func (m *meters) history(key meterKey) []float64 {
 	set := m.deep
 	switch key.kind { // of these there may be many
-	case backendForward, vipStray, chainReason, stageIn, stageDrop, stageShadow, dropRow, nicReceived, nicLost:
+	case backendForward, vipStray, chainReason, stageIn, stageDrop, stageShadow, dropRow, ruleMatch, nicReceived, nicLost:
 		set = m.shallow
 	}
 	return set.AppendLast(nil, key, historySeconds)

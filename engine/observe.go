@@ -72,6 +72,7 @@ func (s *State) observeKernel(now time.Time, p Paths, k *datapath.Kernel, r reco
 	v := view{k, &m, k.Attached(), observedHop, func(_ uint16, _ uint32, ring []uint16) map[uint16]int { return maglev.Shares(ring) },
 		s.Spec, world}
 	s.NICs, s.Reasons, s.VIPs = v.nics(), v.reasons(), v.vips()
+	s.Rules, s.Lists = v.rules(), v.lists()
 	s.Drops, s.DropsLost = v.drops(), m.snap.DropsLost
 	s.EventsLost = m.snap.EventsLost
 	s.Metrics = onceRead(k.Metrics(s.Spec))

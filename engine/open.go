@@ -129,6 +129,7 @@ func (o *owner) adopt() error {
 		return err
 	}
 	o.refresh()
+	o.kernel.LookAtPrefixFiles(o.spec, time.Now())
 	o.journal.add(time.Now(), "info", "engine", fmt.Sprintf("adopted generation %d, applied by %s at %s", o.active, o.running.Who,
 		o.running.Time.Format(time.DateTime)))
 	if !o.kernel.OwnPrograms(o.active) {
@@ -156,6 +157,9 @@ func (o *owner) begin(context.Context) error {
 	s, why, err := o.firstSpec()
 	if err != nil || s == nil {
 		o.detachUnused()
+		return err
+	}
+	if err := o.checkFirewalls(s, time.Now()); err != nil {
 		return err
 	}
 	_, err = o.change(ApplyRequest{Spec: s, Who: engineItself, Why: why, Force: true})

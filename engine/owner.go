@@ -59,6 +59,7 @@ type owner struct {
 	reached  map[netip.Addr]nexthop.NextHop // of backends
 	downAt   map[uint16]time.Time           // backends that are down and still keep their flows
 	journal  journal
+	lists    lists // of prefixes, in files
 	meters   meters
 	rings    map[uint16]ringView // by VIP number
 	named    vipNames

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"hairpin/engine/datapath"
@@ -19,7 +20,7 @@ func attachmentState(err error) string {
 // findProblems derives from a snapshot in which ways the node is not as it should be, and since when. That one begins or is
 // over goes into the journal.
 func (o *owner) findProblems(now time.Time, s *State) []Problem {
-	list := append(problemsOf(s), o.problemsOfProbes()...)
+	list := slices.Concat(problemsOf(s), o.problemsOfProbes(), o.reloadProblem())
 	lasting := map[string]Problem{}
 	for i := range list {
 		p := &list[i]
@@ -67,6 +68,7 @@ func problemsOf(s *State) []Problem {
 		warn = append(warn, Problem{Key: keyPending, Severity: "warn", What: fmt.Sprintf("generation %d goes back to %d unless it is confirmed by %s",
 			s.Generation.Active, s.Generation.Confirmed, s.Generation.Deadline.Format(time.TimeOnly)), Cure: "hairpin confirm"})
 	}
+	warn = append(warn, listProblems(s)...)
 	if s.DropsLost > 0 {
 		warn = append(warn, Problem{Key: "drops lost", Severity: "warn",
 			What: fmt.Sprintf("%d drops are missing from the drop ledger: it was full; the reasons' totals have them", s.DropsLost)})

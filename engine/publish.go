@@ -38,6 +38,7 @@ func (o *owner) publish(now time.Time) {
 	v := view{o.kernel, &o.meters, o.attached, o.nextHopText, o.shares, o.spec, world}
 	s.Epoch, s.Generation = o.kernel.Control().Epoch, generationOf(now, o.kernel.Control())
 	s.NICs, s.Reasons, s.VIPs = v.nics(), v.reasons(), v.vips()
+	s.Rules, s.Lists = v.rules(), v.lists()
 	s.Drops, s.DropsLost = v.drops(), o.meters.snap.DropsLost
 	s.EventsLost, s.Watched = o.meters.snap.EventsLost, !o.watched.IsZero()
 	s.Metrics = o.watchers.show(now, o.kernel.Metrics(o.spec))

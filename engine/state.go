@@ -27,6 +27,8 @@ type State struct {
 	Reasons  []Reason // summed over NICs, every reason that ever counted, by descending rate
 	VIPs     []VIP
 	Drops    []Drop  // by descending rate
+	Rules    []Rule  // of firewalls, in their order
+	Lists    []List  // of prefixes, by firewall
 	Limits   []Limit // by NIC, position, scope and VIP; behind each scope of sources, those that it refused last
 	Events   []Event // newest last, bounded
 	Problems []Problem
@@ -121,6 +123,25 @@ type Drop struct {
 	Reason   string
 	Shadow   bool // it would have dropped them
 	Counter
+}
+
+// Rule is one rule of a firewall. It keeps its counter while firewall and rule have their names.
+type Rule struct {
+	Stage  string // as the spec calls it
+	Name   string
+	Match  string // the filter
+	Action string // drop, pass, count
+	Counter
+}
+
+// List is prefixes that a firewall drops packets for: those of one list that stand in the spec, or those of one file.
+type List struct {
+	Stage    string // as the spec calls it
+	Of       string // sources, destinations
+	File     string // empty: the spec
+	Prefixes int
+	Loaded   time.Time // when this process read the file; zero = not yet, or it is no file
+	Why      string    // why the newest content of the file is not in use; empty = it is
 }
 
 // Limit is one limit of one stage on one NIC, against what it counts now. A limit of sources has a row for the scope as a

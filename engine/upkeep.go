@@ -32,6 +32,7 @@ func (o *owner) upkeep(now time.Time) {
 	if o.kernel.Control().Pending == 0 && o.kernel.FreeBackends(o.wantedIDs()) > 0 {
 		o.meters.forgetBackends(o.kernel.Backends())
 	}
+	o.reloadLists(now)
 	if now.Sub(o.swept) >= sweepEvery {
 		o.swept = now
 		o.kernel.Sweep(nil)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"hairpin/engine/filter"
 )
 
 // Errors a caller branches on.
@@ -47,7 +49,9 @@ type Kernel struct {
 	occupied [Generations]*occupied // by version; nil = not looked
 	watched  uint16                 // GenerationWatched while somebody looks at what stages cost
 	folder   string                 // of the programs of this build
-	compiled map[string]compiled    // what firewalls were made of, by the name of the stage
+	facts    *filter.Layout         // of the programs of this build; nil = not looked
+	files    map[string]*prefixFile // of prefixes, by name
+	compiled map[string]compiled    // what lists come to, by the stage that has them
 	top      int                    // no id above this one is in use; 0 = not looked
 
 	watching map[string]*watching // by the folder of the pins and the number that is read

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"hairpin/engine/spec"
 )
 
 // somePrefixes are random ones of both families, most of them below a few networks, as real lists are.
@@ -221,16 +223,9 @@ func TestEveryLength(t *testing.T) {
 // block makes the lists of the firewall of n these, in place of a generation: no packet comes meanwhile.
 func (n *node) block(t testing.TB, sources, destinations []netip.Prefix) {
 	t.Helper()
-	held := n.heldTables()
-	f := firewall{}
-	for i, of := range []struct {
-		to   *uint32
-		list []prefix
-	}{{&f.Src4, ofFamily(sources, false)}, {&f.Src6, ofFamily(sources, true)}, {&f.Dst4, ofFamily(destinations, false)}, {&f.Dst6, ofFamily(destinations, true)}} {
-		var err error
-		if *of.to, f.Digest[i], err = n.putTable(of.list, held); err != nil {
-			t.Fatal(err)
-		}
+	f, err := n.putTables("firewall", spec.DropLists{Sources: sources, Destinations: destinations})
+	if err != nil {
+		t.Fatal(err)
 	}
 	n.firewalls.all[1] = f
 }

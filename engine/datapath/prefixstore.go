@@ -23,12 +23,8 @@ func (k *Kernel) heldTables() map[uint64]uint32 {
 	return held
 }
 
-// putTable is the table of a list: one that is held already, or a new one, which then is held. 0 for an empty list.
-func (k *Kernel) putTable(list []prefix, held map[uint64]uint32) (table uint32, of uint64, err error) {
-	of = digest(list)
-	if table, is := held[of]; is || of == 0 {
-		return table, of, nil
-	}
+// putTable makes the table of a list with that digest, which then is held.
+func (k *Kernel) putTable(list []prefix, of uint64, held map[uint64]uint32) (uint32, error) {
 	next := 0
 	m := tableMaker{more: func() (b block, err error) {
 		b, next, err = k.takeBlock(next, of, held)
@@ -36,10 +32,10 @@ func (k *Kernel) putTable(list []prefix, held map[uint64]uint32) (table uint32, 
 	}}
 	first, err := m.make(list)
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	held[of] = first + 1
-	return first + 1, of, nil
+	return first + 1, nil
 }
 
 // takeBlock gives a free block, from number next on, to a table. What nobody holds is free: also what a start that was

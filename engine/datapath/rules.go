@@ -26,13 +26,25 @@ type ruleSet struct {
 	digest uint64 // of body
 }
 
-// compileRules is the function that marks which rules are true of a packet. nums are the VIPs that rules may name.
-func compileRules(rules []spec.Rule, nums map[string]uint16) (ruleSet, error) {
+// layout is where the programs of this build keep the facts of a packet.
+func (k *Kernel) layout() (filter.Layout, error) {
+	if k.facts != nil {
+		return *k.facts, nil
+	}
 	objects, err := bpf.LoadFirewall()
 	if err != nil {
-		return ruleSet{}, err
+		return filter.Layout{}, err
 	}
-	layout, err := filter.LayoutOf(objects.Types)
+	l, err := filter.LayoutOf(objects.Types)
+	if err == nil {
+		k.facts = &l
+	}
+	return l, err
+}
+
+// compileRules is the function that marks which rules are true of a packet. nums are the VIPs that rules may name.
+func (k *Kernel) compileRules(rules []spec.Rule, nums map[string]uint16) (ruleSet, error) {
+	layout, err := k.layout()
 	if err != nil {
 		return ruleSet{}, err
 	}
@@ -55,14 +67,14 @@ func compileRules(rules []spec.Rule, nums map[string]uint16) (ruleSet, error) {
 }
 
 // CheckRules says what is wrong with the rules of a spec, before anything is made of them.
-func CheckRules(s *spec.Spec) error {
+func (k *Kernel) CheckRules(s *spec.Spec) error {
 	nums := map[string]uint16{}
 	for i, v := range s.VIPs {
 		nums[v.Name] = uint16(i + 1)
 	}
 	for _, n := range s.Stages {
 		if policy, ok := n.Settings.(*spec.Policy); ok && len(policy.Rules) > 0 {
-			if _, err := compileRules(policy.Rules, nums); err != nil {
+			if _, err := k.compileRules(policy.Rules, nums); err != nil {
 				return fmt.Errorf("stages.%s.%w", n.Name, err)
 			}
 		}
@@ -75,7 +87,7 @@ func (k *Kernel) putRules(p spot, rules []spec.Rule, f *firewall, s *standing) e
 	if len(rules) == 0 {
 		return nil
 	}
-	set, err := compileRules(rules, p.nums)
+	set, err := k.compileRules(rules, p.nums)
 	if err != nil {
 		return err
 	}

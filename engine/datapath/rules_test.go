@@ -203,11 +203,11 @@ func TestBadRules(t *testing.T) {
 	} {
 		s := n.spec.Clone()
 		s.Stage("firewall").Settings.(*spec.Policy).Rules[0].Match = match
-		if err := CheckRules(s); err == nil || !strings.HasPrefix(err.Error(), want) {
+		if err := n.CheckRules(s); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v, want %s…", match, err, want)
 		}
 	}
-	if err := CheckRules(n.spec); err != nil {
+	if err := n.CheckRules(n.spec); err != nil {
 		t.Error(err)
 	}
 	if after, _ := os.ReadDir(n.pin(n.folder, "")); len(after) != len(before) {

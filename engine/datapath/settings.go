@@ -1,6 +1,9 @@
 package datapath
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+)
 
 // usedSettings are the elements of a kind's settings that a live generation names, the one being staged included.
 func (k *Kernel) usedSettings(kind uint8) map[uint16]bool {
@@ -9,11 +12,18 @@ func (k *Kernel) usedSettings(kind uint8) map[uint16]bool {
 		if k.generations.all[g].Flags&GenerationLive == 0 {
 			continue
 		}
-		for _, r := range k.rows.all[g*Chains : (g+1)*Chains] {
-			for i, of := range r.Kind {
-				if of == kind && r.Settings[i] != 0 {
-					used[r.Settings[i]] = true
-				}
+		maps.Copy(used, k.settingsOf(g, kind))
+	}
+	return used
+}
+
+// settingsOf are the elements of a kind's settings that one generation names.
+func (k *Kernel) settingsOf(generation int, kind uint8) map[uint16]bool {
+	used := map[uint16]bool{}
+	for _, r := range k.rows.all[generation*Chains : (generation+1)*Chains] {
+		for i, of := range r.Kind {
+			if of == kind && r.Settings[i] != 0 {
+				used[r.Settings[i]] = true
 			}
 		}
 	}
