@@ -27,7 +27,7 @@ var changeSteps = []struct {
 	{"stage", func(c *change) (err error) { c.plan, c.generation, err = c.o.stage(c.request.Spec); return err }, false},
 	{"store", func(c *change) error {
 		c.record = record{Generation: c.generation, Time: time.Now(), Revision: spec.Revision(c.request.Spec),
-			Spec: string(spec.Marshal(c.request.Spec)), Fallbacks: c.o.kernel.Control().Fallbacks}
+			Document: spec.Marshal(c.request.Spec), Fallbacks: c.o.kernel.Control().Fallbacks}
 		return c.o.store.write(c.record)
 	}, false},
 	{"prepare", func(c *change) error { c.o.kernel.Prepare(c.plan, c.generation); return nil }, false},

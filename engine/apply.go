@@ -171,6 +171,11 @@ func (o *owner) stage(s *spec.Spec) (*plan.Plan, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	for _, c := range p.VIPs {
+		if c.Before != nil {
+			o.recount(c.Num)
+		}
+	}
 	o.reach()
 	if err := o.dryRun(p, generation); err != nil {
 		return nil, 0, err
@@ -180,8 +185,8 @@ func (o *owner) stage(s *spec.Spec) (*plan.Plan, int, error) {
 
 func (o *owner) goLive(r ApplyRequest, p *plan.Plan, generation int) error {
 	control := o.kernel.Control()
-	record := record{Generation: generation, Time: time.Now(), Who: r.Who, Why: r.Why, Revision: spec.Revision(r.Spec),
-		Spec: string(spec.Marshal(r.Spec)), Settling: o.settlingSince(p), Fallbacks: control.Fallbacks}
+	record := record{Generation: generation, Time: time.Now(), Who: r.Who, Why: r.Why, Revision: p.Revision,
+		Document: p.Document, Settling: o.settlingSince(p), Fallbacks: control.Fallbacks}
 	if err := o.store.spare(generation, int(control.Confirmed)); err != nil {
 		return err
 	}
@@ -197,6 +202,7 @@ func (o *owner) goLive(r ApplyRequest, p *plan.Plan, generation int) error {
 	}
 	o.carryAccounts()
 	o.kernel.MarkAll(p)
+	record.Document = nil // it is on disk
 	o.running, o.spec, o.active = record, r.Spec, generation
 	return nil
 }

@@ -1,9 +1,8 @@
 package engine
 
 import (
-	"encoding/json"
-	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -108,16 +107,11 @@ func filesWhole(t *testing.T, p Paths) {
 		if filepath.Base(name) == "confirmed" {
 			continue
 		}
-		data, err := os.ReadFile(name)
+		generation, err := strconv.Atoi(strings.TrimSuffix(filepath.Base(name), ".yaml"))
 		if err != nil {
 			t.Error(err)
 		}
-		var r record
-		if err := json.Unmarshal(data, &r); err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		if s, err := spec.Parse(name, []byte(r.Spec)); err != nil || spec.Revision(s) != r.Revision {
+		if r, s, err := storeOf(p.State).read(generation); err != nil || spec.Revision(s) != r.Revision {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

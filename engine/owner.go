@@ -95,6 +95,7 @@ func (o *owner) run(ctx context.Context) {
 			r.carryOut()
 			o.publish(time.Now())
 			close(r.finished)
+			o.getReady()
 			continue
 		case <-changed:
 			o.refresh()

@@ -16,7 +16,7 @@ const reachWait = time.Second
 
 // reach finds the way to the backends that were not there before, and asks for neighbours that nobody asked for yet.
 func (o *owner) reach() {
-	if !slices.ContainsFunc(o.kernel.Backends(), o.isFresh) || o.resolve() == 0 {
+	if !slices.ContainsFunc(o.kernel.Unreached(), o.isFresh) || o.resolve() == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), reachWait)
@@ -30,10 +30,11 @@ func (o *owner) reach() {
 	}
 }
 
-// isFresh tells whether nobody has looked for the way to b yet, or the data path does not know what was found.
+// isFresh tells of an unreached backend whether nobody has looked for the way to it yet, or the data path does not know what
+// was found.
 func (o *owner) isFresh(b datapath.Backend) bool {
 	hop, known := o.reached[b.Address]
-	return !b.Gone && !b.Reachable && (!known || hop.Usable())
+	return !known || hop.Usable()
 }
 
 // refresh follows routes, neighbours, NICs and links as they are now.

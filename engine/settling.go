@@ -81,8 +81,7 @@ type ringView struct {
 	place  uint32
 	shares map[uint16]int
 	slots  int
-	marks  uint32 // place of the ring before
-	active int    // generation in which they were counted
+	marks  uint32 // place of the ring before whose marks were counted; 0 = not counted
 	marked int
 }
 
@@ -98,11 +97,18 @@ func (o *owner) shares(num uint16, place uint32, ring []uint16) map[uint16]int {
 
 func (o *owner) marked(s datapath.Settling) int {
 	view := o.rings[s.Num]
-	if view.marks != s.Before || view.active != o.active {
-		view.marks, view.active, view.marked = s.Before, o.active, o.kernel.Marked(s)
+	if view.marks != s.Before {
+		view.marks, view.marked = s.Before, o.kernel.Marked(s)
 		o.rings[s.Num] = view
 	}
 	return view.marked
+}
+
+// recount has the marks of a VIP counted again.
+func (o *owner) recount(num uint16) {
+	view := o.rings[num]
+	view.marks = 0
+	o.rings[num] = view
 }
 
 // names are the VIPs of the running spec by their numbers.
@@ -110,7 +116,7 @@ func (o *owner) names() map[uint16]string {
 	if o.named.spec == o.spec && o.named.active == o.active && o.named.byNum != nil {
 		return o.named.byNum
 	}
-	o.named = vipNames{o.spec, o.active, map[uint16]string{}}
+	o.named.spec, o.named.active, o.named.byNum = o.spec, o.active, map[uint16]string{}
 	if world, err := o.kernel.World(o.spec); err == nil {
 		for name, v := range world.VIPs {
 			o.named.byNum[v.Num] = name
@@ -119,9 +125,11 @@ func (o *owner) names() map[uint16]string {
 	return o.named.byNum
 }
 
-// vipNames is names, for as long as the same spec runs in the same generation.
+// vipNames is names, for as long as the same spec runs in the same generation, and what names that spec.
 type vipNames struct {
-	spec   *spec.Spec
-	active int
-	byNum  map[uint16]string
+	spec     *spec.Spec
+	active   int
+	byNum    map[uint16]string
+	revised  *spec.Spec // which revision names
+	revision string
 }

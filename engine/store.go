@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,13 +21,13 @@ type record struct {
 	Who        string
 	Why        string
 	Revision   string
-	Spec       string               // canonical YAML
+	Document   []byte               `json:"-"` // canonical YAML
 	Settling   map[string]time.Time // VIPs whose ring changed, and when
 	Fallbacks  uint32               // how often the kernel had gone back by then: more means it went back to this
 }
 
-// store keeps the specs of generations on disk: a kill at any moment leaves each file whole, the old or the new one, and
-// what is confirmed is named by a file of its own.
+// store keeps the specs of generations on disk: a kill at any moment leaves each file whole or none, and what is confirmed
+// is named by a file of its own.
 type store struct{ dir string }
 
 func storeOf(state string) store { return store{filepath.Join(state, "generations")} }
@@ -50,18 +51,25 @@ func (s store) make() error {
 // unfinished matches the names of files that are being written.
 const unfinished = ".new-*"
 
+// file holds a record: a YAML document, whose first line is a comment with all else in JSON.
 func (s store) file(generation int) string {
-	return filepath.Join(s.dir, strconv.Itoa(generation)+".json")
+	return filepath.Join(s.dir, strconv.Itoa(generation)+".yaml")
 }
 
 func (s store) confirmedFile() string { return filepath.Join(s.dir, "confirmed") }
 
+// write stores r where the next engine finds it, also after a kill. That it outlasts a loss of power is for confirm: until
+// then another one would come back.
 func (s store) write(r record) error {
-	data, err := json.MarshalIndent(r, "", "  ")
+	head, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("store generation %d: %w", r.Generation, err)
 	}
-	if err := writeWhole(s.file(r.Generation), append(data, '\n')); err != nil {
+	// What has the name is of a generation that nobody goes back to. To replace it in one step would wait for the disk.
+	if err := os.Remove(s.file(r.Generation)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("store generation %d: %w", r.Generation, err)
+	}
+	if err := replace(s.file(r.Generation), func(*os.File) error { return nil }, []byte(comment), head, []byte("\n"), r.Document); err != nil {
 		return fmt.Errorf("store generation %d: %w", r.Generation, err)
 	}
 	return nil
@@ -74,19 +82,30 @@ func (s store) read(generation int) (record, *spec.Spec, error) {
 	if err != nil {
 		return record{}, nil, fmt.Errorf("read generation %d: %w", generation, err)
 	}
-	var r record
-	if err := json.Unmarshal(data, &r); err != nil {
-		return record{}, nil, fmt.Errorf("read generation %d: %s: %w", generation, name, err)
+	r := record{Document: data}
+	head, _, _ := bytes.Cut(data, []byte("\n"))
+	if err := json.Unmarshal(bytes.TrimPrefix(head, []byte(comment)), &r); err != nil {
+		return record{}, nil, fmt.Errorf("read generation %d: %s: line 1: %w", generation, name, err)
 	}
-	parsed, err := spec.Parse(name, []byte(r.Spec))
+	parsed, err := spec.Parse(name, data)
 	if err != nil {
 		return record{}, nil, fmt.Errorf("read generation %d: %w", generation, err)
 	}
 	return r, parsed, nil
 }
 
+const comment = "# "
+
+// confirm names the generation that a reboot brings back, whose record is on the disk before its name is.
 func (s store) confirm(generation int) error {
-	if err := writeWhole(s.confirmedFile(), []byte(strconv.Itoa(generation)+"\n")); err != nil {
+	err := flush(s.file(generation))
+	if err == nil || errors.Is(err, os.ErrNotExist) { // some runs of which nothing is stored
+		err = flush(s.dir)
+	}
+	if err == nil {
+		err = writeWhole(s.confirmedFile(), []byte(strconv.Itoa(generation)+"\n"))
+	}
+	if err != nil {
 		return fmt.Errorf("store confirmed generation: %w", err)
 	}
 	return nil
@@ -118,25 +137,36 @@ func (s store) spare(generation, confirmed int) error {
 	return s.confirm(confirmed)
 }
 
-// writeWhole replaces a file in one step: temporary file, fsync, rename, fsync of the folder.
+// writeWhole replaces a file in one step, and waits until it is on the disk.
 func writeWhole(name string, data []byte) error {
-	dir := filepath.Dir(name)
-	f, err := os.CreateTemp(dir, unfinished)
+	if err := replace(name, (*os.File).Sync, data); err != nil {
+		return err
+	}
+	return flush(filepath.Dir(name))
+}
+
+// replace gives a file its content in one step: a temporary file, which is flushed, and a rename.
+func replace(name string, flush func(*os.File) error, parts ...[]byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), unfinished)
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name()) // is gone after the rename
-	_, err = f.Write(data)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+	for _, part := range parts {
+		_, e := f.Write(part)
+		err = errors.Join(err, e)
+	}
+	if err := errors.Join(err, flush(f), f.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
+	return os.Rename(f.Name(), name)
+}
+
+// flush waits until a file, or which files a folder has, is on the disk.
+func flush(name string) error {
+	f, err := os.Open(name)
 	if err != nil {
 		return err
 	}
-	defer d.Close()
-	return d.Sync()
+	return errors.Join(f.Sync(), f.Close())
 }

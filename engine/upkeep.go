@@ -44,6 +44,16 @@ func (o *owner) upkeep(now time.Time) {
 	}
 }
 
+// getReady makes the next change quick. It is for the time when nobody waits.
+func (o *owner) getReady() {
+	if o.detached {
+		return
+	}
+	if err := o.kernel.Spare(); err != nil {
+		o.log.Warn("get ready for the next change", "error", err)
+	}
+}
+
 // follow makes the engine's memory what the kernel runs since it went back by itself.
 func (o *owner) follow(now time.Time) {
 	from := o.active

@@ -70,7 +70,10 @@ func (o *owner) revision() string {
 	if o.spec == nil {
 		return ""
 	}
-	return spec.Revision(o.spec)
+	if o.named.revised != o.spec {
+		o.named.revised, o.named.revision = o.spec, spec.Revision(o.spec)
+	}
+	return o.named.revision
 }
 
 // Confirm implements Node.

@@ -19,21 +19,13 @@ func (o *owner) dryRun(p *plan.Plan, generation int) error {
 	if !ok {
 		return nil // nothing is balanced here
 	}
-	world, err := o.kernel.World(o.spec)
-	if err != nil {
-		return err
-	}
 	for i := range p.VIPs {
 		c := &p.VIPs[i]
-		if c.Ring == nil && !c.New {
-			continue
-		}
-		ring := c.Ring
-		if ring == nil {
-			ring = world.VIPs[c.Spec.Name].Ring
+		if c.Ring == nil {
+			continue // it runs as it did
 		}
 		for _, address := range c.Spec.Addresses {
-			if err := o.dryOne(generation, chain, c, address, ring); err != nil {
+			if err := o.dryOne(generation, chain, c, address, c.Ring); err != nil {
 				return fmt.Errorf("dry run of vip %s: %w", c.Spec.Name, err)
 			}
 		}

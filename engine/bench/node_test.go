@@ -73,7 +73,11 @@ func (n *node) apply(t *testing.T, s *spec.Spec) time.Duration {
 		if err == nil {
 			n.MarkAll(p)
 			n.running = s
-			return time.Since(began)
+			took := time.Since(began)
+			if err := n.Spare(); err != nil {
+				t.Fatal(err)
+			}
+			return took
 		}
 		if !errors.Is(err, datapath.ErrNoGeneration) || time.Now().After(deadline) {
 			t.Fatal(err)

@@ -48,27 +48,47 @@ func (b *backend) source() netip.Addr {
 
 // Backends are all ids in use, removed ones included.
 func (k *Kernel) Backends() []Backend {
-	var list []Backend
-	for id, top := 1, k.topBackend(); id <= top; id++ {
-		b := &k.backends.all[id]
-		if b.Family == 0 {
-			continue
+	top := k.topBackend()
+	list := make([]Backend, 0, top)
+	for id := 1; id <= top; id++ {
+		if b := &k.backends.all[id]; b.Family != 0 {
+			list = append(list, b.shown(id))
 		}
-		list = append(list, Backend{ID: uint16(id), VIP: b.VIP, Address: b.destination(), Source: b.source(),
-			New: b.Flags&BackendNew != 0, Gone: b.Flags&BackendGone != 0, Reachable: b.Flags&BackendReachable != 0,
-			MAC: net.HardwareAddr(b.MAC[:6]), Chain: int(b.Chain)})
 	}
 	return list
 }
 
-// ids are the ids in use, by identity.
+func (b *backend) shown(id int) Backend {
+	return Backend{ID: uint16(id), VIP: b.VIP, Address: b.destination(), Source: b.source(),
+		New: b.Flags&BackendNew != 0, Gone: b.Flags&BackendGone != 0, Reachable: b.Flags&BackendReachable != 0,
+		MAC: net.HardwareAddr(b.MAC[:6]), Chain: int(b.Chain)}
+}
+
+// Unreached are those that take packets and cannot be reached.
+func (k *Kernel) Unreached() []Backend {
+	var list []Backend
+	for id, top := 1, k.topBackend(); id <= top; id++ {
+		if b := &k.backends.all[id]; b.Family != 0 && b.Flags&(BackendGone|BackendReachable) == 0 {
+			list = append(list, b.shown(id))
+		}
+	}
+	return list
+}
+
+// ids are the ids in use, by identity. The owner looks for them once: they are his until the next change.
 func (k *Kernel) ids() map[plan.Key]uint16 {
+	if k.backendIDs != nil && k.owner() {
+		return k.backendIDs
+	}
 	top := k.topBackend()
 	ids := make(map[plan.Key]uint16, top)
 	for id := 1; id <= top; id++ {
 		if b := &k.backends.all[id]; b.Family != 0 {
 			ids[plan.Key{VIP: b.VIP, Address: b.destination()}] = uint16(id)
 		}
+	}
+	if k.owner() {
+		k.backendIDs = ids
 	}
 	return ids
 }
@@ -85,6 +105,9 @@ func (k *Kernel) newBackend(id, vip uint16, address netip.Addr) {
 	}
 	k.top = max(k.topBackend(), int(id))
 	k.backends.all[id] = b
+	if k.backendIDs != nil {
+		k.backendIDs[plan.Key{VIP: vip, Address: address}] = id
+	}
 }
 
 func pseudoSum(addresses []byte) uint32 {

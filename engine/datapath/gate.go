@@ -70,7 +70,8 @@ func (k *Kernel) Take() error {
 		return err
 	}
 	k.epoch = epoch
-	k.occupied, k.top = [Generations]*occupied{}, 0
+	k.occupied, k.top, k.backendIDs = [Generations]*occupied{}, 0, nil
+	k.store.loose, k.store.known = true, false
 	return nil
 }
 

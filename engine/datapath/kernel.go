@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hairpin/engine/filter"
+	"hairpin/engine/plan"
 )
 
 // Errors a caller branches on.
@@ -44,15 +45,18 @@ type Kernel struct {
 	blocks      memory[uint64] // digest of the table that has each block of the prefix store
 	prefixes    [PrefixSegments]memory[prefixSegment]
 
-	store    ringStore
-	answers  sync.WaitGroup         // of the kernel, for which nobody waits
-	occupied [Generations]*occupied // by version; nil = not looked
-	watched  uint16                 // GenerationWatched while somebody looks at what stages cost
-	folder   string                 // of the programs of this build
-	facts    *filter.Layout         // of the programs of this build; nil = not looked
-	files    map[string]*prefixFile // of prefixes, by name
-	compiled map[string]compiled    // what lists come to, by the stage that has them
-	top      int                    // no id above this one is in use; 0 = not looked
+	store      ringStore
+	spare      *loose[segment]        // nil = none is ready
+	staged     uint64                 // when the last generation was staged, in ns of CLOCK_MONOTONIC
+	answers    sync.WaitGroup         // of the kernel, for which nobody waits
+	occupied   [Generations]*occupied // by version; nil = not looked
+	watched    uint16                 // GenerationWatched while somebody looks at what stages cost
+	top        int                    // no id above this one is in use; 0 = not looked
+	backendIDs map[plan.Key]uint16    // in use; nil = not looked
+	folder     string                 // of the programs of this build
+	facts      *filter.Layout         // of the programs of this build; nil = not looked
+	files      map[string]*prefixFile // of prefixes, by name
+	compiled   map[string]compiled    // what lists come to, by the stage that has them
 
 	watching map[string]*watching // by the folder of the pins and the number that is read
 
@@ -185,6 +189,7 @@ func (k *Kernel) mapAll() error {
 // Close lets go of everything and leaves the data path running.
 func (k *Kernel) Close() {
 	k.answers.Wait()
+	k.dropSpare()
 	k.control.unmap()
 	k.generations.unmap()
 	k.rows.unmap()

@@ -25,6 +25,7 @@ func (k *Kernel) Stage(p *plan.Plan) (generation int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	k.beginRings()
 	version := k.freeVersion()
 	for _, c := range p.VIPs {
 		k.stageBackends(c)
@@ -38,7 +39,7 @@ func (k *Kernel) Stage(p *plan.Plan) (generation int, err error) {
 		return 0, err
 	}
 	g := Generation{VIPSeed: seed, VIPVersion: uint32(version), Flags: flags | GenerationLive | k.watched}
-	copy(g.Revision[:], spec.Revision(p.Spec))
+	copy(g.Revision[:], p.Revision)
 	if p.Spec.Agent != nil {
 		g.DecapPort = wirePort(p.Spec.Agent.EncapPort)
 	}
@@ -57,7 +58,7 @@ func (k *Kernel) kept(g int) bool {
 }
 
 func (k *Kernel) freeGeneration() (int, error) {
-	k.Retire()
+	k.retireGenerations()
 	for g := 1; g < Generations; g++ {
 		if !k.kept(g) {
 			return g, nil

@@ -94,7 +94,11 @@ func TestRingStore(t *testing.T) {
 	for range soak(3000) {
 		size := spec.Rings[random.IntN(len(spec.Rings))]
 		for n := range Segments {
-			if p, ok := s.find(n, size); ok {
+			p, ok := s.find(n, size)
+			if gaps := s.gaps(n, size); ok != (gaps > 0) || gaps > SegmentSlots/int(size) {
+				t.Fatalf("%d slots fit %d times, found %v", size, gaps, ok)
+			}
+			if ok {
 				first := p & (1<<slotBits - 1)
 				if p == 0 || p>>slotBits != uint32(n) || first%4 != 0 || first+size > SegmentSlots {
 					t.Fatalf("%d slots were given place %#x", size, p)

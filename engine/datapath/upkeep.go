@@ -1,6 +1,11 @@
 package datapath
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+
+	"hairpin/engine/plan"
+)
 
 // rested is a run that no entry names any more but that a packet may still be reading.
 type rested struct {
@@ -11,20 +16,39 @@ type rested struct {
 
 // Retire forgets the generations that no packet can see any more, and what only they named.
 func (k *Kernel) Retire() {
+	k.retireGenerations()
+	_ = k.retireRules() // what cannot be unpinned now is tried again
+	if k.store.loose || len(k.store.resting) > 0 {
+		k.lookAtRings()
+	}
+	if k.spare != nil && Monotonic()-k.staged > uint64(spareFor) {
+		k.dropSpare()
+	}
+}
+
+// retireGenerations leaves for later what only they named: a run of slots may be held for longer than it is needed.
+func (k *Kernel) retireGenerations() {
 	for g := range k.generations.all {
 		if k.generations.all[g].Flags&GenerationLive != 0 && !k.kept(g) {
 			k.generations.all[g].Flags &^= GenerationLive
+			k.store.loose = true
 		}
 	}
-	_ = k.retireRules() // what cannot be unpinned now is tried again
+}
+
+// lookAtRings finds the runs in use: by the tables, by packets that may still be reading, and by what is being staged.
+func (k *Kernel) lookAtRings() {
 	resting, now := k.store.resting[:0], Monotonic()
 	for _, r := range k.store.resting {
 		if now < r.until {
 			resting = append(resting, r)
 		}
 	}
-	k.store = ringStore{resting: resting}
+	k.store = ringStore{known: true, resting: resting, fresh: k.store.fresh}
 	for _, r := range resting {
+		k.store.hold(r.place, r.size)
+	}
+	for _, r := range k.store.fresh {
 		k.store.hold(r.place, r.size)
 	}
 	k.eachLive(func(v *VIP) {
@@ -39,15 +63,20 @@ func (k *Kernel) Retire() {
 
 // eachLive calls f with every entry of every live generation.
 func (k *Kernel) eachLive(f func(*VIP)) {
-	var done [Generations]bool
+	for _, version := range k.liveVersions() {
+		k.eachVIP(version, f)
+	}
+}
+
+// liveVersions are the versions of the VIP tables that live generations name, once each.
+func (k *Kernel) liveVersions() (list []int) {
 	for g := range k.generations.all {
 		gen := &k.generations.all[g]
-		if gen.Flags&GenerationLive == 0 || done[gen.VIPVersion] {
-			continue
+		if gen.Flags&GenerationLive != 0 && !slices.Contains(list, int(gen.VIPVersion)) {
+			list = append(list, int(gen.VIPVersion))
 		}
-		done[gen.VIPVersion] = true
-		k.eachVIP(int(gen.VIPVersion), f)
 	}
+	return list
 }
 
 // EndSettling lets the ring alone decide for a VIP from now on, in every generation. The ring before rests a moment.
@@ -178,7 +207,9 @@ func (k *Kernel) FreeBackends(wanted map[uint16]bool) (freed int) {
 	})
 	k.Sweep(drop)
 	for id := range drop {
-		k.backends.all[id] = backend{}
+		b := &k.backends.all[id]
+		delete(k.backendIDs, plan.Key{VIP: b.VIP, Address: b.destination()})
+		*b = backend{}
 		for i := range k.counters.all {
 			k.counters.all[i].Backend[id] = Count{}
 		}

@@ -87,17 +87,21 @@ func (k *Kernel) writeVIPs(version int, entries []vipEntry) (seed uint64, err er
 	}
 	table4 := k.vips4.all[version*VIPTable : (version+1)*VIPTable]
 	table6 := k.vips6.all[version*VIPTable : (version+1)*VIPTable]
-	k.occupied[version] = nil
 	clear(table4)
 	clear(table6)
+	o := &occupied{}
 	for i, e := range entries {
+		o.nums[e.VIP.Num&(VIPs-1)] = true
 		if e.Address.Is4() {
 			table4[places[i]] = vip4{Key: e.key4(), VIP: e.VIP}
+			o.v4 = append(o.v4, uint16(places[i]))
 			continue
 		}
 		address, key := e.key6()
 		table6[places[i]] = vip6{Address: address, Key: key, VIP: e.VIP}
+		o.v6 = append(o.v6, uint16(places[i]))
 	}
+	k.occupied[version] = o
 	return seed * mix1, nil
 }
 
@@ -143,8 +147,11 @@ func (k *Kernel) findVIP(version int, seed uint64, s service) *VIP {
 	return nil
 }
 
-// occupied are the places of one version that hold an entry.
-type occupied struct{ v4, v6 []uint16 }
+// occupied are the places of one version that hold an entry, and the VIP numbers of these.
+type occupied struct {
+	v4, v6 []uint16
+	nums   [VIPs]bool
+}
 
 // places are those of a version's entries. The owner looks for them once.
 func (k *Kernel) places(version int) *occupied {
@@ -153,11 +160,11 @@ func (k *Kernel) places(version int) *occupied {
 	}
 	o, base := &occupied{}, version*VIPTable
 	for i := range VIPTable {
-		if k.vips4.all[base+i].Key != 0 {
-			o.v4 = append(o.v4, uint16(i))
+		if e := &k.vips4.all[base+i]; e.Key != 0 {
+			o.v4, o.nums[e.VIP.Num&(VIPs-1)] = append(o.v4, uint16(i)), true
 		}
-		if k.vips6.all[base+i].Key != 0 {
-			o.v6 = append(o.v6, uint16(i))
+		if e := &k.vips6.all[base+i]; e.Key != 0 {
+			o.v6, o.nums[e.VIP.Num&(VIPs-1)] = append(o.v6, uint16(i)), true
 		}
 	}
 	if k.owner() {

@@ -27,7 +27,11 @@ func (k *Kernel) World(s *spec.Spec) (plan.World, error) {
 // nums are the VIP numbers in use: by an entry of a live generation, by a backend, or by the agent.
 func (k *Kernel) nums(ids map[plan.Key]uint16) map[uint16]bool {
 	var used [VIPs]bool
-	k.eachLive(func(v *VIP) { used[v.Num&(VIPs-1)] = true })
+	for _, version := range k.liveVersions() {
+		for num, is := range k.places(version).nums {
+			used[num] = used[num] || is
+		}
+	}
 	for key := range ids {
 		used[key.VIP&(VIPs-1)] = true
 	}

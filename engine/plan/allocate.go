@@ -13,7 +13,7 @@ const maxNum = 1022
 type allocator struct {
 	ids    map[Key]uint16 // in use before; not written
 	fresh  map[Key]uint16
-	taken  [maglev.MaxID + 1]bool
+	taken  *[maglev.MaxID + 1]bool // nil until a free id is looked for
 	nums   [maxNum + 1]bool
 	nextID uint16
 	next   uint16
@@ -21,9 +21,6 @@ type allocator struct {
 
 func newAllocator(w World) *allocator {
 	a := &allocator{ids: w.IDs, fresh: map[Key]uint16{}, nextID: 1, next: 1}
-	for _, id := range w.IDs {
-		a.taken[id&maglev.MaxID] = true
-	}
 	for num, used := range w.Nums {
 		if num <= maxNum {
 			a.nums[num] = used
@@ -39,6 +36,12 @@ func (a *allocator) id(k Key) (uint16, error) {
 	}
 	if id, ok := a.fresh[k]; ok {
 		return id, nil
+	}
+	if a.taken == nil {
+		a.taken = new([maglev.MaxID + 1]bool)
+		for _, id := range a.ids {
+			a.taken[id&maglev.MaxID] = true
+		}
 	}
 	for ; a.nextID <= maglev.MaxID; a.nextID++ {
 		if !a.taken[a.nextID] {

@@ -42,11 +42,13 @@ type VIP struct {
 
 // Plan is what to change to get from a World to Spec.
 type Plan struct {
-	Spec    *spec.Spec
-	VIPs    []Change // of every VIP of Spec, in its order
-	Removed []string // names of VIPs that go
-	world   World
-	old     map[string]*spec.VIP // of world.Spec, by name
+	Spec     *spec.Spec
+	Document []byte   // Spec as YAML
+	Revision string   // of Spec
+	VIPs     []Change // of every VIP of Spec, in its order
+	Removed  []string // names of VIPs that go
+	world    World
+	old      map[string]*spec.VIP // of world.Spec, by name
 }
 
 // Change is what becomes of one VIP.
@@ -83,7 +85,7 @@ func Compute(w World, s *spec.Spec) (*Plan, error) {
 			}
 		}
 	}
-	if err := p.buildRings(); err != nil {
+	if err := p.build(); err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
 	return p, nil
@@ -142,9 +144,14 @@ func hasBackend(list []spec.Backend, address netip.Addr) bool {
 	return slices.ContainsFunc(list, func(b spec.Backend) bool { return b.Address == address })
 }
 
-// buildRings computes the rings that differ, on all CPUs.
-func (p *Plan) buildRings() error {
+// build computes the document and the rings that differ, on all CPUs.
+func (p *Plan) build() error {
 	var group errgroup.Group
+	group.Go(func() error {
+		p.Document = spec.Marshal(p.Spec)
+		p.Revision = spec.RevisionOf(p.Document)
+		return nil
+	})
 	workers := min(runtime.GOMAXPROCS(0), len(p.VIPs))
 	for w := range workers {
 		group.Go(func() error {

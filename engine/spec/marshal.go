@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -16,43 +15,48 @@ import (
 // to a spec equal to s, if s is valid. nil is the empty document.
 func Marshal(s *Spec) []byte {
 	var document bytes.Buffer
-	write(&document, s)
+	if s != nil {
+		write(&document, s)
+	}
 	return document.Bytes()
 }
 
 // Revision names the content of s in 12 hex digits: equal specs have the same one on every node. nil has one too.
 func Revision(s *Spec) string {
-	sum := sha256.New()
-	write(sum, s)
-	return hex.EncodeToString(sum.Sum(nil)[:6])
+	return RevisionOf(Marshal(s))
 }
 
-// write writes the document to a buffer or a hash, VIP by VIP.
-func write(to io.Writer, s *Spec) {
-	if s == nil {
-		return
+// RevisionOf is Revision of the spec that Marshal gives this document.
+func RevisionOf(document []byte) string {
+	sum := sha256.Sum256(document)
+	return hex.EncodeToString(sum[:6])
+}
+
+func write(b *bytes.Buffer, s *Spec) {
+	const vip, backend = 200, 60 // bytes, about
+	bulk := 0
+	for i := range s.VIPs {
+		bulk += vip + backend*len(s.VIPs[i].Backends)
 	}
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "version: %d\n", s.Version)
-	writeStages(&b, s.Stages)
-	writeProbes(&b, s.Probes)
+	b.Grow(bulk)
+	fmt.Fprintf(b, "version: %d\n", s.Version)
+	writeStages(b, s.Stages)
+	writeProbes(b, s.Probes)
 	if len(s.NICs) > 0 {
 		b.WriteString("nics:\n")
 	}
 	for _, n := range s.NICs {
-		fmt.Fprintf(&b, "  %s: {%s}\n", plain(n.Name), chains(n))
+		fmt.Fprintf(b, "  %s: {%s}\n", plain(n.Name), chains(n))
 	}
 	if len(s.VIPs) > 0 {
 		b.WriteString("vips:\n")
 	}
 	for i := range s.VIPs {
-		writeVIP(&b, &s.VIPs[i])
-		_, _ = b.WriteTo(to) // neither fails
+		writeVIP(b, &s.VIPs[i])
 	}
 	if g := s.Agent; g != nil {
-		fmt.Fprintf(&b, "agent: {vips: [%s], mode: %s, encap_port: %d}\n", addresses(g.VIPs), g.Mode, g.EncapPort)
+		fmt.Fprintf(b, "agent: {vips: [%s], mode: %s, encap_port: %d}\n", addresses(g.VIPs), g.Mode, g.EncapPort)
 	}
-	_, _ = b.WriteTo(to)
 }
 
 func writeVIP(b *bytes.Buffer, v *VIP) {
