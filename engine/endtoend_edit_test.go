@@ -87,7 +87,7 @@ func (n *network) edit(t *testing.T, s *spec.Spec, i int) *spec.Spec {
 	case 8:
 		return weight(3, uint32(90+i))
 	}
-	n.rests(t, lab.Backend(4), time.Second) // longer than a busy machine keeps a connection waiting
+	n.rests(t, lab.Backend(4))
 	return edited(t, s, func(s *spec.Spec, vip string) (*spec.Spec, error) { return spec.RemoveBackend(s, vip, n.address(4)) })
 }
 

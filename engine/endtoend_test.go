@@ -154,19 +154,45 @@ func (n *network) decapsulated(t *testing.T, backend string) uint64 {
 	return 0
 }
 
-// rests waits until a backend has taken no packet for a while.
-func (n *network) rests(t *testing.T, backend string, still time.Duration) {
+// rests waits until a backend has no connection left and has taken no packet for a moment.
+func (n *network) rests(t *testing.T, backend string) {
 	t.Helper()
+	const still = 300 * time.Millisecond
 	last, since := n.decapsulated(t, backend), time.Now()
-	for time.Since(since) < still {
+	for open := n.connections(t, backend); open > 0 || time.Since(since) < still; open = n.connections(t, backend) {
 		time.Sleep(still / 10)
 		if now := n.decapsulated(t, backend); now != last {
 			last, since = now, time.Now()
 		}
 		if n.ctx.Err() != nil {
-			t.Fatalf("%s never rests", backend)
+			t.Fatalf("%s never rests: %d connections", backend, open)
 		}
 	}
+}
+
+// connections are those of a backend that have not ended, however long they have been silent.
+func (n *network) connections(t *testing.T, backend string) (open int) {
+	t.Helper()
+	const listening, ended, state = "0A", "06", 3 // TCP_LISTEN, TCP_TIME_WAIT, a column
+	err := n.Do(backend, func() error {
+		for _, file := range []string{"tcp", "tcp6"} {
+			text, err := os.ReadFile("/proc/thread-self/net/" + file)
+			if err != nil {
+				return err
+			}
+			for line := range strings.Lines(string(text)) {
+				f := strings.Fields(line)
+				if len(f) > state && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", lab.HTTPPort)) && f[state] != listening && f[state] != ended {
+					open++
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return open
 }
 
 func (n *network) address(i int) netip.Addr { return n.Addresses(lab.Backend(i))[0] }
