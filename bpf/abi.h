@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #pragma once
 #include <linux/types.h>
+#include "abi_ratelimit.h"
 
 // What user space and the data path agree on. A change of any size, offset or meaning here is a new ABI number, which
 // is part of the pin path (engine/datapath/abi.go). Words are in host order unless their type says otherwise.
@@ -57,6 +58,8 @@ enum reason {
 	REASON_FIREWALL_RULE = 25,
 	REASON_FIREWALL_SOURCE = 26,
 	REASON_FIREWALL_DESTINATION = 27,
+	REASON_RATE_LIMITED = 28,
+	REASON_SOURCE_RATE_LIMITED = 29,
 };
 
 // Packets and the bytes of their frames.
@@ -273,6 +276,7 @@ struct counters {
 	struct drop drop[DROPS];	  // which stage dropped what of whom; exit has the sums
 	struct cost cost[CHAINS][POSITIONS];
 	struct passage passage[CHAINS][POSITIONS];
+	struct judged window[WINDOWS];
 };
 #define BUDGET 32768 // new entries per CPU and tick
 

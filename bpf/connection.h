@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #pragma once
+#include "clock.h"
 #include "ring.h"
 
 // The connection table: where flows went that the rings alone cannot answer for. Sets of eight entries in a cache line,
@@ -10,8 +11,6 @@ MAP(connections, ARRAY, struct set, SETS, BPF_F_MMAPABLE);
 // What settling needs to know of a VIP.
 MAP(settlings, ARRAY, struct settling, VIPS, BPF_F_MMAPABLE);
 
-const volatile __u64 conn_key[2] = {};
-
 struct connection {
 	struct set *set;
 	__u64 tag;  // in place: shifted, nothing else set
@@ -19,17 +18,6 @@ struct connection {
 	__u32 way;  // of the entry that was found; SET_WAYS = none
 	__u64 entry;
 };
-
-// The coarse clock moves once a jiffy. So it is asked once a jiffy: the call takes longer than the search in the table.
-AI __u64 coarse_now(struct scratch *s)
-{
-	__u64 jiffies = bpf_jiffies64();
-	if (s->jiffies != jiffies) {
-		s->jiffies = jiffies;
-		s->now = bpf_ktime_get_coarse_ns();
-	}
-	return s->now;
-}
 
 // Ticks since an entry was used, and SKEW more: the clock of the CPU that used it may be that much ahead of this one's,
 // and what it wrote is not 2.4 h old.

@@ -26,6 +26,7 @@ const (
 	DecapMapVips6       = "vips6"
 	DecapProgDecap      = "decap"
 	DecapProgDecapTc    = "decap_tc"
+	DecapVarConnKey     = "conn_key"
 	DecapVarDry         = "dry"
 )
 
@@ -93,7 +94,8 @@ type DecapMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type DecapVariableSpecs struct {
-	Dry *ebpf.VariableSpec `ebpf:"dry"`
+	ConnKey *ebpf.VariableSpec `ebpf:"conn_key"`
+	Dry     *ebpf.VariableSpec `ebpf:"dry"`
 }
 
 // DecapObjects contains all objects after they have been loaded into the kernel.
@@ -143,7 +145,8 @@ func (m *DecapMaps) Close() error {
 //
 // It can be passed to LoadDecapObjects or ebpf.CollectionSpec.LoadAndAssign.
 type DecapVariables struct {
-	Dry *ebpf.Variable `ebpf:"dry"`
+	ConnKey *ebpf.Variable `ebpf:"conn_key"`
+	Dry     *ebpf.Variable `ebpf:"dry"`
 }
 
 // DecapPrograms contains all programs after they have been loaded into the kernel.

@@ -30,6 +30,7 @@ const (
 	ExternalProgEnterTc    = "enter_tc"
 	ExternalProgResume     = "resume"
 	ExternalProgResumeTc   = "resume_tc"
+	ExternalVarConnKey     = "conn_key"
 	ExternalVarDry         = "dry"
 )
 
@@ -101,7 +102,8 @@ type ExternalMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ExternalVariableSpecs struct {
-	Dry *ebpf.VariableSpec `ebpf:"dry"`
+	ConnKey *ebpf.VariableSpec `ebpf:"conn_key"`
+	Dry     *ebpf.VariableSpec `ebpf:"dry"`
 }
 
 // ExternalObjects contains all objects after they have been loaded into the kernel.
@@ -155,7 +157,8 @@ func (m *ExternalMaps) Close() error {
 //
 // It can be passed to LoadExternalObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ExternalVariables struct {
-	Dry *ebpf.Variable `ebpf:"dry"`
+	ConnKey *ebpf.Variable `ebpf:"conn_key"`
+	Dry     *ebpf.Variable `ebpf:"dry"`
 }
 
 // ExternalPrograms contains all programs after they have been loaded into the kernel.

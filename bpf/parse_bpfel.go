@@ -27,6 +27,7 @@ const (
 	ParseMapVips6       = "vips6"
 	ParseProgParse      = "parse"
 	ParseProgParseTc    = "parse_tc"
+	ParseVarConnKey     = "conn_key"
 	ParseVarDry         = "dry"
 )
 
@@ -95,7 +96,8 @@ type ParseMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ParseVariableSpecs struct {
-	Dry *ebpf.VariableSpec `ebpf:"dry"`
+	ConnKey *ebpf.VariableSpec `ebpf:"conn_key"`
+	Dry     *ebpf.VariableSpec `ebpf:"dry"`
 }
 
 // ParseObjects contains all objects after they have been loaded into the kernel.
@@ -147,7 +149,8 @@ func (m *ParseMaps) Close() error {
 //
 // It can be passed to LoadParseObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ParseVariables struct {
-	Dry *ebpf.Variable `ebpf:"dry"`
+	ConnKey *ebpf.Variable `ebpf:"conn_key"`
+	Dry     *ebpf.Variable `ebpf:"dry"`
 }
 
 // ParsePrograms contains all programs after they have been loaded into the kernel.

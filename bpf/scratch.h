@@ -42,8 +42,10 @@ struct scratch {
 		__be32 dst4;
 		__u64 dst6[2];
 	};
-	__u64 now;     // of the coarse clock; kept from packet to packet
-	__u64 jiffies; // at which it was read
+	__u64 now;	// of the coarse clock; kept from packet to packet
+	__u64 jiffies;	// at which it was read
+	__u64 reset_at; // when resets was zero; kept from packet to packet, as resets is
+	__u64 resets;	// connections answered by a reset since
 	struct vip vip;
 	__u64 passed;	  // a rule said that no limit is for this packet
 	struct note note; // of a dry run

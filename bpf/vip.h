@@ -1,24 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #pragma once
 #include "chain.h"
+#include "mix.h"
 
 // VIPs: version × VIP_TABLE + place, open addressing.
 MAP(vips4, ARRAY, struct vip4, GENERATIONS *VIP_TABLE, BPF_F_MMAPABLE);
 MAP(vips6, ARRAY, struct vip6, GENERATIONS *VIP_TABLE, BPF_F_MMAPABLE);
-
-#define MIX1 0x9e3779b97f4a7c15ULL
-#define MIX2 0xff51afd7ed558ccdULL
-#define MIX3 0xc4ceb9fe1a85ec53ULL
-
-// The finalizer of MurmurHash3: every bit of the input moves every bit of the output.
-AI __u64 mix(__u64 h)
-{
-	h ^= h >> 33;
-	h *= MIX2;
-	h ^= h >> 33;
-	h *= MIX3;
-	return h ^ h >> 33;
-}
 
 // Home of a key in a VIP table. Engine/datapath/viptable.go computes the same.
 AI __u32 vip_home(__u64 key, __u64 seed)
@@ -64,14 +51,8 @@ AI int find_vip6(struct scratch *s, const __u64 *address, __be16 port, __u8 l4_p
 	return 0;
 }
 
-// The VIP that the packet is for, copied into the scratch. A packet without usable ports asks for the address alone.
-AI void find_vip(struct scratch *s)
+AI void find_service(struct scratch *s, __u8 l4_proto)
 {
-	__u8 l4_proto = s->l4_proto;
-	if (s->kind & KIND_UNBALANCED)
-		l4_proto = 0;
-	else if (!l4_proto)
-		return; // IPv4 protocol 0 is a protocol, and no VIP's
 	__be16 port = l4_proto ? s->dst_port : 0;
 	if (s->family == 4) {
 		s->has_vip = find_vip4(s, s->dst4, port, l4_proto);
@@ -82,4 +63,19 @@ AI void find_vip(struct scratch *s)
 		if (!s->has_vip && port && s->generation_flags & GENERATION_ANY_PORT)
 			s->has_vip = find_vip6(s, s->dst6, 0, l4_proto);
 	}
+}
+
+// The VIP that the packet is for, copied into the scratch. A packet without usable ports asks for the address alone; so
+// does one with a VLAN tag, which is no VIP's either, when its service is none.
+AI void find_vip(struct scratch *s)
+{
+	if (s->kind & KIND_UNBALANCED & ~KIND_VLAN) {
+		find_service(s, 0);
+		return;
+	}
+	if (!s->l4_proto)
+		return; // IPv4 protocol 0 is a protocol, and no VIP's
+	find_service(s, s->l4_proto);
+	if (!s->has_vip && s->kind & KIND_VLAN)
+		find_service(s, 0);
 }

@@ -212,6 +212,7 @@ type counters struct {
 	Drop       [Drops]drop
 	Cost       [Chains][Positions]Cost
 	Passage    [Chains][Positions]passage
+	Window     [Windows]Judged
 }
 
 // Hook is where a chain is attached.

@@ -81,6 +81,14 @@ func TestLayout(t *testing.T) {
 		{bpf.LoadBalancer, "passage", passage{}},
 		{bpf.LoadBalancer, "note", Note{}},
 		{bpf.LoadFirewall, "firewall", firewall{}},
+		{bpf.LoadRatelimit, "ratelimit", rateLimit{}},
+		{bpf.LoadRatelimit, "scope", sourceScope{}},
+		{bpf.LoadRatelimit, "vip_rates", vipRates{}},
+		{bpf.LoadRatelimit, "window", window{}},
+		{bpf.LoadRatelimit, "judged", Judged{}},
+		{bpf.LoadRatelimit, "source_set", sourceSet{}},
+		{bpf.LoadRatelimit, "source", source{}},
+		{bpf.LoadRatelimit, "offender", offender{}},
 		{bpf.LoadRoot, "entry", entry{}},
 	} {
 		objects, err := row.load()
@@ -117,13 +125,15 @@ func TestLayout(t *testing.T) {
 
 // TestConstants compares the numbers of bpf/abi.h with those of this package.
 func TestConstants(t *testing.T) {
-	header, err := os.ReadFile("../../bpf/abi.h")
-	if err != nil {
-		t.Fatal(err)
-	}
 	defined := map[string]string{}
-	for _, m := range regexp.MustCompile(`(?m)^#define (\w+)\s+(\w+)`).FindAllSubmatch(header, -1) {
-		defined[string(m[1])] = string(m[2])
+	for _, name := range []string{"abi.h", "abi_ratelimit.h"} {
+		header, err := os.ReadFile("../../bpf/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?m)^#define (\w+)\s+(\w+)`).FindAllSubmatch(header, -1) {
+			defined[string(m[1])] = string(m[2])
+		}
 	}
 	for name, want := range map[string]int64{
 		"GENERATIONS": Generations, "CHAINS": Chains, "POSITIONS": Positions, "REASONS": Reasons, "VIPS": VIPs,
@@ -133,7 +143,11 @@ func TestConstants(t *testing.T) {
 		"VIP_SETTLING": VIPSettling, "VIP_IPIP": VIPIPIP, "VIP_STICKY": VIPSticky, "VIP_ADDRESS": VIPAddress,
 		"FIREWALLS": Firewalls, "RULES": Rules, "RULE_COUNTERS": RuleCounters,
 		"PREFIX_SEGMENTS": PrefixSegments, "PREFIX_NODES": PrefixNodes, "PREFIX_BLOCK": PrefixBlock,
-		"SLOT_MARK": slotMark, "SLOT_ID": slotID,
+		"RATELIMITS": RateLimits, "RATES": Rates, "SCOPES": Scopes, "WINDOWS": Windows, "WINDOW_SLOTS": WindowSlots,
+		"RATELIMIT_VIPS": VIPs, "SOURCE_SETS": SourceSets, "SOURCE_WAYS": SourceWays, "SOURCE_SLOTS": SourceSlots,
+		"OFFENDERS": Offenders, "RATELIMIT_OFFERED": rateLimitOffered, "RATELIMIT_RESET": rateLimitReset,
+		"RATELIMIT_SEVERAL": rateLimitSeveral,
+		"SLOT_MARK":         slotMark, "SLOT_ID": slotID,
 		"BACKEND_NEW": BackendNew, "BACKEND_GONE": BackendGone, "BACKEND_REACHABLE": BackendReachable,
 		"ENTRY_AGE_SHIFT": entryAgeShift, "ENTRY_AGE_MASK": entryAgeMask,
 		"LIFE_UNCONFIRMED": lifeUnconfirmed, "LIFE_CLOSING": lifeClosing, "SKEW": skew,

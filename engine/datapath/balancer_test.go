@@ -139,7 +139,7 @@ var undelivered = []row{
 	{"a vlan tag", frame(vlan{}, ip4{}, syn), dropped("vlan", "web")},
 	{"a vlan tag over v6", frame(vlan{ID: 7, Priority: 3}, ip6{}, syn), dropped("vlan", "web")},
 	{"two vlan tags", frame(vlan{TPID: packet.TypeQinQ}, vlan{}, ip4{}, syn), dropped("vlan", "web")},
-	{"priority without a vlan", frame(vlan{ID: packet.Zero, Priority: 7}, ip4{}, udp{}), dropped("vlan", "web")},
+	{"priority without a vlan", frame(vlan{ID: packet.Zero, Priority: 7}, ip4{}, udp{}), dropped("vlan", "echo")},
 	{"a vlan tag and a port that is no service", frame(vlan{}, ip4{}, tcp{Dst: 22}), dropped("vlan", "web")},
 }
 

@@ -112,6 +112,7 @@ func (k *Kernel) number(w wanted) (int, error) {
 		k.counters.all[i].Passage[free] = [Positions]passage{}
 	}
 	k.forgetDrops(func(d Drop) bool { return d.Chain == free })
+	k.forgetWindows(func(w *window) bool { return int(w.Chain) == free })
 	c := chain{Hook: w.hook, Used: 1}
 	copy(c.NIC[:len(c.NIC)-1], w.nic)
 	k.chains.all[free] = c

@@ -38,6 +38,9 @@ type Kernel struct {
 	connections memory[set]
 	settlings   memory[settling]
 	counters    memory[counters]
+	ratelimits  memory[rateLimit]
+	windows     memory[window]
+	offenders   memory[offenders]
 	chains      memory[chain]
 	segments    [Segments]memory[segment]
 	firewalls   memory[firewall]
@@ -174,6 +177,9 @@ func (k *Kernel) mapAll() error {
 		{"firewalls", func(m *ebpf.Map) error { k.firewalls, err = mapMemory[firewall](m, k.writable); return err }},
 		{"rule_names", func(m *ebpf.Map) error { k.ruleNames, err = mapMemory[ruleName](m, k.writable); return err }},
 		{"prefix_blocks", func(m *ebpf.Map) error { k.blocks, err = mapMemory[uint64](m, k.writable); return err }},
+		{"ratelimits", func(m *ebpf.Map) error { k.ratelimits, err = mapMemory[rateLimit](m, k.writable); return err }},
+		{"windows", func(m *ebpf.Map) error { k.windows, err = mapMemory[window](m, k.writable); return err }},
+		{"offenders", func(m *ebpf.Map) error { k.offenders, err = mapMemory[offenders](m, k.writable); return err }},
 		{"chains", func(m *ebpf.Map) error { k.chains, err = mapMemory[chain](m, k.writable); return err }},
 	} {
 		if err := m.do(k.maps[m.name]); err != nil {
@@ -199,6 +205,9 @@ func (k *Kernel) Close() {
 	k.connections.unmap()
 	k.settlings.unmap()
 	k.counters.unmap()
+	k.ratelimits.unmap()
+	k.windows.unmap()
+	k.offenders.unmap()
 	k.chains.unmap()
 	k.firewalls.unmap()
 	k.ruleNames.unmap()

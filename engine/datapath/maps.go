@@ -27,6 +27,8 @@ var sources = []struct {
 		"settlings": "settlings"}},
 	{bpf.LoadExternal, map[string]string{"externals_xdp": "externals", "externals_tc": "externals", "externals_dry": "externals"}},
 	{bpf.LoadFirewall, map[string]string{"firewalls": "firewalls", "prefixes": "prefixes"}},
+	{bpf.LoadRatelimit, map[string]string{"ratelimits": "ratelimits", "windows": "windows", "sources": "sources",
+		"offenders": "offenders"}},
 	{bpf.LoadDry, map[string]string{"entry_dry": "entry", "scratch_dry": "scratch", "rows_dry": "rows"}},
 }
 
@@ -51,7 +53,7 @@ func mapSpecs() (map[string]*ebpf.MapSpec, error) {
 			specs[pin] = collection.Maps[name]
 		}
 	}
-	specs["counters"].MaxEntries = uint32(cpus)
+	specs["counters"].MaxEntries, specs["offenders"].MaxEntries = uint32(cpus), uint32(cpus)
 	return specs, nil
 }
 

@@ -41,6 +41,9 @@ var allPrograms = []program{
 	{"firewall", bpf.LoadFirewall, "firewall", "rows_xdp", false},
 	{"firewall_tc", bpf.LoadFirewall, "firewall_tc", "rows_tc", false},
 	{"firewall_dry", bpf.LoadFirewall, "firewall", "rows_dry", true},
+	{"ratelimit", bpf.LoadRatelimit, "ratelimit", "rows_xdp", false},
+	{"ratelimit_tc", bpf.LoadRatelimit, "ratelimit_tc", "rows_tc", false},
+	{"ratelimit_dry", bpf.LoadRatelimit, "ratelimit", "rows_dry", true},
 	{"dry_root", bpf.LoadDry, "dry_root", "rows_dry", true},
 }
 

@@ -27,6 +27,7 @@ var stages = []stage{
 	{spec.Decap, 3, "decap", "decap_tc", "decap_dry", nil},
 	{spec.Firewall, 4, "firewall", "firewall_tc", "firewall_dry", (*Kernel).standFirewall},
 	{spec.External, stageExternal, "enter", "enter_tc", "enter_dry", standExternal},
+	{spec.RateLimit, kindRateLimit, "ratelimit", "ratelimit_tc", "ratelimit_dry", (*Kernel).standRateLimit},
 }
 
 // spot is a position of a row that is being staged.

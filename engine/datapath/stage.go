@@ -170,6 +170,7 @@ func (k *Kernel) zeroVIP(num uint16) {
 	}
 	k.settlings.all[num] = settling{}
 	k.forgetDrops(func(d Drop) bool { return d.VIP == num })
+	k.forgetWindows(func(w *window) bool { return w.VIP == num })
 }
 
 // stageBefore marks the slots in which the rings differ: in place when the VIP settles already, else in a copy of its

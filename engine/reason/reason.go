@@ -18,13 +18,14 @@ type Stage string
 
 // Stages by the names that specs use; Root and Parse stand before every chain, End behind.
 const (
-	Root     Stage = "root"
-	Parse    Stage = "parse"
-	Balancer Stage = "balancer"
-	Decap    Stage = "decap"
-	External Stage = "external"
-	Firewall Stage = "firewall"
-	End      Stage = "end" // behind the last stage of a chain
+	Root      Stage = "root"
+	Parse     Stage = "parse"
+	Balancer  Stage = "balancer"
+	Decap     Stage = "decap"
+	External  Stage = "external"
+	Firewall  Stage = "firewall"
+	End       Stage = "end" // behind the last stage of a chain
+	RateLimit Stage = "ratelimit"
 )
 
 // Reason says why a packet left the chain.
@@ -65,6 +66,8 @@ var all = []Reason{
 	{25, "firewall_rule", Drop, Firewall, "a rule of the firewall drops it", ""},
 	{26, "firewall_source", Drop, Firewall, "its source is on a list of the firewall", "to except it, put a rule with action pass into the firewall"},
 	{27, "firewall_destination", Drop, Firewall, "its destination is on a list of the firewall", "to except it, put a rule with action pass into the firewall"},
+	{28, "rate_limited", Drop, RateLimit, "a new connection above the rate of its VIP or NIC", "look whether it is a flood; if not, raise the rate"},
+	{29, "source_rate_limited", Drop, RateLimit, "a new connection above the rate of its source", "look who is over; if it may be, raise the rate of sources"},
 }
 
 // All are the reasons of this version, by ID.

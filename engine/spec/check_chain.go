@@ -81,6 +81,8 @@ func checkChain(s *Spec, c Chain, here *at, f *faults) {
 			f.wrong(here.item(i), "%s cannot stand in %s, only in %s", p.Name, c.Hook, listed(hooks, " or "))
 		case p.Shadow && kind == External:
 			f.wrong(here.item(i), "what %s would have dropped, only its own program knows: remove shadow", p.Name)
+		case s.cannotStand(p.Name, c.Hook) != "":
+			f.wrong(here.item(i), "%s", s.cannotStand(p.Name, c.Hook))
 		case p.Shadow && !hasSettings(kind):
 			f.wrong(here.item(i), "%s drops nothing that it could let pass instead: remove shadow", p.Name)
 		default:
@@ -89,6 +91,18 @@ func checkChain(s *Spec, c Chain, here *at, f *faults) {
 			}
 		}
 	}
+}
+
+// cannotStand is why a stage with settings such as these cannot stand at a hook where its kind can, or empty.
+func (s *Spec) cannotStand(name string, hook Hook) string {
+	n := s.Stage(name)
+	if n == nil {
+		return ""
+	}
+	if picky, ok := n.Settings.(interface{ cannotStand(Hook) string }); ok {
+		return picky.cannotStand(hook)
+	}
+	return ""
 }
 
 // lastStop is the stage of list behind which no packet goes on; empty when all do.

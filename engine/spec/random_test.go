@@ -62,6 +62,9 @@ func (d dice) rates() *Rates {
 	for _, per := range []Scope{PerNIC, PerVIP, PerSource, PerSourceVIP}[d.IntN(4):] {
 		l := Rate{Rate: uint32(1 + d.IntN(maxRate)), Per: per}
 		if per.ofSource() {
+			l.Rate = uint32(1 + d.IntN(MaxSourceRate))
+		}
+		if per.ofSource() {
 			l.Prefix4, l.Prefix6 = uint8(1+d.IntN(32)), uint8(1+d.IntN(128))
 		}
 		r.Limits = append(r.Limits, l)

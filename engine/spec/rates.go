@@ -8,8 +8,13 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// MaxLimits is how many limits one stage may have.
-const MaxLimits = 64
+// MaxLimits is how many limits one stage may have, MaxSourceScopes how many ways of telling sources apart, and
+// MaxSourceRate the highest rate of a source.
+const (
+	MaxLimits       = 64
+	MaxSourceScopes = 4
+	MaxSourceRate   = 65528
+)
 
 // Rates are the settings of a ratelimit stage: how many new connections a second it lets pass.
 type Rates struct {
@@ -118,6 +123,10 @@ func (x *Rates) check(s *Spec, here *at, f *faults) {
 			f.wrong(here.field("limits").item(i), "the same scope is limited already: the smaller rate is enough")
 		}
 	}
+	if n := x.sourceScopes(); n > MaxSourceScopes {
+		f.wrong(here.field("limits"), "sources are told apart in %d ways, at most in %d: use the same prefix and prefix6 for more of "+
+			"them", n, MaxSourceScopes)
+	}
 	if !has(limitActions, x.Action) {
 		f.wrong(here.field("action"), "%s is not known", x.Action)
 	}
@@ -126,12 +135,33 @@ func (x *Rates) check(s *Spec, here *at, f *faults) {
 	}
 }
 
+// sourceScopes is how many logs a source has.
+func (x *Rates) sourceScopes() int {
+	scopes := map[Rate]bool{}
+	for _, l := range x.Limits {
+		if l.Per.ofSource() {
+			scopes[Rate{Per: l.Per, Prefix4: l.Prefix4, Prefix6: l.Prefix6}] = true
+		}
+	}
+	return len(scopes)
+}
+
+// cannotStand is why these settings cannot be had at a hook, or empty.
+func (x *Rates) cannotStand(h Hook) string {
+	if x.Action == LimitReset && h != XDP {
+		return fmt.Sprintf("action reset answers a packet where it came in, which only xdp can: write action: drop, or move it out of %s", h)
+	}
+	return ""
+}
+
 func (l Rate) check(s *Spec, here *at, f *faults) {
 	switch {
 	case !has(scopes, l.Per):
 		f.wrong(here.field("per"), "%s is not known", l.Per)
 	case l.Rate < 1 || l.Rate > maxRate:
 		f.wrong(here.field("rate"), "%d is not within 1 to %d", l.Rate, maxRate)
+	case l.Per.ofSource() && l.Rate > MaxSourceRate:
+		f.wrong(here.field("rate"), "%d is not within 1 to %d, as for a source", l.Rate, MaxSourceRate)
 	case l.VIP != "" && !l.Per.ofVIP():
 		f.wrong(here.field("vip"), "a limit per %s is for all VIPs together: remove it, or write per: vip", l.Per)
 	case l.VIP != "" && s.VIP(l.VIP) == nil:

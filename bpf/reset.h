@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#pragma once
+#include "clock.h"
+#include "parse.h"
+
+// The answer to a TCP SYN that says no: RST and ACK, sent back the way it came. IP options, TCP options and data are
+// left out; VLAN tags stay.
+
+#define RESETS 32 // a CPU and jiffy: the answers to a flood of forged SYNs must not become one
+
+AI int may_reset(struct scratch *s)
+{
+	__u64 now = coarse_now(s);
+	if (s->reset_at != now) {
+		s->reset_at = now;
+		s->resets = 0;
+	}
+	return s->resets++ < RESETS;
+}
+
+AI __u16 fold_sum(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum;
+}
+
+AI __u64 sum_words(__u64 word)
+{
+	return (word & 0xffff) + (word >> 16 & 0xffff) + (word >> 32 & 0xffff) + (word >> 48);
+}
+
+// Writes the TCP header; pseudo is the sum of the addresses.
+AI void put_reset(struct tcphdr *tcp, __u32 ports, __be32 ack, __u64 pseudo)
+{
+	__u32 swapped = ports << 16 | ports >> 16, flags = bpf_htons(5 << 12 | 0x14);
+	__u64 sum =
+		pseudo + bpf_htons(IPPROTO_TCP) + bpf_htons(sizeof(*tcp)) + sum_words(swapped) + sum_words(ack) + flags;
+	__u32 *word = (__u32 *)tcp;
+	word[0] = swapped;
+	word[1] = 0;
+	word[2] = ack;
+	word[3] = flags;
+	word[4] = fold_sum(sum);
+}
+
+AI void put_reset4(struct iphdr *ip, __u32 ports, __be32 ack)
+{
+	__be32 src = ip->daddr, dst = ip->saddr;
+	__u32 word0 = bpf_htons(0x4500) | (__u32)bpf_htons(sizeof(*ip) + sizeof(struct tcphdr)) << 16;
+	__u32 ttl = bpf_htons(64 << 8 | IPPROTO_TCP), *word = (__u32 *)ip;
+	__u64 pseudo = sum_words(src) + sum_words(dst);
+	word[0] = word0;
+	word[1] = bpf_htons(0x4000) << 16; // don't fragment
+	word[2] = ttl | (__u32)fold_sum(pseudo + sum_words(word0) + bpf_htons(0x4000) + ttl) << 16;
+	word[3] = src;
+	word[4] = dst;
+	put_reset((struct tcphdr *)(ip + 1), ports, ack, pseudo);
+}
+
+AI void put_reset6(struct ipv6hdr *ip, __u32 ports, __be32 ack)
+{
+	__u64 *address = (__u64 *)&ip->saddr, src0 = address[2], src1 = address[3];
+	__u32 *word = (__u32 *)ip;
+	address[2] = address[0];
+	address[3] = address[1];
+	address[0] = src0;
+	address[1] = src1;
+	word[0] = bpf_htonl(0x60000000);
+	word[1] = bpf_htons(sizeof(struct tcphdr)) | (__u32)bpf_htons(IPPROTO_TCP << 8 | 64) << 16;
+	put_reset((struct tcphdr *)(ip + 1), ports, ack,
+		  sum_words(src0) + sum_words(src1) + sum_words(address[2]) + sum_words(address[3]));
+}
+
+// Makes the frame of a SYN its answer. Returns 0, and leaves the frame as it is, where that cannot be.
+AI int make_reset(struct xdp_md *ctx, struct scratch *s)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	__u32 l2 = s->l2_len & 0x1f, l4 = s->l4_off & 0x7f;
+	struct tcphdr *tcp = data + l2 + l4;
+	if ((void *)(tcp + 1) > end)
+		return 0;
+	__be32 ack = bpf_htonl(bpf_ntohl(tcp->seq) + 1);
+	__u32 header = s->family == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr), ports = s->ports;
+	int length = l2 + header + sizeof(*tcp);
+	if (bpf_xdp_adjust_tail(ctx, length - (int)(end - data)))
+		return 0;
+	data = (void *)(long)ctx->data;
+	end = (void *)(long)ctx->data_end;
+	if (data + sizeof(struct ethhdr) > end)
+		return 0;
+	__u32 mac[3] = {*(__u32 *)data, *(__u32 *)(data + 4), *(__u32 *)(data + 8)};
+	*(__u32 *)data = mac[1] >> 16 | mac[2] << 16;
+	*(__u32 *)(data + 4) = mac[2] >> 16 | mac[0] << 16;
+	*(__u32 *)(data + 8) = mac[0] >> 16 | mac[1] << 16;
+	void *ip = data + l2;
+	if (s->family == 4) {
+		if (ip + sizeof(struct iphdr) + sizeof(*tcp) > end)
+			return 0;
+		put_reset4(ip, ports, ack);
+	} else {
+		if (ip + sizeof(struct ipv6hdr) + sizeof(*tcp) > end)
+			return 0;
+		put_reset6(ip, ports, ack);
+	}
+	return 1;
+}
