@@ -61,6 +61,7 @@ type owner struct {
 	journal  journal
 	lists    lists // of prefixes, in files
 	meters   meters
+	pasts    pasts
 	rings    map[uint16]ringView // by VIP number
 	named    vipNames
 	problems map[string]Problem // by key, of the last snapshot

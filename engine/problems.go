@@ -20,7 +20,7 @@ func attachmentState(err error) string {
 // findProblems derives from a snapshot in which ways the node is not as it should be, and since when. That one begins or is
 // over goes into the journal.
 func (o *owner) findProblems(now time.Time, s *State) []Problem {
-	list := slices.Concat(problemsOf(s), o.problemsOfProbes(), o.reloadProblem())
+	list := slices.Concat(problemsOf(s), o.problemsOfProbes(), o.reloadProblem(), o.pasts.problems(now, s))
 	lasting := map[string]Problem{}
 	for i := range list {
 		p := &list[i]
@@ -58,6 +58,15 @@ func problemsOf(s *State) []Problem {
 			crit = append(crit, Problem{Key: "nic " + n.Name + " " + n.Hook, Severity: "crit", What: fmt.Sprintf("%s %s: %s", n.Name, n.Hook, n.Why)})
 		} else if n.Why != "" {
 			warn = append(warn, Problem{Key: "mode " + n.Name + " " + n.Hook, Severity: "warn", What: fmt.Sprintf("%s runs in %s mode: %s", n.Name, n.Mode, n.Why)})
+		}
+	}
+	for _, n := range s.NICs {
+		for _, g := range n.Stages {
+			if g.Disabled {
+				warn = append(warn, Problem{Key: "disabled " + n.Name + " " + n.Hook + " " + g.Name, Severity: "warn",
+					What: fmt.Sprintf("%s on %s %s is disabled: no packet meets it", g.Name, n.Name, n.Hook),
+					Cure: fmt.Sprintf("hairpin chain enable %s --nic %s", g.Name, n.Name)})
+			}
 		}
 	}
 	for _, v := range s.VIPs {

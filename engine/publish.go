@@ -43,6 +43,7 @@ func (o *owner) publish(now time.Time) {
 	s.EventsLost, s.Watched = o.meters.snap.EventsLost, !o.watched.IsZero()
 	s.Metrics = o.watchers.show(now, o.kernel.Metrics(o.spec))
 	showSettling(s.VIPs, o.settling(now))
+	o.pasts.show(now, s)
 	s.Problems = o.findProblems(now, s)
 	o.show(s)
 }

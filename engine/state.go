@@ -161,6 +161,27 @@ type Limit struct {
 	Passed   Counter      // what it let pass; zero for scopes of sources
 	Over     Counter      // what it refused
 	Counts   string       // of what: accepted, offered; sockets, flows, agents
+	Past     *Past        // nil: not known, as of sources
+}
+
+// Past is what a limit would have refused of what it let pass lately, had it been lower. It is computed of the average of
+// each second: a burst within one is not seen, and what is sent again after a refusal is not either.
+type Past struct {
+	Over    time.Duration // how far back it goes, ten minutes at most
+	Passed  float64       // in that time
+	Refused []float64     // had the limit been i parts of Max, for i = 0 … len-1: Max is len-1 parts
+}
+
+// Lower is how many of Passed a limit of max would have refused, were it n instead; between two parts in a straight line,
+// which is never too few.
+func (p *Past) Lower(max uint64, n uint64) float64 {
+	parts := len(p.Refused) - 1
+	if parts < 1 || n >= max {
+		return 0
+	}
+	at := float64(n) / float64(max) * float64(parts)
+	i := int(at)
+	return p.Refused[i] + (at-float64(i))*(p.Refused[i+1]-p.Refused[i])
 }
 
 // Reason is one way out of the chain.

@@ -19,6 +19,8 @@ const (
 	Overview Scope = "overview"
 	VIPs     Scope = "vips"
 	Backends Scope = "backends"
+	Chain    Scope = "chain"
+	Limits   Scope = "limits"
 	Events   Scope = "events"
 )
 
@@ -26,7 +28,7 @@ const (
 const Dialog Scope = "dialog"
 
 // Scopes are those that a keymap may bind, in the order in which help shows them.
-var Scopes = [...]Scope{Global, Overview, VIPs, Backends, Events}
+var Scopes = [...]Scope{Global, Overview, Chain, VIPs, Backends, Limits, Events}
 
 // Action is one thing a person can do.
 type Action struct {

@@ -3,7 +3,9 @@ package action
 // The actions by name, for code that asks for one.
 const (
 	GoOverview ID = "screen.overview"
+	GoChain    ID = "screen.chain"
 	GoVIPs     ID = "screen.vips"
+	GoLimits   ID = "screen.limits"
 	GoEvents   ID = "screen.events"
 
 	Down     ID = "list.down"
@@ -49,6 +51,17 @@ const (
 	Maintenance ID = "backend.maintenance"
 	Add         ID = "backend.add"
 	Remove      ID = "backend.remove"
+
+	StageToggle ID = "chain.toggle"
+	StageShadow ID = "chain.shadow"
+	StageLater  ID = "chain.later"
+	StageSooner ID = "chain.sooner"
+	StageInsert ID = "chain.insert"
+	StageRemove ID = "chain.remove"
+
+	LimitEdit  ID = "limit.edit"
+	LimitRaise ID = "limit.raise"
+	LimitLower ID = "limit.lower"
 )
 
 // The actions of a dialog. They have no place in a keymap file and none in the palette.
@@ -67,7 +80,9 @@ const (
 
 var table = [...]Action{
 	{ID: GoOverview, Scope: Global, Title: "overview", Help: "what is wrong, what is forwarded and dropped"},
+	{ID: GoChain, Scope: Global, Title: "chain", Help: "the stages of each NIC: what they drop, their order"},
 	{ID: GoVIPs, Scope: Global, Title: "VIPs", Help: "virtual addresses and the backends behind them"},
+	{ID: GoLimits, Scope: Global, Title: "limits", Help: "limits against their thresholds, and who is over"},
 	{ID: GoEvents, Scope: Global, Title: "events", Help: "what happened on this node, newest first"},
 
 	{ID: Down, Scope: Global, Title: "down", Help: "next row"},
@@ -113,4 +128,15 @@ var table = [...]Action{
 	{ID: Maintenance, Scope: Backends, Title: "maintenance", Help: "stage: out for planned work", Arms: true},
 	{ID: Add, Scope: Backends, Title: "add", Help: "stage a new backend for this VIP", Arms: true, Arg: "address [weight]"},
 	{ID: Remove, Scope: Backends, Title: "remove", Help: "stage: no longer behind this VIP", Arms: true},
+
+	{ID: StageToggle, Scope: Chain, Title: "on/off", Help: "stage: no packet meets it, or packets do again", Arms: true},
+	{ID: StageShadow, Scope: Chain, Title: "shadow", Help: "stage: it only counts what it would drop, or drops", Arms: true},
+	{ID: StageLater, Scope: Chain, Title: "later", Help: "stage: one place later in its chain", Arms: true},
+	{ID: StageSooner, Scope: Chain, Title: "sooner", Help: "stage: one place sooner in its chain", Arms: true},
+	{ID: StageInsert, Scope: Chain, Title: "insert", Help: "stage a stage in front of this one", Arms: true, Arg: "stage"},
+	{ID: StageRemove, Scope: Chain, Title: "remove", Help: "stage: out of this chain, or back if it is staged", Arms: true},
+
+	{ID: LimitEdit, Scope: Limits, Title: "edit", Help: "stage another threshold for this limit", Arms: true, Arg: "number"},
+	{ID: LimitRaise, Scope: Limits, Title: "raise", Help: "stage a step more", Arms: true},
+	{ID: LimitLower, Scope: Limits, Title: "lower", Help: "stage a step less", Arms: true},
 }

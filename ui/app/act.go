@@ -25,11 +25,16 @@ func (m *Model) act(c call) tea.Cmd {
 		m.say(theme.Warn, "%s: %s", a.Title, why)
 		return nil
 	}
-	if a.Scope == action.Backends {
+	switch a.Scope {
+	case action.Backends:
 		return m.edit(c)
+	case action.Chain:
+		return m.editChain(c)
+	case action.Limits:
+		return m.editLimit(c)
 	}
 	switch c.ID {
-	case action.GoOverview, action.GoVIPs, action.GoEvents:
+	case action.GoOverview, action.GoChain, action.GoVIPs, action.GoLimits, action.GoEvents:
 		m.open(page.Place{Screen: c.ID})
 	case action.Older, action.Newer, action.Last:
 		m.travel(c.ID)

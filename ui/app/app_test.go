@@ -23,7 +23,7 @@ func TestKeysReadTogether(t *testing.T) {
 	d.has(">10.1.1.14")
 	d.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("qq")})
 	d.has("1 Overview")
-	d.has("NIC", "HOOK")
+	d.has("NIC", "CHAIN")
 }
 
 func TestPastedTextIsNotKeys(t *testing.T) {
@@ -227,7 +227,7 @@ func TestTrail(t *testing.T) {
 	d.press("[")
 	d.has("VIPs > api")
 	d.press("[", "[")
-	d.has("NIC", "HOOK")
+	d.has("NIC", "CHAIN")
 	d.press("]", "]")
 	d.has("VIPs > api")
 	d.press("9", "-")
@@ -238,9 +238,9 @@ func TestTrail(t *testing.T) {
 
 func TestAbsentScreens(t *testing.T) {
 	d := open80(t, fake.Busy())
-	d.hasNot("Chain")
-	d.press("2")
-	d.has("2 is the screen Chain: not in this version")
+	d.hasNot("Trace")
+	d.press("6")
+	d.has("6 is the screen Trace: not in this version")
 	d.press("w")
 	d.has("w means nothing here; ? lists the keys")
 	d.press("j")

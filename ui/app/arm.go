@@ -101,12 +101,18 @@ func (m *Model) refusal(a action.Action, t page.Target) string {
 			return "it is live"
 		}
 	case action.Open:
-		if m.page().Scope() == action.Backends || m.page().Scope() == action.Events {
+		switch m.page().Scope() {
+		case action.Backends, action.Events, action.Limits:
 			return "there is nothing to open"
 		}
 	}
-	if a.Scope == action.Backends {
+	switch a.Scope {
+	case action.Backends:
 		return m.noBackend(a.ID, t)
+	case action.Chain:
+		return m.noStage(t)
+	case action.Limits:
+		return m.noLimit(t)
 	}
 	return ""
 }

@@ -15,7 +15,7 @@ import (
 // frame is there at once.
 func TestBytesPerFrame(t *testing.T) {
 	for _, size := range []struct{ w, h, budget int }{{80, 24, 600}, {140, 40, 1400}} {
-		for _, screen := range []action.ID{action.GoOverview, action.GoVIPs, action.Open, action.GoEvents} {
+		for _, screen := range []action.ID{action.GoOverview, action.GoChain, action.GoVIPs, action.Open, action.GoLimits, action.GoEvents} {
 			before := fake.Incident()
 			d := open80(t, before)
 			d.size(size.w, size.h)

@@ -75,7 +75,7 @@ func (m *Model) planned(plan *engine.Plan, err error, before, next *spec.Spec, e
 		body = append(body, overlay.Line{Token: theme.Text, Text: text})
 	}
 	body = append(body, overlay.Line{})
-	impact := overlay.Weigh(m.name(), plan, before, next)
+	impact := overlay.Weigh(m.live, m.name(), plan, before, next)
 	for _, why := range impact.Why {
 		body = append(body, overlay.Line{Token: theme.Warn, Text: why})
 	}

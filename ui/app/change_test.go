@@ -154,14 +154,14 @@ func TestReadOnlyRefusesEverythingDangerous(t *testing.T) {
 		s := fake.Busy()
 		s.Generation.Deadline = s.Time.Add(time.Minute)
 		d := open80(t, s, withKeymap(preset))
-		atBackend(d)
 		for _, a := range action.All() {
 			if !a.Arms {
 				continue
 			}
+			scope := openScope(t, d, a.Scope)
 			d.do(a.ID)
 			d.has(a.Title + ": read-only: ! arms")
-			for _, keys := range d.m.keys.Keys(action.Backends, a.ID) {
+			for _, keys := range d.m.keys.Keys(scope, a.ID) {
 				d.m.flash = flash{}
 				d.press(strings.Fields(keys)...)
 				d.has(a.Title + ": read-only: ! arms")
@@ -173,17 +173,31 @@ func TestReadOnlyRefusesEverythingDangerous(t *testing.T) {
 	}
 }
 
+// openScope goes to a screen on which actions of a scope can be meant.
+func openScope(t *testing.T, d *driver, scope action.Scope) action.Scope {
+	t.Helper()
+	switch scope {
+	case action.Global, action.Backends:
+		atBackend(d)
+		return action.Backends
+	case action.Chain:
+		d.do(action.GoChain)
+	case action.Limits:
+		d.do(action.GoLimits)
+	default:
+		t.Fatalf("no screen is opened for %s", scope)
+	}
+	return scope
+}
+
 func TestEveryActionIsReachableInEveryPreset(t *testing.T) {
 	for _, preset := range []string{"classic", "vim", "emacs"} {
 		for _, a := range action.All() {
 			d := open80(t, fake.Busy(), withKeymap(preset), isArmed)
-			atBackend(d)
-			if a.Scope != action.Global && a.Scope != action.Backends {
-				t.Fatalf("no screen is opened for %s", a.Scope)
-			}
-			keys := d.m.keys.Keys(action.Backends, a.ID)
+			scope := openScope(t, d, a.Scope)
+			keys := d.m.keys.Keys(scope, a.ID)
 			for _, k := range keys {
-				if id, _ := d.m.keys.Lookup(action.Backends, strings.Fields(k)); id != a.ID {
+				if id, _ := d.m.keys.Lookup(scope, strings.Fields(k)); id != a.ID {
 					t.Errorf("%s: %s leads to %s, not %s", preset, k, id, a.ID)
 				}
 				for _, key := range strings.Fields(k) {

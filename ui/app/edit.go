@@ -14,6 +14,7 @@ import (
 	"hairpin/ui/page"
 	"hairpin/ui/staged"
 	"hairpin/ui/theme"
+	"hairpin/ui/widget"
 )
 
 // edit stages a change of the backend that the call names. What it becomes is counted from what is staged already.
@@ -57,7 +58,7 @@ func other(now, want spec.State) spec.State {
 // stage adds an edit, unless the spec does not take it.
 func (m *Model) stage(e staged.Edit) {
 	if _, err := e.Over(m.next); err != nil {
-		m.say(theme.Warn, "%v", err)
+		m.unstaged(err)
 		return
 	}
 	m.staged = m.staged.With(e)
@@ -69,6 +70,16 @@ func (m *Model) stage(e staged.Edit) {
 		return
 	}
 	m.say(theme.Staged, "staged, not live: %s", e)
+}
+
+// unstaged says why an edit cannot be made: in a dialog where a line has no room for the reason.
+func (m *Model) unstaged(err error) {
+	if widget.Width(err.Error())+2 <= m.w {
+		m.say(theme.Warn, "%v", err)
+		return
+	}
+	m.push(&overlay.Choice{Title: "NOT STAGED", Token: theme.Warn, Buttons: []overlay.Button{{Label: "Close"}},
+		Body: []overlay.Line{{Token: theme.Text, Text: err.Error()}}})
 }
 
 // openEdit asks for the value of an edit, or takes the one that the palette gave.

@@ -34,6 +34,10 @@ func scenes() []scene {
 		d.do(action.Down, action.Drain, action.Down, action.Heavier, action.Heavier)
 		d.run(d.m.act(call{ID: action.Add, Arg: "10.1.1.15 40", Target: d.m.page().Target()}))
 	}
+	stageChain := func(d *driver) {
+		d.do(action.GoChain, action.StageToggle, action.Down, action.StageShadow, action.StageSooner, action.Bottom, action.StageSooner,
+			action.StageRemove)
+	}
 	armed := []setup{isArmed}
 	return []scene{
 		{"overview-busy", fake.Busy, nil, nothing},
@@ -42,6 +46,15 @@ func scenes() []scene {
 		{"vips", fake.Busy, nil, func(d *driver) { d.do(action.GoVIPs) }},
 		{"backends-settling", fake.Busy, nil, openVIP(1)},
 		{"backends-staged", fake.Incident, armed, stage},
+		{"chain", fake.Incident, nil, func(d *driver) { d.do(action.GoChain, action.Down) }},
+		{"chain-open", fake.Incident, nil, func(d *driver) { d.do(action.GoChain, action.Down, action.Down, action.Open) }},
+		{"chain-staged", fake.Busy, armed, stageChain},
+		{"chain-preview", fake.Busy, armed, func(d *driver) { stageChain(d); d.do(action.Apply) }},
+		{"limits", fake.Incident, nil, func(d *driver) { d.do(action.GoLimits) }},
+		{"limits-staged", fake.Busy, armed, func(d *driver) {
+			d.do(action.GoLimits, action.LimitLower)
+			d.run(d.m.act(call{ID: action.LimitEdit, Arg: "30000", Target: d.m.page().Target()}))
+		}},
 		{"events", fake.Incident, nil, func(d *driver) { d.do(action.GoEvents, action.Down) }},
 		{"preview", fake.Busy, armed, func(d *driver) { stage(d); d.do(action.Apply) }},
 		{"unconfirmed", fake.Busy, armed, func(d *driver) {

@@ -139,11 +139,18 @@ func (m *Model) tabs(w int) string {
 	for _, s := range [...]struct {
 		digit, name string
 		id          action.ID
-	}{{"1", "Overview", action.GoOverview}, {"3", "VIPs", action.GoVIPs}, {"9", "Events", action.GoEvents}} {
+	}{
+		{"1", "Overview", action.GoOverview}, {"2", "Chain", action.GoChain}, {"3", "VIPs", action.GoVIPs},
+		{"4", "Limits", action.GoLimits}, {"9", "Events", action.GoEvents},
+	} {
 		if s.id == m.place.Screen {
 			line += m.kit.Say(theme.Selection, " "+s.digit+" "+s.name+" ") + " "
 		} else {
-			line += " " + m.kit.Say(theme.Key, s.digit) + " " + m.kit.Say(theme.Hint, s.name) + "  "
+			name := m.kit.Say(theme.Hint, s.name)
+			if s.id == action.GoLimits && m.shown != nil && page.AnyOver(m.shown) {
+				name = m.kit.Say(theme.Warn, s.name+"!")
+			}
+			line += " " + m.kit.Say(theme.Key, s.digit) + " " + name + "  "
 		}
 	}
 	return widget.Fit(line, w, m.kit.Glyphs)

@@ -45,7 +45,8 @@ type Model struct {
 	staged staged.List
 	next   *spec.Spec // live.Spec with what is staged
 	job    job
-	fell   *uint64 // fallbacks seen; nil before the first snapshot
+	watch  time.Time // when the engine was last asked to measure what stages cost
+	fell   *uint64   // fallbacks seen; nil before the first snapshot
 
 	after func(time.Duration, tea.Msg) tea.Cmd // sends a message later
 }
@@ -107,7 +108,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tickMsg:
 		m.refresh()
-		cmd = m.tick()
+		cmd = tea.Batch(m.tick(), m.lookAtCosts())
 	case freshMsg:
 		m.refresh()
 	case tea.WindowSizeMsg:

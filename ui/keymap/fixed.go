@@ -8,7 +8,9 @@ var always = [...]Binding{
 	{Keys: []string{"esc"}, Action: action.Cancel},
 	{Keys: []string{"?"}, Action: action.Help},
 	{Keys: []string{"1"}, Action: action.GoOverview},
+	{Keys: []string{"2"}, Action: action.GoChain},
 	{Keys: []string{"3"}, Action: action.GoVIPs},
+	{Keys: []string{"4"}, Action: action.GoLimits},
 	{Keys: []string{"9"}, Action: action.GoEvents},
 }
 

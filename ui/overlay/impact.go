@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"fmt"
+	"strings"
 
 	"hairpin/engine"
 	"hairpin/engine/spec"
@@ -17,10 +18,10 @@ type Impact struct {
 	Name string   // what has to be typed
 }
 
-// Weigh judges a planned change of a node from one spec to another.
-func Weigh(node string, plan *engine.Plan, before, after *spec.Spec) Impact {
+// Weigh judges a planned change of a node, which is as it is shown, to another spec.
+func Weigh(shown *engine.State, node string, plan *engine.Plan, before, after *spec.Spec) Impact {
 	var i Impact
-	vip := ""
+	vip := "" // what was touched so far
 	touch := func(name, why string) {
 		i.Why = append(i.Why, why)
 		if vip != "" && vip != name {
@@ -40,7 +41,53 @@ func Weigh(node string, plan *engine.Plan, before, after *spec.Spec) Impact {
 			touch(p.Name, fmt.Sprintf("%s of the slots of %s move", widget.Percent(share), p.Name))
 		}
 	}
+	weighChains(shown, before, after, touch)
+	weighLimits(shown, before, after, touch)
 	return i
+}
+
+// weighChains finds NICs that balance no more, and stages that begin to drop what they let pass so far.
+func weighChains(shown *engine.State, before, after *spec.Spec, touch func(name, why string)) {
+	if before == nil || shown == nil {
+		return
+	}
+	for _, n := range before.NICs {
+		is := after.NIC(n.Name)
+		if before.Has(n, spec.Balancer) && (is == nil || !after.Has(*is, spec.Balancer)) {
+			touch(n.Name, n.Name+" loses its balancer: its packets pass up to this node's own stack")
+		}
+	}
+	for _, n := range shown.NICs {
+		is := after.NIC(n.Name)
+		for _, s := range n.Stages {
+			if is == nil || !s.Shadow || s.Would.PPS <= 0 {
+				continue
+			}
+			for _, c := range is.Chains() {
+				for _, p := range spec.Enabled(c.Stages) {
+					if p.Name == s.Name && !p.Shadow && string(c.Hook) == n.Hook {
+						touch(s.Name, fmt.Sprintf("%s on %s would drop %s packets a second from now on", s.Name, n.Name, widget.Number(s.Would.PPS)))
+					}
+				}
+			}
+		}
+	}
+}
+
+// weighLimits finds limits that are set below what flows now.
+func weighLimits(shown *engine.State, before, after *spec.Spec, touch func(name, why string)) {
+	if before == nil || shown == nil {
+		return
+	}
+	for _, l := range shown.Limits {
+		i := before.FindMaximum(l.Stage, l.Scope, l.VIP, l.Max)
+		now := after.Maxima(l.Stage)
+		if i < 0 || i >= len(now) || l.Shadow || l.Source.IsValid() || now[i].Max >= before.Maxima(l.Stage)[i].Max || l.Now <= float64(now[i].Max) {
+			continue
+		}
+		touch(l.Stage, fmt.Sprintf("%s on %s per %s: %d is below the %s that flow now", l.Stage, l.NIC, strings.TrimSpace(l.Scope+" "+l.VIP),
+			now[i].Max, widget.Number(l.Now)))
+	}
 }
 
 // takers is how many backends of a VIP take new flows.

@@ -42,7 +42,7 @@ func TestWeigh(t *testing.T) {
 		{"one that was empty before", []engine.VIPPlan{moved("web", 0)}, vips(), "web", "web loses its last backend"},
 		{"a ring of unknown size", []engine.VIPPlan{{Name: "web"}}, two, "web", "100% of the slots of web move"},
 	} {
-		i := Weigh("lb-1", &engine.Plan{VIPs: c.plan}, two, c.after)
+		i := Weigh(nil, "lb-1", &engine.Plan{VIPs: c.plan}, two, c.after)
 		if i.Name != c.typed || !strings.Contains(strings.Join(i.Why, "; "), c.why) || (c.typed == "") != (len(i.Why) == 0) {
 			t.Errorf("%s: type %q because of %q", c.name, i.Name, i.Why)
 		}

@@ -34,7 +34,7 @@ func TestPalette(t *testing.T) {
 		{"wei", 0, ran{action.Weight, ""}},
 		{"heav", 0, ran{action.Heavier, ""}},
 		{"back", 0, ran{action.Weight, ""}}, // the first of those whose name begins so
-		{"screen", 1, ran{action.GoVIPs, ""}},
+		{"screen", 1, ran{action.GoChain, ""}},
 		{"take staged back", 0, ran{action.Undo, ""}}, // words of its sentence, in any order
 		{"arm disk is full", 0, ran{action.Arm, "disk is full"}},
 	} {

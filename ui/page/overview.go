@@ -1,6 +1,8 @@
 package page
 
 import (
+	"slices"
+
 	"hairpin/ui/action"
 	"hairpin/ui/widget"
 )
@@ -66,13 +68,19 @@ func (o *Overview) Copy(v View) string { return copyVIP(v, o.Target().VIP) }
 func (o *Overview) Draw(k Kit, v View, w, h int) []string {
 	s := v.State
 	nics, drops, vips := max(1, len(s.NICs)), max(1, len(dropped(s))), max(1, o.vips.total)
+	near := closest(s)
 	if !wide(w, h) {
-		return stack(k, w, h, []part{
+		parts := []part{
 			{rank: 0, need: 1 + min(2, nics), want: 1 + nics, draw: func(h int) []string { return nicTable(k, s, w, h) }},
-			{rank: 2, need: 2, want: 1 + drops, draw: func(h int) []string { return reasonTable(k, s, w, h) }},
+			{rank: 2, need: 1 + min(2, drops), want: 1 + drops, draw: func(h int) []string { return reasonTable(k, s, w, h) }},
 			{rank: 1, need: 1 + min(3, vips), want: 1 + vips, draw: func(h int) []string { return o.table(k, s, w, h) }},
-			{rank: 3, need: 2, want: 3 + len(s.Problems), draw: func(h int) []string { return happened(k, v, w, h) }},
-		})
+			{rank: 3, need: 1 + max(1, min(3, len(s.Problems))), want: 3 + len(s.Problems), draw: func(h int) []string { return happened(k, v, w, h) }},
+		}
+		if near := closeOnly(near); len(near) > 0 { // the others have their screen
+			parts = slices.Insert(parts, 2, part{rank: 4, need: 1 + min(2, len(near)), want: 1 + min(3, len(near)),
+				draw: func(h int) []string { return limitTable(k, near, w, h) }})
+		}
+		return stack(k, w, h, parts)
 	}
 	left, right := w/2+4, w-w/2-6
 	return widget.Beside(stack(k, left, h, []part{
@@ -80,11 +88,12 @@ func (o *Overview) Draw(k Kit, v View, w, h int) []string {
 		{rank: 2, need: 4, want: 11, draw: func(h int) []string { return traffic(k, s, left, h) }},
 		{rank: 1, need: 1 + min(3, vips), want: 1 + vips, draw: func(h int) []string { return o.table(k, s, left, h) }},
 		{rank: 3, need: 3, want: h, draw: func(h int) []string { return o.behind(k, v, left, h) }},
-	}), left, 2, stack(k, right, h, []part{
+	}), left, 2, stack(k, right, h, slices.DeleteFunc([]part{
 		{rank: 0, need: 2, want: 1 + drops, draw: func(h int) []string { return reasonTable(k, s, right, h) }},
+		{rank: 1, need: 1 + min(1, len(near)), want: 1 + min(5, len(near)), draw: func(h int) []string { return limitTable(k, near, right, h) }},
 		{rank: 2, need: 2, want: 1 + stages(s), draw: func(h int) []string { return stageTable(k, s, right, h) }},
 		{rank: 1, need: 4, want: h, draw: func(h int) []string { return happened(k, v, right, h) }},
-	}), right, k.Glyphs)
+	}, func(p part) bool { return p.want == 1 })), right, k.Glyphs)
 }
 
 // behind is the backends of the VIP under the cursor, for a look without opening it.

@@ -9,9 +9,12 @@ import (
 )
 
 func nicTable(k Kit, s *engine.State, w, h int) []string {
+	var names []string
+	for _, n := range s.NICs {
+		names = append(names, where(n.Name, n.Hook))
+	}
 	t := k.table(
-		widget.Column{Title: "NIC", Width: 9},
-		widget.Column{Title: "HOOK", Width: 7, Drop: 4},
+		widget.Column{Title: "NIC", Width: widest(5, 16, names)},
 		widget.Column{Title: "CHAIN", Width: 10, Grow: true, Drop: 2},
 		widget.Column{Title: "STATE", Width: 8, Drop: 1},
 		widget.Column{Title: "IN/s", Width: 6, Right: true},
@@ -32,7 +35,7 @@ func nicTable(k Kit, s *engine.State, w, h int) []string {
 			state, token = n.Mode+"!", theme.Warn
 		}
 		t.Rows = append(t.Rows, widget.Row{Cells: []widget.Cell{
-			k.cell(theme.Text, n.Name), k.cell(theme.Dim, hook(n.Hook)), k.cell(theme.Text, chain(n)), k.cell(token, state),
+			k.cell(theme.Text, where(n.Name, n.Hook)), k.cell(theme.Text, chain(n)), k.cell(token, state),
 			k.rate(id+" in", n.In.PPS, theme.Text), k.rate(id+" fwd", n.Forward.PPS, theme.Text),
 			k.rate(id+" pass", n.Pass.PPS, theme.Text),
 			k.drop(id+" drop", n.Drop.PPS, n.In.PPS), k.spark(n.History, 12),
@@ -58,6 +61,12 @@ func chain(n engine.NIC) string {
 	names := make([]string, len(n.Stages))
 	for i, s := range n.Stages {
 		names[i] = s.Name
+		switch {
+		case s.Disabled:
+			names[i] += "(off)"
+		case s.Shadow:
+			names[i] += "(shadow)"
+		}
 	}
 	return strings.Join(names, ">")
 }
@@ -109,18 +118,26 @@ func stages(s *engine.State) (n int) {
 
 func stageTable(k Kit, s *engine.State, w, h int) []string {
 	t := k.table(
-		widget.Column{Title: "STAGE", Width: 18},
-		widget.Column{Title: "NIC", Width: 9, Grow: true},
-		widget.Column{Title: "IN/s", Width: 7, Right: true},
+		widget.Column{Title: "STAGE", Width: 18, Grow: true},
+		widget.Column{Title: "NIC", Width: 12},
+		widget.Column{Title: "ON", Width: 6},
+		widget.Column{Title: "IN/s", Width: 6, Right: true},
 		widget.Column{Title: "DROP/s ", Width: 7, Right: true},
-		widget.Column{Width: 20},
+		widget.Column{Title: "WOULD/s", Width: 7, Right: true, Drop: 1},
 	)
 	for _, n := range s.NICs {
 		for _, g := range n.Stages {
 			id := n.Name + " " + n.Hook + " " + g.Name
+			word, name, would := "on", theme.Text, k.cell(theme.Dim, "-")
+			switch {
+			case g.Disabled:
+				word, name = "off", theme.Dim
+			case g.Shadow:
+				word, would = "shadow", k.rate(id+" would", g.Would.PPS, theme.Draining)
+			}
 			t.Rows = append(t.Rows, widget.Row{Cells: []widget.Cell{
-				k.cell(theme.Text, g.Name), k.cell(theme.Dim, n.Name),
-				k.rate(id, g.In.PPS, theme.Text), k.drop(id+" drop", g.Drop.PPS, g.In.PPS),
+				k.cell(name, g.Name), k.cell(theme.Dim, where(n.Name, n.Hook)), k.cell(onToken(word), word),
+				k.rate(id, g.In.PPS, theme.Text), k.drop(id+" drop", g.Drop.PPS, g.In.PPS), would,
 			}})
 		}
 	}

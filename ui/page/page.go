@@ -24,6 +24,7 @@ type View struct {
 type Place struct {
 	Screen action.ID
 	VIP    string // opened on the VIPs screen
+	Stage  string // opened on the Chain screen, as its rows are named
 	Event  uint64 // selected on the Events screen; 0 = the newest
 }
 
@@ -31,6 +32,18 @@ type Place struct {
 type Target struct {
 	VIP     string
 	Backend netip.Addr
+
+	NIC   string
+	Hook  spec.Hook
+	Stage string
+	Limit *Limit // of Stage
+}
+
+// Limit names one limit of a stage by what its row shows.
+type Limit struct {
+	Scope string
+	VIP   string
+	Max   uint64
 }
 
 // Move is what a page asks for in return for an action.
@@ -69,7 +82,9 @@ type Page interface {
 func New() map[action.ID]Page {
 	return map[action.ID]Page{
 		action.GoOverview: NewOverview(),
+		action.GoChain:    NewChain(),
 		action.GoVIPs:     NewVIPs(),
+		action.GoLimits:   NewLimits(),
 		action.GoEvents:   NewEvents(),
 	}
 }

@@ -17,15 +17,33 @@ const (
 	SetState
 	Add
 	Remove
+	InsertStage
+	RemoveStage
+	MoveStage
+	DisableStage
+	EnableStage
+	ShadowStage
+	UnshadowStage
+	SetLimit
 )
 
-// Edit is one change of one backend, whole in itself: it names its target, never a row.
+// Edit is one change of one backend, one stage of a chain, or one limit, whole in itself: it names its target, never a row.
 type Edit struct {
 	Kind    Kind
 	VIP     string
 	Backend netip.Addr
 	Weight  uint32     // SetWeight, Add
 	State   spec.State // SetState
+
+	NIC      string
+	Hook     spec.Hook
+	Stage    string
+	Index    int  // InsertStage, MoveStage: its place in the chain; SetLimit: which of the stage's limits; from 0
+	Disabled bool // InsertStage
+	Shadow   bool // InsertStage
+
+	Per spec.Scope // SetLimit, for people
+	Max uint64     // SetLimit
 }
 
 // Over is s with the edit made; s itself stays as it is.
@@ -40,6 +58,11 @@ func (e Edit) Over(s *spec.Spec) (*spec.Spec, error) {
 	case Remove:
 		return spec.RemoveBackend(s, e.VIP, e.Backend)
 	}
+	return e.overChain(s)
+}
+
+// unknown is an edit that nobody can make.
+func (e Edit) unknown() (*spec.Spec, error) {
 	return nil, fmt.Errorf("edit %s: no such kind %d", e.VIP, e.Kind)
 }
 
@@ -56,10 +79,19 @@ func (e Edit) String() string {
 	case Remove:
 		return at + " remove"
 	}
-	return at
+	return e.chainString()
 }
 
-// follows tells whether e only goes on with what b began: the same value of the same backend, once more.
+// follows tells whether e only goes on with what b began: the same value of the same backend or limit, or the place of the
+// same stage, once more.
 func (e Edit) follows(b Edit) bool {
-	return e.Kind == b.Kind && (e.Kind == SetWeight || e.Kind == SetState) && e.VIP == b.VIP && e.Backend == b.Backend
+	switch {
+	case e.Kind != b.Kind:
+		return false
+	case e.Kind == SetLimit:
+		return e.Stage == b.Stage && e.Index == b.Index
+	case e.Kind == MoveStage:
+		return e.NIC == b.NIC && e.Hook == b.Hook && e.Stage == b.Stage
+	}
+	return (e.Kind == SetWeight || e.Kind == SetState) && e.VIP == b.VIP && e.Backend == b.Backend
 }

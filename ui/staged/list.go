@@ -54,7 +54,7 @@ func (l List) Len() int { return len(l.edits) }
 func (l List) VIPs() []string {
 	var out []string
 	for _, e := range l.edits {
-		if !slices.Contains(out, e.VIP) {
+		if e.VIP != "" && !slices.Contains(out, e.VIP) {
 			out = append(out, e.VIP)
 		}
 	}

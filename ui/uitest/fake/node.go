@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -118,7 +119,32 @@ func (n *Node) Plan(ctx context.Context, s *spec.Spec) (*engine.Plan, error) {
 			fmt.Sprintf("%s: %d of %d slots move (minimum %d)", v.Name, vp.Moved, vp.Slots, vp.Minimum),
 			fmt.Sprintf("%s: established connections stay where they are, except on %d removed backends", v.Name, vp.Removed))
 	}
+	for i, n := range s.NICs {
+		if was := now.Spec.NICs[i]; !slices.Equal(was.XDP, n.XDP) {
+			p.Text = append(p.Text, fmt.Sprintf("~ nic %s: %s → %s", n.Name, words(was.XDP), words(n.XDP)))
+		}
+	}
+	for i, g := range s.Stages {
+		for _, change := range spec.Differences(now.Spec.Stages[i], g) {
+			p.Text = append(p.Text, fmt.Sprintf("~ stage %s: %s", g.Name, change))
+		}
+	}
 	return p, nil
+}
+
+func words(list []spec.Position) string {
+	var out []string
+	for _, p := range list {
+		name := p.Name
+		if p.Disabled {
+			name += " (disabled)"
+		}
+		if p.Shadow {
+			name += " (shadow)"
+		}
+		out = append(out, name)
+	}
+	return strings.Join(out, "►")
 }
 
 func diff(before, after spec.VIP) engine.VIPPlan {
@@ -174,6 +200,10 @@ func (n *Node) Apply(ctx context.Context, r engine.ApplyRequest) (*engine.Applie
 	s.VIPs = nil
 	for i, v := range r.Spec.VIPs {
 		s.VIPs = append(s.VIPs, vip(v, n.state.VIPs[i].PPS))
+	}
+	s.NICs = slices.Clone(s.NICs)
+	for i, n := range r.Spec.NICs {
+		s.NICs[i].Stages = stages(n, s.NICs[i].In.PPS)
 	}
 	s.Spec, s.Revision = r.Spec, fmt.Sprintf("r%d-fake", s.Generation.Active)
 	if s.Generation.Deadline = (time.Time{}); r.Deadline > 0 {

@@ -21,9 +21,10 @@ func Busy() *engine.State {
 		Time: now, Node: "lb-fra-07", Version: "0.1.0", PID: 2211, Role: engine.Owner, Since: now.Add(-50 * time.Hour), Epoch: 7,
 		Generation: engine.Generation{Active: 41, Confirmed: 41}, Spec: Spec(), Revision: "r41-7c1f",
 		NICs: []engine.NIC{
-			nic("eth0", "xdp", 4.12e6, 310, "balancer"),
-			nic("eth1", "xdp", 3.97e6, 12, "balancer"),
+			nic(Spec().NICs[0], 4.12e6, 310),
+			nic(Spec().NICs[1], 3.97e6, 12),
 		},
+		Drops: drops(), Limits: limits(),
 		Reasons: []engine.Reason{
 			reason("not_for_us", "pass", 1210, wave(1200, 60)), reason("ttl_exceeded", "drop", 12, wave(12, 60)),
 			reason("malformed", "drop", 3, wave(3, 60)), reason("fragment", "drop", 0, wave(0, 60)),
@@ -51,7 +52,11 @@ func Incident() *engine.State {
 	lost.In, lost.Forward, lost.Drop, lost.History = engine.Counter{}, engine.Counter{}, engine.Counter{}, make([]float64, 60)
 	lost.Stages = nil
 	s.NICs[0].Drop = count(512e3)
-	s.NICs[0].Stages[0].Drop = count(512e3)
+	s.NICs[0].Stages[2].Drop = count(512e3)
+	s.NICs[0].Received = count(4.121e6)
+	s.NICs[0].Lost = []engine.Lost{{Name: "rx_missed_errors", Source: "netlink", Where: "before", What: "the NIC's receive ring was full", Counter: count(1e3)}}
+	s.Drops = append([]engine.Drop{{NIC: "eth0", Hook: "xdp", Position: 3, Stage: "balancer", VIP: "web", Reason: "no_backend", Counter: count(512e3)}}, s.Drops...)
+	s.Limits[0].Now, s.Limits[0].Over = 40_000, count(2100)
 	drop := reason("no_backend", "drop", 512e3, append(wave(0, 22), wave(512e3, 38)...))
 	s.Reasons = append([]engine.Reason{drop}, s.Reasons...)
 	web := &s.VIPs[0]
@@ -86,7 +91,15 @@ func Empty() *engine.State {
 func Spec() *spec.Spec {
 	return &spec.Spec{
 		Version: spec.Version,
-		NICs:    []spec.NIC{{Name: "eth0", XDP: spec.Stands(spec.Balancer)}, {Name: "eth1", XDP: spec.Stands(spec.Balancer)}},
+		Stages: []spec.Named{
+			{Name: "syns", Kind: spec.RateLimit, Settings: &spec.Rates{Limits: []spec.Rate{
+				{Rate: 40_000, Per: spec.PerVIP}, {Rate: 500, Per: spec.PerSource, Prefix4: 32, Prefix6: 64}}}},
+			{Name: "burst", Kind: spec.RateLimit, Settings: &spec.Rates{Limits: []spec.Rate{{Rate: 90_000}}}},
+		},
+		NICs: []spec.NIC{
+			{Name: "eth0", XDP: []spec.Position{{Name: "syns"}, {Name: "burst", Shadow: true}, {Name: "balancer"}}},
+			{Name: "eth1", XDP: []spec.Position{{Name: "syns"}, {Name: "burst", Disabled: true}, {Name: "balancer"}}},
+		},
 		VIPs: []spec.VIP{
 			{Name: "web", Addresses: addrs("10.99.0.1", "fd00:99::1"), Port: 80, Protocol: spec.TCP, EncapPort: 6080,
 				Ring: 65537, Settle: spec.DefaultSettle, Backends: servers("10.1.1.11", "10.1.1.12", "10.1.1.13", "10.1.1.14")},
@@ -141,15 +154,59 @@ func reason(name, verdict string, pps float64, history []float64) engine.Reason 
 	return engine.Reason{Name: name, Verdict: verdict, Stage: "balancer", Counter: count(pps), History: history}
 }
 
-func nic(name, hook string, in, drop float64, stages ...string) engine.NIC {
+// nic is a NIC whose last stage drops.
+func nic(s spec.NIC, in, drop float64) engine.NIC {
 	n := engine.NIC{
-		Name: name, Hook: hook, Mode: "native", State: "attached", Index: 2,
-		In: count(in), Forward: count(in - drop), Drop: count(drop), History: wave(in, 60),
+		Name: s.Name, Hook: "xdp", Mode: "native", State: "attached", Index: 2,
+		In: count(in), Forward: count(in - drop), Drop: count(drop), History: wave(in, 60), Received: count(in), ParseNS: 9,
 	}
-	for _, s := range stages {
-		n.Stages = append(n.Stages, engine.Stage{Name: s, In: count(in), Drop: count(drop)})
-	}
+	n.Stages = stages(s, in)
+	n.Stages[len(n.Stages)-1].Drop = count(drop)
 	return n
+}
+
+func stages(s spec.NIC, in float64) []engine.Stage {
+	var list []engine.Stage
+	at := 0
+	for _, p := range s.XDP {
+		g := engine.Stage{Name: p.Name, Kind: string(Spec().KindOf(p.Name)), Disabled: p.Disabled, Shadow: p.Shadow}
+		if !p.Disabled {
+			at++
+			g.Position, g.In, g.NS = at, count(in), float64(12*at)
+		}
+		if p.Shadow {
+			g.Would = count(45)
+		}
+		list = append(list, g)
+	}
+	return list
+}
+
+func drops() []engine.Drop {
+	return []engine.Drop{
+		{NIC: "eth0", Hook: "xdp", Position: 3, Stage: "balancer", VIP: "web", Reason: "ttl_exceeded", Counter: count(12)},
+		{NIC: "eth0", Hook: "xdp", Position: 2, Stage: "burst", VIP: "web", Reason: "fragment", Shadow: true, Counter: count(45)},
+		{NIC: "eth0", Hook: "xdp", Position: 1, Stage: "syns", VIP: "web", Reason: "fragment", Counter: count(0)},
+	}
+}
+
+func limits() []engine.Limit {
+	at := engine.Limit{NIC: "eth0", Hook: "xdp", Position: 1, Stage: "syns", Kind: "ratelimit", Counts: "accepted"}
+	past := &engine.Past{Over: 10 * time.Minute, Passed: 21_700_000, Refused: []float64{21_700_000, 15_700_000, 9_700_000, 3_700_000, 0}}
+	var list []engine.Limit
+	for i, name := range []string{"web", "api"} {
+		l := at
+		l.Scope, l.VIP, l.Max, l.Now, l.Past = "vip", name, 40_000, [...]float64{36_100, 9_400}[i], past
+		l.Passed = count(l.Now)
+		list = append(list, l)
+	}
+	all, one := at, at
+	all.Scope, all.Max, all.Now, all.Over = "source", 500, 500, count(310)
+	one.Scope, one.Source, one.Max, one.Now, one.Over = "source", netip.MustParsePrefix("192.0.2.77/32"), 500, 500, count(298)
+	shadow := at
+	shadow.Position, shadow.Stage, shadow.Shadow, shadow.Scope, shadow.Max, shadow.Now, shadow.Over = 2, "burst", true, "nic", 90_000, 90_000, count(45)
+	shadow.Past = past
+	return append(list, all, one, shadow)
 }
 
 func vip(v spec.VIP, pps float64) engine.VIP {

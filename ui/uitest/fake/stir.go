@@ -33,9 +33,12 @@ func Stir(s, before *engine.State, r *rand.Rand) *engine.State {
 		n.History = on(n.History, n.In.PPS)
 		n.Stages = slices.Clone(n.Stages)
 		for j := range n.Stages {
+			n.Stages[j].Would = move(n.Stages[j].Would, s.NICs[i].Stages[j].Would)
+			n.Stages[j].NS = s.NICs[i].Stages[j].NS * (0.5 + r.Float64())
 			n.Stages[j].In, n.Stages[j].Drop = move(n.Stages[j].In, s.NICs[i].Stages[j].In), move(n.Stages[j].Drop, s.NICs[i].Stages[j].Drop)
 		}
 	}
+	stirLimits(s, before, &out, move, r)
 	out.Reasons = slices.Clone(before.Reasons)
 	for i := range out.Reasons {
 		out.Reasons[i].Counter = move(out.Reasons[i].Counter, s.Reasons[i].Counter)
@@ -54,4 +57,24 @@ func Stir(s, before *engine.State, r *rand.Rand) *engine.State {
 		}
 	}
 	return &out
+}
+
+// stirLimits moves what NICs received, the ledger and the limits.
+func stirLimits(s, before, out *engine.State, move func(is, was engine.Counter) engine.Counter, r *rand.Rand) {
+	for i := range out.NICs {
+		n := &out.NICs[i]
+		n.Received, n.Lost = move(n.Received, s.NICs[i].Received), slices.Clone(n.Lost)
+		for j := range n.Lost {
+			n.Lost[j].Counter = move(n.Lost[j].Counter, s.NICs[i].Lost[j].Counter)
+		}
+	}
+	out.Drops, out.Limits = slices.Clone(before.Drops), slices.Clone(before.Limits)
+	for i := range out.Drops {
+		out.Drops[i].Counter = move(out.Drops[i].Counter, s.Drops[i].Counter)
+	}
+	for i := range out.Limits {
+		l := &out.Limits[i]
+		l.Now = s.Limits[i].Now * (0.5 + r.Float64()/2)
+		l.Passed, l.Over = move(l.Passed, s.Limits[i].Passed), move(l.Over, s.Limits[i].Over)
+	}
 }

@@ -1,0 +1,153 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	pastSeconds = 600
+	pastParts   = 32
+	// pastEvery is how often what a limit would have refused is computed anew.
+	pastEvery = 10 * time.Second
+	// overFor is how long a limit that refused something counts as used up.
+	overFor = 30 * time.Second
+	// shadowLong is how long a stage may be in shadow before somebody should look at it.
+	shadowLong = time.Hour
+)
+
+// pasts remember of each limit what it let pass in each of the last ten minutes' seconds, and of stages since when they are
+// in shadow, as long as this engine has looked. They belong to the loop.
+type pasts struct {
+	limits  map[string]*limitPast
+	shadows map[string]time.Time
+}
+
+// limitPast is a ring of seconds.
+type limitPast struct {
+	passed, counted [pastSeconds]float32
+	next, held      int
+	total           uint64
+	at              time.Time
+	over            time.Time // when it last refused something; zero = never
+	shown           *Past
+	shownAt         time.Time
+	max             uint64
+}
+
+func limitKey(l Limit) string {
+	return fmt.Sprint(l.NIC, " ", l.Hook, " ", l.Stage, " ", l.Scope, " ", l.VIP, " ", l.Source)
+}
+
+// show notes the limits of a snapshot that was just made, and puts their past into it.
+func (p *pasts) show(now time.Time, s *State) {
+	before := p.limits
+	p.limits = make(map[string]*limitPast, len(s.Limits))
+	for i := range s.Limits {
+		l := &s.Limits[i]
+		if l.Source.IsValid() {
+			continue
+		}
+		key := limitKey(*l)
+		row := before[key]
+		if row == nil {
+			row = &limitPast{total: l.Passed.Packets, at: now}
+		}
+		p.limits[key] = row
+		row.note(now, *l)
+		l.Past = row.past(now, *l)
+	}
+	p.noteShadows(now, s)
+}
+
+// note takes the second that is over; of seconds that were missed, each gets the average.
+func (r *limitPast) note(now time.Time, l Limit) {
+	if l.Over.PPS > 0 {
+		r.over = now
+	}
+	elapsed := now.Sub(r.at)
+	if elapsed < readEvery {
+		return
+	}
+	seconds := max(1, int(elapsed.Round(time.Second)/time.Second))
+	passed := float32(0)
+	if l.Passed.Packets >= r.total {
+		passed = float32(float64(l.Passed.Packets-r.total) / float64(seconds))
+	}
+	for range min(seconds, pastSeconds) {
+		r.passed[r.next], r.counted[r.next] = passed, float32(l.Now)
+		r.next, r.held = (r.next+1)%pastSeconds, min(r.held+1, pastSeconds)
+	}
+	r.total, r.at = l.Passed.Packets, now
+}
+
+// past is what lower limits would have refused: of new connections in a second, those above; of connections at a time, all
+// that came while as many were open, which is too many, since some would not have been open then.
+func (r *limitPast) past(now time.Time, l Limit) *Past {
+	if l.Max == 0 || l.Scope == "source" || l.Scope == "source_vip" || r.held == 0 {
+		return nil
+	}
+	if r.shown != nil && r.max == l.Max && now.Sub(r.shownAt) < pastEvery {
+		return r.shown
+	}
+	p := &Past{Over: time.Duration(r.held) * time.Second, Refused: make([]float64, pastParts+1)}
+	for i := range r.held {
+		passed := float64(r.passed[i])
+		p.Passed += passed
+		for part := range pastParts {
+			most := float64(l.Max) * float64(part) / pastParts
+			switch {
+			case l.Kind == "connlimit" && float64(r.counted[i]) >= most:
+				p.Refused[part] += passed
+			case l.Kind != "connlimit":
+				p.Refused[part] += max(0, passed-most)
+			}
+		}
+	}
+	r.shown, r.shownAt, r.max = p, now, l.Max
+	return p
+}
+
+// noteShadows remembers since when stages are in shadow.
+func (p *pasts) noteShadows(now time.Time, s *State) {
+	before := p.shadows
+	p.shadows = map[string]time.Time{}
+	for _, n := range s.NICs {
+		for _, g := range n.Stages {
+			if !g.Shadow || g.Disabled {
+				continue
+			}
+			key := n.Name + " " + n.Hook + " " + g.Name
+			p.shadows[key] = now
+			if since, ok := before[key]; ok {
+				p.shadows[key] = since
+			}
+		}
+	}
+}
+
+// problems are limits that are used up, and stages that were meant to be in shadow for a while only.
+func (p *pasts) problems(now time.Time, s *State) (warn []Problem) {
+	for _, l := range s.Limits {
+		row := p.limits[limitKey(l)]
+		if row == nil || l.Shadow || row.over.IsZero() || now.Sub(row.over) > overFor {
+			continue
+		}
+		whose := map[string]string{"nic": "of the whole NIC", "vip": "of VIP " + l.VIP, "source": "of a source"}[l.Scope]
+		if whose == "" {
+			whose = "of a source for " + l.VIP
+		}
+		warn = append(warn, Problem{Key: "limit " + limitKey(l), Severity: "warn",
+			What: fmt.Sprintf("%s on %s: the limit %s is used up, %.0f refused/s", l.Stage, l.NIC, whose, l.Over.PPS), Cure: "hairpin limits --over"})
+	}
+	for _, n := range s.NICs {
+		for _, g := range n.Stages {
+			if since, ok := p.shadows[n.Name+" "+n.Hook+" "+g.Name]; ok && now.Sub(since) >= shadowLong {
+				warn = append(warn, Problem{Key: "shadow " + n.Name + " " + n.Hook + " " + g.Name, Severity: "warn",
+					What: fmt.Sprintf("%s on %s %s is in shadow: it drops nothing", g.Name, n.Name, n.Hook),
+					Cure: fmt.Sprintf("hairpin chain shadow %s off --nic %s", g.Name, n.Name)})
+			}
+		}
+	}
+	return warn
+}
