@@ -2,9 +2,12 @@ package app
 
 import (
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"hairpin/engine"
+	"hairpin/engine/spec"
 	"hairpin/ui/action"
 	"hairpin/ui/uitest"
 	"hairpin/ui/uitest/fake"
@@ -35,8 +38,7 @@ func scenes() []scene {
 		d.run(d.m.act(call{ID: action.Add, Arg: "10.1.1.15 40", Target: d.m.page().Target()}))
 	}
 	stageChain := func(d *driver) {
-		d.do(action.GoChain, action.StageToggle, action.Down, action.StageShadow, action.StageSooner, action.Bottom, action.StageSooner,
-			action.StageRemove)
+		d.do(action.GoChain, action.StageToggle, action.Down, action.StageShadow, action.StageSooner, action.Bottom, action.StageRemove)
 	}
 	armed := []setup{isArmed}
 	return []scene{
@@ -48,6 +50,7 @@ func scenes() []scene {
 		{"backends-staged", fake.Incident, armed, stage},
 		{"chain", fake.Incident, nil, func(d *driver) { d.do(action.GoChain, action.Down) }},
 		{"chain-open", fake.Incident, nil, func(d *driver) { d.do(action.GoChain, action.Down, action.Down, action.Open) }},
+		{"chain-firewall", guarded, nil, func(d *driver) { d.do(action.GoChain, action.Open) }},
 		{"chain-staged", fake.Busy, armed, stageChain},
 		{"chain-preview", fake.Busy, armed, func(d *driver) { stageChain(d); d.do(action.Apply) }},
 		{"limits", fake.Incident, nil, func(d *driver) { d.do(action.GoLimits) }},
@@ -69,6 +72,30 @@ func scenes() []scene {
 		{"filter", fake.Incident, nil, func(d *driver) { openVIP(0)(d); d.do(action.Filter); d.text("state=down") }},
 		{"paused", fake.Busy, nil, func(d *driver) { d.do(action.Pause); d.pass(90e9) }},
 	}
+}
+
+// guarded is Busy behind a firewall that has rules, lists and, for want of an external stage, metrics.
+func guarded() *engine.State {
+	s := fake.Busy()
+	s.Spec.Stages = append(s.Spec.Stages, spec.Named{Name: "edge", Kind: spec.Firewall, Settings: &spec.Policy{}})
+	n := &s.Spec.NICs[0]
+	n.XDP = slices.Insert(n.XDP, 0, spec.Position{Name: "edge"})
+	run := s.NICs[0].Stages[0]
+	run.Name, run.Kind, run.Drop = "edge", "firewall", engine.Counter{Packets: 900, PPS: 9}
+	s.NICs[0].Stages = slices.Insert(s.NICs[0].Stages, 0, run)
+	s.Rules = []engine.Rule{
+		{Stage: "edge", Name: "scanners", Match: "src net 192.0.2.0/24 and tcp port 22", Action: "drop", Counter: engine.Counter{Packets: 900, PPS: 9}},
+		{Stage: "edge", Name: "office", Match: "src net 198.51.100.0/24", Action: "pass"},
+		{Stage: "other", Name: "not shown"},
+	}
+	s.Lists = []engine.List{
+		{Stage: "edge", Of: "sources", Prefixes: 12},
+		{Stage: "edge", Of: "sources", File: "/etc/hairpin/bad.txt", Prefixes: 100_000, Loaded: s.Time.Add(-time.Hour), Why: "line 7: no prefix"},
+	}
+	s.Metrics = []engine.Metric{
+		{Stage: "edge", Map: "seen", Name: "packets", Kind: "scalar", Value: 17}, {Stage: "edge", Map: "gone", Name: "n", Kind: "average", Why: "no such map"},
+	}
+	return s
 }
 
 func glyphs(name string) setup { return func(o *Options) { o.Glyphs = name } }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -97,6 +98,9 @@ type viewChains struct {
 	Node       string         `json:"node"`
 	Generation viewGeneration `json:"generation"`
 	Chains     []viewChain    `json:"chains"`
+	Rules      []viewRule     `json:"rules"`   // of firewalls
+	Lists      []viewList     `json:"lists"`   // of prefixes that firewalls drop
+	Metrics    []viewMetric   `json:"metrics"` // of external stages and probes
 }
 
 type viewChain struct {
@@ -119,7 +123,21 @@ func chainsOf(s *engine.State, rates bool, nic string) viewChains {
 				list(n.Stages, w.stage)})
 		}
 	}
+	v.Rules, v.Lists, v.Metrics = list(s.Rules, w.rule), list(s.Lists, viewListOf), list(s.Metrics, viewMetricOf)
+	if nic != "" {
+		other := func(stage string) bool { return !v.has(stage) }
+		v.Rules = slices.DeleteFunc(v.Rules, func(r viewRule) bool { return other(r.Stage) })
+		v.Lists = slices.DeleteFunc(v.Lists, func(l viewList) bool { return other(l.Stage) })
+		v.Metrics = slices.DeleteFunc(v.Metrics, func(m viewMetric) bool { return other(m.Stage) })
+	}
 	return v
+}
+
+// has tells whether a stage stands in one of the chains.
+func (v viewChains) has(stage string) bool {
+	return slices.ContainsFunc(v.Chains, func(c viewChain) bool {
+		return slices.ContainsFunc(c.Stages, func(s viewStage) bool { return s.Name == stage })
+	})
 }
 
 // known is a figure that is not known while it is 0.
@@ -156,6 +174,7 @@ func (v viewChains) write(out io.Writer) error {
 			fmt.Fprintf(w, "%s %s: %s: %s\n", c.NIC, c.Hook, c.State, c.Why)
 		}
 	}
+	v.writeInside(w)
 	return w.Flush()
 }
 

@@ -66,6 +66,9 @@ func each(s *engine.State, visit func(key, *engine.Counter)) {
 	for i := range s.Reasons {
 		visit(key{what: "reason", name: s.Reasons[i].Name}, &s.Reasons[i].Counter)
 	}
+	for i := range s.Rules {
+		visit(key{what: "rule", of: s.Rules[i].Stage, name: s.Rules[i].Name}, &s.Rules[i].Counter)
+	}
 	for i := range s.Drops {
 		d := &s.Drops[i]
 		visit(key{what: fmt.Sprintf("ledger %d %v", d.Position, d.Shadow), of: d.NIC + " " + d.Hook, name: d.Reason + " " + d.VIP}, &d.Counter)

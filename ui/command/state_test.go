@@ -121,6 +121,10 @@ func limited() *engine.State {
 		{NIC: "eth0", Hook: "xdp", Position: 2, Stage: "burst", VIP: "web", Reason: "no_backend", Shadow: true, Counter: counter(7, 3)},
 		{NIC: "eth0", Hook: "xdp", Position: 3, Stage: "balancer", Reason: "ttl_exceeded", Counter: counter(10, 1)},
 	}
+	s.Rules = []engine.Rule{{Stage: "edge", Name: "scanners", Match: "src net 192.0.2.0/24", Action: "drop", Counter: counter(9, 2)}}
+	s.Lists = []engine.List{{Stage: "edge", Of: "sources", Prefixes: 12}, {Stage: "edge", Of: "sources", File: "/etc/hairpin/bad.txt", Prefixes: 100_000,
+		Loaded: noon, Why: "line 7: \"x\" is no prefix"}}
+	s.Metrics = []engine.Metric{{Stage: "mark", Map: "seen", Name: "packets", Kind: "scalar", Value: 17}, {Probe: "tcp", Map: "m", Name: "n", Kind: "average", Why: "no such map"}}
 	s.DropsLost, s.Watched = 2, true
 	at := engine.Limit{NIC: "eth0", Hook: "xdp", Position: 1, Stage: "syns", Kind: "ratelimit", Counts: "accepted"}
 	vip, source, one := at, at, at

@@ -199,7 +199,7 @@ func (p *Chain) Draw(k Kit, v View, w, h int) []string {
 		if !ok {
 			return widget.Fill([]string{k.Say(theme.Dim, " "+p.open+" is not in any chain any more")}, w, h, k.Glyphs)
 		}
-		return stack(k, w, h, stageParts(k, v, r, w, 40))
+		return stack(k, w, h, append(stageParts(k, v, r, w, 40), stagedPart(k, v)...))
 	}
 	if wide(w, h) {
 		left := 84
@@ -223,8 +223,13 @@ func (p *Chain) Draw(k Kit, v View, w, h int) []string {
 func (p *Chain) parts(k Kit, v View, w int) []part {
 	n := max(1, p.list.total)
 	parts := []part{{rank: 0, need: 1 + min(4, n), want: 1 + n, draw: func(h int) []string { return p.table(k, v, w, h) }}}
-	if len(v.Staged) > 0 {
-		parts = append(parts, part{rank: 2, need: 2, want: 1 + len(v.Staged), draw: func(int) []string { return stagedLines(k, v) }})
+	return append(parts, stagedPart(k, v)...)
+}
+
+// stagedPart is every edit that waits; none when none does.
+func stagedPart(k Kit, v View) []part {
+	if len(v.Staged) == 0 {
+		return nil
 	}
-	return parts
+	return []part{{rank: 2, need: 2, want: 1 + len(v.Staged), draw: func(int) []string { return stagedLines(k, v) }}}
 }

@@ -133,10 +133,7 @@ func (p *Limits) Draw(k Kit, v View, w, h int) []string {
 		about := aboutLimit(k, v, l, w)
 		parts = append(parts, part{rank: 1, need: 1, want: len(about), draw: func(int) []string { return about }})
 	}
-	if len(v.Staged) > 0 {
-		parts = append(parts, part{rank: 2, need: 2, want: 1 + len(v.Staged), draw: func(int) []string { return stagedLines(k, v) }})
-	}
-	return stack(k, w, h, parts)
+	return stack(k, w, h, append(parts, stagedPart(k, v)...))
 }
 
 // aboutLimit is what a limit does, where its count comes from, and what a lower one would have refused.

@@ -11,7 +11,8 @@ import (
 	"hairpin/ui/widget"
 )
 
-// stageParts are all that is known of one stage: what it dropped of whom, its metrics, and what its NIC received. most is
+// stageParts are all that is known of one stage: what it dropped of whom, its rules, lists or metrics, and what its NIC
+// received. most is
 // how many lines of the ledger are worth their place.
 func stageParts(k Kit, v View, r chainRow, w, most int) []part {
 	if r.nic == "" {
@@ -19,14 +20,20 @@ func stageParts(k Kit, v View, r chainRow, w, most int) []part {
 	}
 	drops := ledgerOf(v.State, r)
 	head := aboutStage(k, v, r, w)
-	parts := []part{{rank: 0, need: 1, want: len(head), draw: func(int) []string { return head }}, {rank: 1, need: 2, want: 1 + min(most, max(1, len(drops))), draw: func(h int) []string {
+	parts := []part{{rank: 0, need: 1, want: len(head), draw: func(int) []string { return head }}, {rank: 1, need: 1 + min(2, max(1, len(drops))), want: 1 + min(most, max(1, len(drops))), draw: func(h int) []string {
 		return ledger(k, v.State, drops, fmt.Sprintf("DROPPED BY %s", r.link.Name), w, h)
 	}}}
-	if metrics := metricsOf(v.State, r.link.Name); len(metrics) > 0 {
-		parts = append(parts, part{rank: 2, need: 2, want: 1 + len(metrics), draw: func(h int) []string { return metricTable(k, metrics, w, h) }})
+	if rules := rulesOf(v.State, r.link.Name); len(rules) > 0 {
+		parts = append(parts, part{rank: 3, need: 1 + min(2, len(rules)), want: 1 + len(rules), draw: func(h int) []string { return ruleTable(k, rules, w, h) }})
+	}
+	if lists := listsOf(v.State, r.link.Name); len(lists) > 0 {
+		parts = append(parts, part{rank: 4, need: 1 + min(2, len(lists)), want: 1 + len(lists), draw: func(h int) []string { return listTable(k, v, lists, w, h) }})
+	}
+	if metrics := metricsOf(v.State, r.link.Name); len(metrics) > 0 { // one that cannot be read takes two lines
+		parts = append(parts, part{rank: 4, need: 1 + min(2, len(metrics)), want: 1 + 2*len(metrics), draw: func(h int) []string { return metricTable(k, metrics, w, h) }})
 	}
 	if lines := account(k, v.State, r.on, w); len(lines) > 0 {
-		parts = append(parts, part{rank: 3, need: 1, want: len(lines), draw: func(int) []string { return lines }})
+		parts = append(parts, part{rank: 2, need: 1, want: len(lines), draw: func(int) []string { return lines }})
 	}
 	return parts
 }
@@ -43,6 +50,13 @@ func aboutStage(k Kit, v View, r chainRow, w int) []string {
 	}
 	if r.on.Why != "" {
 		text += ", " + r.on.Why
+	}
+	if r.runs.Name != "" && !r.runs.Disabled {
+		id := "about " + r.name()
+		text += fmt.Sprintf(", %s/s in, %s/s dropped", k.Units.Number(id, r.runs.In.PPS), k.Units.Number(id+" drop", r.runs.Drop.PPS))
+		if r.runs.Shadow {
+			text += fmt.Sprintf(", %s/s would be", k.Units.Number(id+" would", r.runs.Would.PPS))
+		}
 	}
 	if r.runs.NS > 0 {
 		text += fmt.Sprintf(", %.0f ns a packet", r.runs.NS)
@@ -116,6 +130,9 @@ func ledgerTable(k Kit, s *engine.State, drops []engine.Drop, title string, whos
 		}
 		if whose {
 			what = where(d.NIC, d.Hook) + " " + d.Stage
+			if d.Shadow {
+				what += ", let pass in shadow"
+			}
 		}
 		vip := d.VIP
 		if vip == "" {
