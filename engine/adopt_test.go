@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"hairpin/engine/datapath"
 	"hairpin/engine/plan"
 	"hairpin/engine/spec"
 )
@@ -170,5 +171,5 @@ func TestNothingRunsAfterFirstGoesBack(t *testing.T) {
 
 func xdpLink(t *testing.T, p Paths) bool {
 	t.Helper()
-	return pins(t, p)["test/v1/links/chain_0"]
+	return pins(t, p)[fmt.Sprintf("test/v%d/links/chain_0", datapath.ABI)]
 }

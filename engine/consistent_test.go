@@ -2,6 +2,7 @@ package engine
 
 import (
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -40,26 +41,45 @@ func consistent(t *testing.T, p Paths, o *owner) {
 	pinsMatch(t, p, o)
 }
 
-// chainsMatch: what is attached is what the specs name, and nothing else.
+// chainsMatch: what is attached is what the specs name, and nothing else; what stands in each chain is what the running one
+// says.
 func chainsMatch(t *testing.T, k *datapath.Kernel, specs []*spec.Spec) {
 	t.Helper()
-	want := map[string]bool{}
+	type place struct {
+		nic  string
+		hook spec.Hook
+	}
+	want := map[place]bool{}
 	for _, s := range specs {
 		for _, n := range s.NICs {
-			want[n.Name] = true
+			for _, c := range n.Chains() {
+				want[place{n.Name, c.Hook}] = true
+			}
 		}
 	}
 	for _, a := range k.Attached() {
-		if !want[a.Chain.NIC] {
-			t.Errorf("nic %s has a chain, and no spec names it", a.Chain.NIC)
+		at := place{a.Chain.NIC, a.Chain.Hook.Spec()}
+		if !want[at] {
+			t.Errorf("nic %s has a chain at %s, and no spec names it", at.nic, at.hook)
 		}
 		if a.Err != nil {
-			t.Errorf("nic %s: %v", a.Chain.NIC, a.Err)
+			t.Errorf("nic %s: %v", at.nic, a.Err)
 		}
-		delete(want, a.Chain.NIC)
+		delete(want, at)
+		var stands []spec.Position
+		for _, s := range a.Chain.Stages {
+			stands = append(stands, spec.Position{Name: a.Chain.Names[s.Account], Shadow: s.Shadow})
+		}
+		var named []spec.Position
+		if n := specs[0].NIC(at.nic); n != nil {
+			named = spec.Enabled(*n.At(at.hook))
+		}
+		if !slices.Equal(stands, named) {
+			t.Errorf("nic %s at %s: %v stands, the spec says %v", at.nic, at.hook, stands, named)
+		}
 	}
-	for n := range want {
-		t.Errorf("nic %s has no chain", n)
+	for at := range want {
+		t.Errorf("nic %s has no chain at %s", at.nic, at.hook)
 	}
 }
 

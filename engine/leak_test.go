@@ -41,6 +41,9 @@ func leaker(n Node, work victimWork) error {
 	}
 	s.VIPs[0].Settle = time.Second
 	o := n.(*owner)
+	if _, err := o.Apply(context.Background(), ApplyRequest{Spec: withEveryStage(s)}); err != nil { // room that lasts is made when it is first needed
+		return err
+	}
 	before, err := quiet(o, s, work.Paths, func(_ resources, same time.Duration) bool { return same >= 3*tickEvery })
 	if err != nil {
 		return err

@@ -90,15 +90,58 @@ func tell(what, revision string) error {
 
 // spec is any of many that differ in NICs, VIPs and backends. No two are the same: the settle time sees to that.
 func (d victimDice) spec() *spec.Spec {
-	s := &spec.Spec{Version: spec.Version, NICs: []spec.NIC{{Name: "eth0", XDP: spec.Stands(spec.Balancer)}}}
-	if d.IntN(2) == 0 {
-		s.NICs = append(s.NICs, spec.NIC{Name: "eth1", XDP: spec.Stands(spec.Balancer)})
+	s := stagesOfVictims()
+	for _, n := range []string{"eth0", "eth1"}[:1+d.IntN(2)] {
+		nic := spec.NIC{Name: n, XDP: append(d.chain(s), spec.Position{Name: string(spec.Balancer)})}
+		if d.IntN(2) == 0 {
+			nic.TCXIngress = d.chain(s)
+		}
+		if d.IntN(2) == 0 {
+			nic.TCXEgress = d.chain(s)
+		}
+		s.NICs = append(s.NICs, nic)
 	}
 	s.VIPs = []spec.VIP{d.vip("web", "10.99.0.1", spec.TCP)}
 	if d.IntN(2) == 0 {
 		s.VIPs = append(s.VIPs, d.vip("dns", "10.99.0.2", spec.UDP))
 	}
 	return s
+}
+
+// victimStages let pass whatever the tests send.
+const victimStages = `
+version: 1
+stages:
+  firewall: {drop: {sources: [203.0.113.0/24, "2001:db8:bad::/48"]}, rules: [{name: telnet, match: tcp port 23, action: drop}]}
+  wall:     {kind: firewall, drop: {destinations: [203.0.113.0/24]}}
+`
+
+func stagesOfVictims() *spec.Spec {
+	s, err := spec.Parse("stages", []byte(victimStages))
+	if err != nil {
+		panic(err) // it is part of this program
+	}
+	return s
+}
+
+// withEveryStage is s with all stages of victims in front of the balancer of its first NIC.
+func withEveryStage(s *spec.Spec) *spec.Spec {
+	s = s.Clone()
+	s.Stages = stagesOfVictims().Stages
+	var chain []spec.Position
+	for _, n := range s.Stages {
+		chain = append(chain, spec.Position{Name: n.Name})
+	}
+	s.NICs[0].XDP = append(chain, s.NICs[0].XDP...)
+	return s
+}
+
+// chain is some of the stages of s in any order.
+func (d victimDice) chain(s *spec.Spec) (chain []spec.Position) {
+	for _, i := range d.Perm(len(s.Stages))[:d.IntN(len(s.Stages)+1)] {
+		chain = append(chain, spec.Position{Name: s.Stages[i].Name, Disabled: d.IntN(3) == 0, Shadow: d.IntN(3) == 0})
+	}
+	return chain
 }
 
 // vip always has a backend that takes new flows.
