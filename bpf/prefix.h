@@ -28,17 +28,28 @@ AI struct prefix_segment *prefix_segment(__u32 number)
 	return inner ? bpf_map_lookup_elem(inner, &zero) : 0;
 }
 
-// A word of the store, which all words of all nodes number.
-AI __u32 prefix_word(__u32 place)
+// Where a walk through a table is. Most tables lie in one segment, which then is looked up once.
+struct prefix_walk {
+	struct prefix_segment *segment;
+	__u32 number;	 // of the segment
+	__u64 high, low; // the bits of the address that are still to be looked at, the next ones on top
+};
+
+AI int enter_segment(struct prefix_walk *w, __u32 number)
 {
-	struct prefix_segment *s = prefix_segment(place / (PREFIX_NODES * NODE_WORDS));
-	return s ? *(volatile __u32 *)((__u32 *)s + place % (PREFIX_NODES * NODE_WORDS)) : 0;
+	if (number == w->number)
+		return 1;
+	w->number = number;
+	w->segment = prefix_segment(number);
+	return w->segment != 0;
 }
 
-AI struct prefix_node *prefix_node(__u32 number)
+// A word of the store, which all words of all nodes number.
+AI __u32 prefix_word(struct prefix_walk *w, __u32 place)
 {
-	struct prefix_segment *s = prefix_segment(number / PREFIX_NODES);
-	return s ? &s->node[number % PREFIX_NODES] : 0;
+	if (!enter_segment(w, place / (PREFIX_NODES * NODE_WORDS)))
+		return 0;
+	return *(volatile __u32 *)((__u32 *)w->segment + place % (PREFIX_NODES * NODE_WORDS));
 }
 
 AI __u32 ones(__u64 bits)
@@ -49,51 +60,50 @@ AI __u32 ones(__u64 bits)
 	return bits * 0x0101010101010101ULL >> 56;
 }
 
-// An address whose next bits are the upper ones of high.
-struct prefix_bits {
-	__u64 high;
-	__u64 low;
-};
-
 // Takes the next bits off, at most 63 and at least one.
-AI void shift(struct prefix_bits *b, __u32 bits)
+AI void shift(struct prefix_walk *w, __u32 bits)
 {
-	b->high = b->high << (bits & 63) | b->low >> ((64 - bits) & 63);
-	b->low <<= bits & 63;
+	w->high = w->high << (bits & 63) | w->low >> ((64 - bits) & 63);
+	w->low <<= bits & 63;
 }
 
 // One node: the word that comes below it.
-AI __u32 step(__u32 word, struct prefix_bits *b)
+AI __u32 step(struct prefix_walk *w, __u32 word)
 {
-	struct prefix_node *n = prefix_node(word - 2);
-	if (!n)
+	__u32 number = word - 2;
+	if (!enter_segment(w, number / PREFIX_NODES))
 		return 0;
+	struct prefix_node *n = &w->segment->node[number % PREFIX_NODES];
 	__u32 skip = n->skip;
 	if (skip) {
-		if ((b->high ^ n->skipped) >> ((64 - skip) & 63))
+		if ((w->high ^ n->skipped) >> ((64 - skip) & 63))
 			return 0;
-		shift(b, skip);
+		shift(w, skip);
 	}
-	__u32 byte = b->high >> 56, quarter = byte >> 6;
+	__u32 byte = w->high >> 56, quarter = byte >> 6;
 	__u64 any = n->any[quarter], bit = 1ULL << (byte & 63);
 	if (!(any & bit))
 		return 0;
 	__u32 below = n->below[quarter];
 	if (!below)
 		return 1;
-	shift(b, 8);
-	return prefix_word(below + ones(any & (bit - 1)));
+	shift(w, 8);
+	return prefix_word(w, below + ones(any & (bit - 1)));
 }
 
-// Whether a table, named by its first node plus 1, lists an address of which b are the bits; steps is how many nodes
-// there can be on its path.
-AI int prefix_listed(__u32 table, struct prefix_bits b, int steps)
+// Whether a table, named by its first node plus 1, lists an address; steps is how many nodes there can be on its path.
+AI int prefix_listed(__u32 table, __u64 high, __u64 low, int steps)
 {
-	__u32 word = prefix_word((table - 1) * NODE_WORDS + (b.high >> 48));
-	shift(&b, 16);
+	__u32 first = table - 1;
+	struct prefix_walk w = {.number = first / PREFIX_NODES, .high = high, .low = low};
+	w.segment = prefix_segment(w.number);
+	if (!w.segment)
+		return 0;
+	__u32 word = prefix_word(&w, first * NODE_WORDS + (high >> 48));
+	shift(&w, 16);
 #pragma clang loop unroll(disable)
 	for (int i = 0; i < steps && word > 1; i++)
-		word = step(word, &b);
+		word = step(&w, word);
 	return word == 1;
 }
 
@@ -102,11 +112,10 @@ AI int prefix_listed(__u32 table, struct prefix_bits b, int steps)
 
 AI int prefix_listed4(__u32 table, __be32 address)
 {
-	return prefix_listed(table, (struct prefix_bits){(__u64)bpf_ntohl(address) << 32, 0}, STEPS4);
+	return prefix_listed(table, (__u64)bpf_ntohl(address) << 32, 0, STEPS4);
 }
 
 AI int prefix_listed6(__u32 table, const __u64 *address)
 {
-	return prefix_listed(table, (struct prefix_bits){bpf_be64_to_cpu(address[0]), bpf_be64_to_cpu(address[1])},
-			     STEPS6);
+	return prefix_listed(table, bpf_be64_to_cpu(address[0]), bpf_be64_to_cpu(address[1]), STEPS6);
 }

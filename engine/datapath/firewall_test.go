@@ -3,10 +3,12 @@ package datapath
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
 	"hairpin/engine/packet"
+	"hairpin/engine/plan"
 	"hairpin/engine/spec"
 )
 
@@ -154,4 +156,61 @@ func TestTablesComeFree(t *testing.T) {
 	if n.drops(t, addr("192.0.31.1")) {
 		t.Error("an empty firewall drops")
 	}
+}
+
+// TestFullFirewalls: where the store of prefixes or the counters of rules have no room, a change fails, and nothing of what
+// runs is different.
+func TestFullFirewalls(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, rulesSpec)
+	chain, active := n.chain(t, "eth0", XDP), n.Control().Active
+	const element, of = Firewalls - 1, 7
+	r := &n.rows.all[int(active)*Chains+Chains-1] // of a chain that is not there
+	r.Kind[1], r.Settings[1] = stageFirewall, element
+	fails := func(edit func(*spec.Policy), want string) {
+		t.Helper()
+		s := n.spec.Clone()
+		edit(s.Stage("firewall").Settings.(*spec.Policy))
+		world, err := n.World(n.spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := plan.Compute(world, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.Stage(p); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+		if rules, reason := n.counts(t, chain, frame(from4("192.0.2.8"), syn)); len(rules) != 2 || reason != "firewall_source" || n.Control().Active != active {
+			t.Errorf("afterwards: counted %v, left by %s, generation %d", rules, reason, n.Control().Active)
+		}
+	}
+	blocks := slices.Clone(n.blocks.all)
+	for i, digest := range blocks {
+		if digest == 0 {
+			n.blocks.all[i] = of
+		}
+	}
+	n.firewalls.all[element] = firewall{Src4: 1, Digest: [4]uint64{of}}
+	fails(func(p *spec.Policy) { p.Drop.Sources[0] = netip.MustParsePrefix("10.0.0.0/8") }, "stage firewall: the store of prefixes is full")
+	copy(n.blocks.all, blocks)
+	n.firewalls.all[element] = firewall{}
+	var some []uint16
+	for i := range uint16(RuleCounters - 6) {
+		some = append(some, i+1+5)
+	}
+	for i := range len(some) / Rules { // elements full of counters that nobody else has
+		copy(n.firewalls.all[element-i].Counter[:], some[i*Rules:])
+		r := &n.rows.all[int(active)*Chains+Chains-1-i]
+		r.Kind[1], r.Settings[1] = stageFirewall, uint16(element-i)
+	}
+	fails(func(p *spec.Policy) {
+		for i := range Rules {
+			p.Rules = append(p.Rules[:min(len(p.Rules), Rules-1)], spec.Rule{Name: fmt.Sprint("more-", i), Match: "tcp", Action: spec.RuleCount})
+		}
+		for i := range p.Rules {
+			p.Rules[i].Name = fmt.Sprint("new-", i)
+		}
+	}, "stage firewall: rules: all 1023 counters are in use")
 }

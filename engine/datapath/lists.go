@@ -14,6 +14,7 @@ import (
 // compiled is what the lists of a firewall come to: digests of the tables, by list and family.
 type compiled struct {
 	lists   spec.DropLists
+	id      uint64
 	serials []uint64 // of its files, when they were read
 	digest  [4]uint64
 }
@@ -79,7 +80,7 @@ func (k *Kernel) compile(stage string, lists spec.DropLists) (c compiled, all *[
 	if err != nil {
 		return c, nil, err
 	}
-	c = compiled{lists: lists, serials: serials}
+	c = compiled{lists: lists, id: listID(lists), serials: serials}
 	for i := range said {
 		c.digest[i] = digest(said[i])
 	}
@@ -101,7 +102,7 @@ func (k *Kernel) putTables(stage string, lists spec.DropLists) (firewall, error)
 		}
 		return firewall{}, err
 	}
-	f, held := firewall{Digest: c.digest, Lists: listID(lists)}, k.heldTables()
+	f, held := firewall{Digest: c.digest, Lists: c.id}, k.heldTables()
 	for i, table := range []*uint32{&f.Src4, &f.Src6, &f.Dst4, &f.Dst6} {
 		if *table = held[c.digest[i]]; *table != 0 || c.digest[i] == 0 {
 			continue

@@ -77,10 +77,11 @@ func (k *Kernel) LoadPrefixFiles(s *spec.Spec, now time.Time) error {
 		}
 		for _, name := range policy.Drop.Files() {
 			f := k.file(name)
-			if f.loaded.IsZero() {
-				f.read(name, now)
+			if !f.loaded.IsZero() {
+				continue
 			}
-			if _, there := k.tablesOf(policy.Drop); f.loaded.IsZero() && !there {
+			f.read(name, now)
+			if _, there := k.tablesOf(policy.Drop); f.err != nil && !there {
 				return fmt.Errorf("stages.%s.drop: %w", n.Name, f.err)
 			}
 		}

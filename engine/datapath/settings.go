@@ -20,10 +20,11 @@ func (k *Kernel) usedSettings(kind uint8) map[uint16]bool {
 // settingsOf are the elements of a kind's settings that one generation names.
 func (k *Kernel) settingsOf(generation int, kind uint8) map[uint16]bool {
 	used := map[uint16]bool{}
-	for _, r := range k.rows.all[generation*Chains : (generation+1)*Chains] {
-		for i, of := range r.Kind {
-			if of == kind && r.Settings[i] != 0 {
-				used[r.Settings[i]] = true
+	rows := k.rows.all[generation*Chains : (generation+1)*Chains]
+	for n := range rows {
+		for i, of := range rows[n].Kind {
+			if of == kind && rows[n].Settings[i] != 0 {
+				used[rows[n].Settings[i]] = true
 			}
 		}
 	}

@@ -85,6 +85,10 @@ func TestWarnings(t *testing.T) {
 		{"backend that is a VIP", lb + ", backends: [{address: 10.99.0.2}]}\n" +
 			"  - {name: dns, addresses: [10.99.0.2], port: 53, protocol: udp, backends: [{address: 10.1.1.1}]}",
 			"vips[0].backends[0]: 10.99.0.2 is also an address of VIP dns"},
+		{"firewall without settings", "version: 1\nnics: {eth0: {xdp: [firewall]}}\nstages: {firewall: {}}",
+			"stages.firewall: neither rules nor lists, so it lets everything pass"},
+		{"large prefix", "version: 1\nnics: {eth0: {xdp: [firewall]}}\nstages: {firewall: {drop: {sources: [10.0.0.0/8], destinations: [\"2001::/16\", \"::/0\"]}}}",
+			"stages.firewall.drop.destinations[1]: ::/0 is a large part of all addresses: let those pass that must by a rule with action pass"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if got := strings.Join(parse(t, row.text).Warnings(), "\n"); got != row.want {

@@ -169,6 +169,23 @@ func checkFiles(list []string, here *at, f *faults) {
 	}
 }
 
+func (x *Policy) warn(here *at, warn func(a *at, format string, args ...any)) {
+	d := x.Drop
+	if len(x.Rules)+len(d.Sources)+len(d.Destinations)+len(d.Files()) == 0 {
+		warn(here, "neither rules nor lists, so it lets everything pass")
+	}
+	for _, list := range []struct {
+		name string
+		of   []netip.Prefix
+	}{{"sources", d.Sources}, {"destinations", d.Destinations}} {
+		for i, p := range list.of {
+			if p.Addr().Is4() && p.Bits() < 8 || p.Addr().Is6() && p.Bits() < 16 {
+				warn(here.field("drop").field(list.name).item(i), "%s is a large part of all addresses: let those pass that must by a rule with action pass", p)
+			}
+		}
+	}
+}
+
 func (x *Policy) write(b *bytes.Buffer) {
 	if len(x.Rules) > 0 {
 		b.WriteString("rules:\n")

@@ -25,6 +25,11 @@ func (s *Spec) Warnings() []string {
 		}
 		s.warnChains(n, here, warn)
 	}
+	for _, n := range s.Stages {
+		if p, ok := n.Settings.(*Policy); ok {
+			p.warn(whole.field("stages").field(n.Name), warn)
+		}
+	}
 	owner := map[netip.Addr]string{}
 	for _, v := range s.VIPs {
 		for _, a := range v.Addresses {
