@@ -289,6 +289,7 @@ struct chain {
 	__u8 used;
 	__u8 of; // the generation by whose row the offsets below are
 	__u8 pad[6];
+	struct count lost; // what root had counted for want of a row when the chain got its number
 	// By the number under which a stage of that name is counted in this chain, wherever it stands and while it does
 	// not stand. 0 is parse.
 	struct {
@@ -296,13 +297,14 @@ struct chain {
 		struct count offset; // of what reached it, against what the counters say by the places of today
 	} accounts[POSITIONS];
 };
-_Static_assert(sizeof(struct chain) == 800, "chain");
+_Static_assert(sizeof(struct chain) == 816, "chain");
 
 enum hook {
 	HOOK_XDP = 1,
 	HOOK_TCX_INGRESS = 2,
 	HOOK_TCX_EGRESS = 3,
 	HOOK_CLSACT_INGRESS = 4,
+	HOOK_CLSACT_EGRESS = 5,
 };
 
 enum mode {

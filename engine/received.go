@@ -75,7 +75,7 @@ func (r *received) close() {
 func fronts(chains []datapath.Chain) map[int]datapath.Chain {
 	first := map[string]datapath.Chain{}
 	for _, c := range chains {
-		if c.Hook == datapath.TCXEgress || c.Ifindex == 0 {
+		if c.Hook.Egress() || c.Ifindex == 0 {
 			continue
 		}
 		if old, ok := first[c.NIC]; !ok || old.Hook != datapath.XDP {

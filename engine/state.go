@@ -68,7 +68,7 @@ type Counter struct {
 // NIC is one network interface with a chain.
 type NIC struct {
 	Name    string
-	Hook    string // xdp, tcx_ingress, clsact_ingress, tcx_egress
+	Hook    string // xdp, tcx_ingress, tcx_egress, clsact_ingress, clsact_egress
 	Mode    string // native, generic, tc
 	State   string // attached, detached, missing
 	Why     string // one sentence when State is not "attached" or the mode is not the best one

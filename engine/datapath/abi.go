@@ -224,6 +224,7 @@ const (
 	TCXIngress
 	TCXEgress
 	ClsactIngress
+	ClsactEgress
 )
 
 // Mode is how.
@@ -245,6 +246,7 @@ type chain struct {
 	Used     uint8
 	Of       uint8
 	_        [6]byte
+	Lost     Count
 	Accounts [Positions]account
 }
 

@@ -84,7 +84,7 @@ func findNIC(name string) (netlink.Link, error) {
 // modeWhy says why a chain does not run in the best mode, or what else is to be known of its NIC; empty when nothing is.
 func (k *Kernel) modeWhy(n int, f fit) string {
 	switch c := &k.chains.all[n]; {
-	case c.Hook == ClsactIngress:
+	case c.Hook.byClsact():
 		return "tcx needs Linux 6.6; attached by clsact"
 	case c.Mode == Generic:
 		return f.generic()
@@ -111,13 +111,9 @@ func (k *Kernel) attachRoot(n int, nic netlink.Link) error {
 	case XDP:
 		l, mode, err = attachXDP(root, nic)
 	case TCXIngress, ClsactIngress:
-		l, err = link.AttachTCX(link.TCXOptions{Interface: index, Program: root, Attach: ebpf.AttachTCXIngress})
-		if errors.Is(err, ebpf.ErrNotSupported) {
-			err = attachClsact(root, nic)
-			c.Hook = ClsactIngress
-		}
+		l, err = k.attachTC(c, ClsactIngress, ebpf.AttachTCXIngress, root, index)
 	default:
-		l, err = link.AttachTCX(link.TCXOptions{Interface: index, Program: root, Attach: ebpf.AttachTCXEgress})
+		l, err = k.attachTC(c, ClsactEgress, ebpf.AttachTCXEgress, root, index)
 	}
 	if err != nil {
 		return fmt.Errorf("nic %s: attach %s: %w", name, c.Hook, explain(err))
@@ -133,10 +129,20 @@ func (k *Kernel) attachRoot(n int, nic netlink.Link) error {
 	return nil
 }
 
+// attachTC attaches by tcx, and without a link by clsact where the kernel has none.
+func (k *Kernel) attachTC(c *chain, instead Hook, tcx ebpf.AttachType, root *ebpf.Program, index int) (link.Link, error) {
+	l, err := link.AttachTCX(link.TCXOptions{Interface: index, Program: root, Attach: tcx})
+	if !errors.Is(err, ebpf.ErrNotSupported) {
+		return l, err
+	}
+	c.Hook = instead
+	return nil, k.clsact(instead, index).attach(root)
+}
+
 // linkAlive tells whether the chain's link still holds the NIC of that index: after the NIC is gone it opens all the same.
 func (k *Kernel) linkAlive(n, index int) bool {
-	if k.chains.all[n].Hook == ClsactIngress {
-		return clsactAlive(index)
+	if h := k.chains.all[n].Hook; h.byClsact() {
+		return k.clsact(h, index).alive()
 	}
 	l, err := link.LoadPinnedLink(k.linkPin(n), nil)
 	if err != nil {
@@ -214,8 +220,8 @@ func foreignXDP(nic netlink.Link) string {
 // DetachChain takes root off one NIC and forgets the chain.
 func (k *Kernel) DetachChain(n int) error {
 	c := &k.chains.all[n]
-	if c.Hook == ClsactIngress {
-		if err := detachClsact(int(c.Ifindex)); err != nil {
+	if c.Hook.byClsact() {
+		if err := k.clsact(c.Hook, int(c.Ifindex)).detach(); err != nil {
 			return fmt.Errorf("nic %s: detach: %w", cString(c.NIC[:]), err)
 		}
 	}

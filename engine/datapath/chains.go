@@ -26,13 +26,19 @@ type Stands struct {
 }
 
 func (h Hook) String() string {
-	return [...]string{"", "xdp", "tcx_ingress", "tcx_egress", "clsact_ingress"}[h]
+	return [...]string{"", "xdp", "tcx_ingress", "tcx_egress", "clsact_ingress", "clsact_egress"}[h]
 }
 
 // Spec is the hook as specs name it.
 func (h Hook) Spec() spec.Hook {
-	return [...]spec.Hook{"", spec.XDP, spec.TCXIngress, spec.TCXEgress, spec.TCXIngress}[h]
+	return [...]spec.Hook{"", spec.XDP, spec.TCXIngress, spec.TCXEgress, spec.TCXIngress, spec.TCXEgress}[h]
 }
+
+// Egress tells whether a chain there sees what its NIC sends.
+func (h Hook) Egress() bool { return h == TCXEgress || h == ClsactEgress }
+
+// byClsact tells whether clsact has taken the place of tcx.
+func (h Hook) byClsact() bool { return h == ClsactIngress || h == ClsactEgress }
 
 func (m Mode) String() string { return [...]string{"", "native", "generic", "tc"}[m] }
 
@@ -98,8 +104,7 @@ func (k *Kernel) number(w wanted) (int, error) {
 			}
 			continue
 		}
-		same := c.Hook == w.hook || c.Hook == ClsactIngress && w.hook == TCXIngress
-		if same && cString(c.NIC[:]) == w.nic {
+		if c.Hook.Spec() == w.hook.Spec() && cString(c.NIC[:]) == w.nic {
 			return i, nil
 		}
 	}
@@ -113,7 +118,11 @@ func (k *Kernel) number(w wanted) (int, error) {
 	}
 	k.forgetDrops(func(d Drop) bool { return d.Chain == free })
 	k.forgetWindows(func(w *window) bool { return int(w.Chain) == free })
-	c := chain{Hook: w.hook, Used: 1}
+	lost, err := k.lost()
+	if err != nil {
+		return 0, err
+	}
+	c := chain{Hook: w.hook, Used: 1, Lost: lost[free]} // packets write the other chains' beside it
 	copy(c.NIC[:len(c.NIC)-1], w.nic)
 	k.chains.all[free] = c
 	return free, nil

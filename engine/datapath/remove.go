@@ -20,9 +20,10 @@ func (k *Kernel) Remove() error {
 }
 
 // RemovePins removes a pin folder and its empty parents, whatever is in it: links, rows and maps go with their last
-// reference. For a data path that cannot be opened any more.
+// reference. Filters have no pins and are taken off the NICs of this network namespace. For a data path that cannot be
+// opened any more.
 func RemovePins(dir string) error {
-	if err := errors.Join(os.RemoveAll(dir), removeUnfinished(dir)); err != nil {
+	if err := errors.Join(removeFilters(clsactName(dir)), os.RemoveAll(dir), removeUnfinished(dir)); err != nil {
 		return fmt.Errorf("remove pins: %w", err)
 	}
 	for parent := filepath.Dir(dir); filepath.Base(filepath.Dir(parent)) != "/" && parent != "/"; parent = filepath.Dir(parent) {

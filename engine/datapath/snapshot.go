@@ -161,17 +161,27 @@ func (k *Kernel) topBackend() int {
 
 // addLost adds what root counted itself, for want of a row.
 func (k *Kernel) addLost(into *Snapshot) error {
-	var perCPU []entry
-	if err := k.maps["entry"].Lookup(uint32(0), &perCPU); err != nil {
-		return fmt.Errorf("read root's counters: %w", err)
+	lost, err := k.lost()
+	if err != nil {
+		return err
 	}
-	for _, e := range perCPU {
-		for n, exits := range into.Exits {
-			exits[noGeneration].Packets += e.Lost[n].Packets
-			exits[noGeneration].Bytes += e.Lost[n].Bytes
-		}
+	for n, exits := range into.Exits {
+		exits[noGeneration].Packets += lost[n].Packets - k.chains.all[n].Lost.Packets
+		exits[noGeneration].Bytes += lost[n].Bytes - k.chains.all[n].Lost.Bytes
 	}
 	return nil
+}
+
+// lost is what root counted itself under each chain number, ever.
+func (k *Kernel) lost() (all [Chains]Count, err error) {
+	var perCPU []entry
+	if err := k.maps["entry"].Lookup(uint32(0), &perCPU); err != nil {
+		return all, fmt.Errorf("read root's counters: %w", err)
+	}
+	for i := range perCPU {
+		addAll(all[:], perCPU[i].Lost[:])
+	}
+	return all, nil
 }
 
 // Sum adds up the exits of a verdict.

@@ -79,4 +79,4 @@ func sum(nics []engine.NIC) []float64 {
 }
 
 // ingress tells whether packets from outside come in by this chain; the chain of replies does not count twice.
-func ingress(n engine.NIC) bool { return n.Hook != "tcx_egress" }
+func ingress(n engine.NIC) bool { return n.Hook != "tcx_egress" && n.Hook != "clsact_egress" }

@@ -53,6 +53,8 @@ func hook(h string) string {
 		return "tcx out"
 	case "clsact_ingress":
 		return "tc in"
+	case "clsact_egress":
+		return "tc out"
 	}
 	return h
 }
