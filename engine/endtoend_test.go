@@ -209,6 +209,7 @@ type load struct {
 func (n *network) start(t *testing.T, c lab.LoadConfig) *load {
 	t.Helper()
 	l := &load{count: c.Count > 0, over: make(chan struct{})}
+	c.Timeout = 30 * time.Second // the machine may be busy for some
 	ctx, stop := context.WithCancel(n.ctx)
 	l.stop = stop
 	t.Cleanup(stop)

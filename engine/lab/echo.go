@@ -23,20 +23,24 @@ func newEcho(network string, port int, name string) (*echo, error) {
 		return nil, err
 	}
 	e := &echo{conn: conn, name: name}
-	if err := e.askForDestinations(network); err != nil {
+	if err := e.prepare(network); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return e, nil
 }
 
-// askForDestinations makes the kernel say with each datagram which address it was sent to.
-func (e *echo) askForDestinations(network string) error {
+// echoBuffer is room for some thousands of datagrams: so many may come while others have the CPU.
+const echoBuffer = 8 << 20
+
+// prepare makes the kernel say with each datagram which address it was sent to, and keep those that wait.
+func (e *echo) prepare(network string) error {
 	raw, err := e.conn.SyscallConn()
 	if err != nil {
 		return err
 	}
 	var set error
 	err = raw.Control(func(fd uintptr) {
+		roomy(int(fd))
 		if network == "udp4" {
 			set = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
 		} else {

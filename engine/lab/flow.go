@@ -45,12 +45,19 @@ func (w *worker) openFlows() error {
 		f := &flow{w: w}
 		addr := w.Echo[i%len(w.Echo)]
 		var err error
-		if f.fd, err = w.open(unix.SOCK_DGRAM, addr, f, func(int) error { return nil }); err != nil {
+		if f.fd, err = w.open(unix.SOCK_DGRAM, addr, f, func(fd int) error { roomy(fd); return nil }); err != nil {
 			return fmt.Errorf("open flow to %v: %w", addr, err)
 		}
 		w.udp.flows.of = append(w.udp.flows.of, f)
 	}
 	return nil
+}
+
+// roomy makes room for the answers that come while others have the CPU, as much as is allowed.
+func roomy(fd int) {
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, echoBuffer) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, echoBuffer)
+	}
 }
 
 // sendDatagram sends its number.
