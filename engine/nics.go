@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"time"
 
 	"hairpin/engine/datapath"
@@ -78,4 +79,25 @@ func whyUnaccounted(n NIC) string {
 		return "received by the NIC, and never seen by the chain"
 	}
 	return "received by the NIC, and lost or merged with others (GRO) in front of this hook"
+}
+
+const (
+	lostFloor = 10.0  // packets a second: fewer are nobody's problem
+	lostShare = 0.001 // of what comes in
+)
+
+// lostBeside are problems with packets that no stage can explain.
+func lostBeside(n NIC) (warn []Problem) {
+	for _, l := range n.Lost {
+		if l.PPS < lostFloor || l.PPS < lostShare*n.In.PPS {
+			continue
+		}
+		place := map[string]string{"before": "before its chain", "after": "behind its chain"}[l.Where]
+		if place == "" {
+			place = "beside its chain"
+		}
+		warn = append(warn, Problem{Key: "lost " + n.Name + " " + n.Hook + " " + l.Name, Severity: "warn",
+			What: fmt.Sprintf("%s loses packets %s, %.0f/s: %s (%s)", n.Name, place, l.PPS, l.What, l.Name), Cure: "hairpin drops --nic " + n.Name})
+	}
+	return warn
 }

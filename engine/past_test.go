@@ -48,6 +48,20 @@ func sumAbove(list []float64, limit float64) (sum float64) {
 	return sum
 }
 
+// TestLostBeside: what is lost where no stage sees it is a problem when it is more than a trickle.
+func TestLostBeside(t *testing.T) {
+	lost := func(pps float64) NIC {
+		return NIC{Name: "eth0", Hook: "xdp", In: Counter{PPS: 100_000}, Lost: []Lost{{Name: "rx_missed_errors", Where: "before", What: "its ring was full", Counter: Counter{PPS: pps}}}}
+	}
+	if got := append(lostBeside(lost(0)), lostBeside(lost(99))...); len(got) != 0 {
+		t.Errorf("%+v", got)
+	}
+	got := lostBeside(lost(100))
+	if len(got) != 1 || got[0].What != "eth0 loses packets before its chain, 100/s: its ring was full (rx_missed_errors)" {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestLimitProblems: a limit that is used up is a problem for a while after it last refused something, one in shadow is
 // not; a stage in shadow is one after an hour, and a disabled one at once.
 func TestLimitProblems(t *testing.T) {

@@ -61,6 +61,7 @@ func problemsOf(s *State) []Problem {
 		}
 	}
 	for _, n := range s.NICs {
+		warn = append(warn, lostBeside(n)...)
 		for _, g := range n.Stages {
 			if g.Disabled {
 				warn = append(warn, Problem{Key: "disabled " + n.Name + " " + n.Hook + " " + g.Name, Severity: "warn",

@@ -85,12 +85,19 @@ func TestReceived(t *testing.T) {
 	w := newWire(t, "eth0")
 	w.send(t, "eth0", "10.99.0.1", 30) // before there is a chain
 	o := running(t, p)
-	mustApply(t, o, parse(t, lbSpec), 0)
+	mustApply(t, o, parse(t, lbSpec+"  - {name: none, addresses: [10.99.0.2], port: 80, protocol: tcp}\n"), 0)
 	whole := func(s *State) bool {
 		n := nicOf(s, "eth0")
-		return n.In.Packets >= 20 && n.Received.Packets == n.In.Packets && n.Uncounted == 0
+		left := n.Forward.Packets + n.Pass.Packets
+		for _, d := range s.Drops {
+			if d.NIC == "eth0" && d.Stage == "balancer" && d.VIP == "none" && d.Reason == "no_backend" {
+				left += d.Packets
+			}
+		}
+		return n.Drop.Packets == 7 && n.In.Packets >= 20 && n.Received.Packets == left && n.Uncounted == 0
 	}
-	forwards(t, p, w) // the NIC at the other end has no XDP program: it refuses them
+	w.send(t, "eth0", "10.99.0.2", 7) // nobody takes them
+	forwards(t, p, w)                 // the NIC at the other end has no XDP program: it refuses them
 	st := until(t, o, "the ledger adds up and shows what was refused", func(s *State) bool { return whole(s) && len(nicOf(s, "eth0").Lost) > 0 })
 	if n := nicOf(st, "eth0"); n.Unread != "" || n.Lost[0].Name != "rx_queue_*_xdp_tx_errors" || n.Lost[0].Where != "after" {
 		t.Errorf("%d forwarded, lost %+v %s", n.Forward.Packets, n.Lost, n.Unread)

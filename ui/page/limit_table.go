@@ -84,7 +84,7 @@ func (p *Limits) table(k Kit, v View, w, h int) []string {
 	if len(v.Staged) == 0 { // it has a place only while there is something to say
 		t.Columns = t.Columns[:9]
 	}
-	return p.list.draw(k, t, w, h, true, "no limit is in force", func(name string) widget.Row {
+	return p.list.draw(k, t, w, h, true, noLimits(v), func(name string) widget.Row {
 		l := p.rows[name]
 		label, most, percent := limitLabel(l), widget.Number(float64(l.Max)), widget.Percent(use(l))
 		if l.Source.IsValid() {
@@ -107,6 +107,18 @@ func (p *Limits) table(k Kit, v View, w, h int) []string {
 			k.rate("over "+name, l.Over.PPS, limitToken(l)), k.cell(theme.Dim, l.Counts), k.cell(theme.Staged, change),
 		}}
 	})
+}
+
+// noLimits says why no limit is shown.
+func noLimits(v View) string {
+	if v.Running != nil {
+		for _, n := range v.Running.Stages {
+			if len(v.Running.Maxima(n.Name)) > 0 {
+				return "the counts of the limits are not known"
+			}
+		}
+	}
+	return "no limit is in force"
 }
 
 // closest are the limits nearest to their thresholds, those that are over first.

@@ -85,15 +85,19 @@ func dropped(s *engine.State) []engine.Reason {
 }
 
 func reasonTable(k Kit, s *engine.State, w, h int) []string {
+	list := dropped(s)
+	var names []string
+	for _, r := range list {
+		names = append(names, r.Name)
+	}
 	t := k.table(
-		widget.Column{Title: "DROP REASON", Width: 18},
+		widget.Column{Title: "DROP REASON", Width: widest(18, 22, names)},
 		widget.Column{Title: "STAGE", Width: 9, Grow: true, Drop: 3},
 		widget.Column{Title: "NOW/s ", Width: 7, Right: true},
 		widget.Column{Title: "1m AVG", Width: 6, Right: true, Drop: 2},
 		widget.Column{Title: "EVER", Width: 6, Right: true, Drop: 4},
 		widget.Column{Title: "60s", Width: 20, Drop: 1},
 	)
-	list := dropped(s)
 	if len(list) == 0 {
 		return []string{t.Render(w, 1)[0], k.Say(theme.Dim, " nothing was ever dropped")}
 	}

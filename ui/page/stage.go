@@ -99,12 +99,12 @@ func ledger(k Kit, s *engine.State, drops []engine.Drop, title string, w, h int)
 }
 
 func ledgerTable(k Kit, s *engine.State, drops []engine.Drop, title string, whose bool, w, h int) []string {
-	var vips []string
+	var vips, names []string
 	for _, d := range drops {
-		vips = append(vips, d.VIP)
+		vips, names = append(vips, d.VIP), append(names, d.Reason)
 	}
 	t := k.table(
-		widget.Column{Title: title, Width: max(18, min(widget.Width(title), 30))},
+		widget.Column{Title: title, Width: max(widest(18, 22, names), min(widget.Width(title), 30))},
 		widget.Column{Title: "VIP", Width: widest(4, 14, vips)},
 		widget.Column{Title: "NOW/s ", Width: 7, Right: true},
 		widget.Column{Title: "EVER", Width: 6, Right: true, Drop: 1},
