@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -91,17 +92,24 @@ func (r *limitPast) past(now time.Time, l Limit) *Past {
 		return r.shown
 	}
 	p := &Past{Over: time.Duration(r.held) * time.Second, Refused: make([]float64, pastParts+1)}
+	part := float64(l.Max) / pastParts
+	var above [pastParts + 1]struct{ passed, seconds float64 } // by the highest part that refuses in that second
 	for i := range r.held {
-		passed := float64(r.passed[i])
+		passed, highest := float64(r.passed[i]), math.Ceil(float64(r.passed[i])/part)-1
+		if l.Kind == "connlimit" {
+			highest = math.Floor(float64(r.counted[i]) / part)
+		}
 		p.Passed += passed
-		for part := range pastParts {
-			most := float64(l.Max) * float64(part) / pastParts
-			switch {
-			case l.Kind == "connlimit" && float64(r.counted[i]) >= most:
-				p.Refused[part] += passed
-			case l.Kind != "connlimit":
-				p.Refused[part] += max(0, passed-most)
-			}
+		if highest >= 0 {
+			a := &above[int(min(highest, pastParts))]
+			a.passed, a.seconds = a.passed+passed, a.seconds+1
+		}
+	}
+	var passed, seconds float64
+	for i := pastParts; i >= 0; i-- {
+		passed, seconds = passed+above[i].passed, seconds+above[i].seconds
+		if p.Refused[i] = math.Round(passed); l.Kind != "connlimit" {
+			p.Refused[i] = math.Round(passed - seconds*part*float64(i))
 		}
 	}
 	r.shown, r.shownAt, r.max = p, now, l.Max

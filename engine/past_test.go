@@ -41,6 +41,25 @@ func TestPast(t *testing.T) {
 	}
 }
 
+// TestPastConnections: connections at a time that came while as many were open as a lower limit allows.
+func TestPastConnections(t *testing.T) {
+	start := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	var p pasts
+	var s *State
+	for i := range 101 { // one more is open each second, and two come
+		s = &State{Limits: []Limit{{NIC: "eth0", Stage: "open", Kind: "connlimit", Scope: "nic", Max: 320, Now: float64(i), Passed: Counter{Packets: uint64(2 * i)}}}}
+		p.show(start.Add(time.Duration(i)*time.Second), s)
+	}
+	p.limits[limitKey(s.Limits[0])].shown = nil
+	p.show(start.Add(100*time.Second), s)
+	past := s.Limits[0].Past
+	for n, want := range map[uint64]float64{0: 200, 10: 182, 50: 102, 100: 2, 110: 0, 320: 0} {
+		if got := past.Lower(320, n); got != want {
+			t.Errorf("a limit of %d would have refused %.0f of %.0f, want %.0f", n, got, past.Passed, want)
+		}
+	}
+}
+
 func sumAbove(list []float64, limit float64) (sum float64) {
 	for _, v := range list {
 		sum += max(0, v-limit)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
+	"hairpin/engine"
 	"hairpin/ui/uitest/fake"
 )
 
@@ -54,10 +55,15 @@ func TestHostileNames(t *testing.T) {
 	s.Node = "lb\x1b]0;owned\x07" + strings.Repeat("x", 300)
 	s.Problems[0].What = "a\nb\tc\x1b[2J" + strings.Repeat("界", 200)
 	s.VIPs[0].Name = "\x1b[31mred" + strings.Repeat("y", 90)
+	s.NICs[0].Lost = []engine.Lost{{Name: "\x1b[2Jrx", What: "a\nb" + strings.Repeat("界", 90), Where: "before", Counter: engine.Counter{Packets: 9, PPS: 20}}}
+	s.NICs[0].Stages[0].Name, s.Spec.NICs[0].XDP[0].Name = "\x1b[2Jsyns", "\x1b[2Jsyns"
+	s.Drops[0].Stage, s.Drops[0].VIP = "\x1b[2Jsyns", "\x1b]0;x\x07"
+	s.Limits[0].Stage, s.Limits[0].VIP = "\x1b[?1049l"+strings.Repeat("z", 90), "a\rb"
+	s.Rules = []engine.Rule{{Stage: "\x1b[2Jsyns", Name: "\x1b[H", Match: "\x1b[2J"}}
 	s.Events[0].Who = "evil\r\n\x1b[H"
 	s.Events[0].Detail = []string{"\x1b[?1049l"}
 	d := open80(t, s)
-	for _, key := range []string{"1", "3", "enter", "9", "G"} {
+	for _, key := range []string{"1", "3", "enter", "2", "enter", "4", "9", "G"} {
 		d.press(key)
 		for _, size := range [][2]int{{20, 5}, {80, 24}, {140, 40}} {
 			d.size(size[0], size[1])

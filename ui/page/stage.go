@@ -21,7 +21,7 @@ func stageParts(k Kit, v View, r chainRow, w, most int) []part {
 	drops := ledgerOf(v.State, r)
 	head := aboutStage(k, v, r, w)
 	parts := []part{{rank: 0, need: 1, want: len(head), draw: func(int) []string { return head }}, {rank: 1, need: 1 + min(2, max(1, len(drops))), want: 1 + min(most, max(1, len(drops))), draw: func(h int) []string {
-		return ledger(k, v.State, drops, fmt.Sprintf("DROPPED BY %s", r.link.Name), w, h)
+		return ledger(k, v.State, drops, widget.Clean("DROPPED BY "+r.link.Name), w, h)
 	}}}
 	if rules := rulesOf(v.State, r.link.Name); len(rules) > 0 {
 		parts = append(parts, part{rank: 3, need: 1 + min(2, len(rules)), want: 1 + len(rules), draw: func(h int) []string { return ruleTable(k, rules, w, h) }})
