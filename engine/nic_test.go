@@ -113,7 +113,7 @@ func setWeightOn(t *testing.T, o *owner, weight uint32) *spec.Spec {
 	return setWeight(t, o.State().Spec, "10.1.0.11", weight)
 }
 
-// TestNICIsRenamed: a chain belongs to a name; under another one the NIC is none of ours.
+// TestNICIsRenamed: its chain goes on, and is its own again when it has its name back or the spec has the new one.
 func TestNICIsRenamed(t *testing.T) {
 	t.Parallel()
 	p := privateNode(t)
@@ -127,11 +127,66 @@ func TestNICIsRenamed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	root := xdpOf(t, "eth1")
 	rename("eth1", "lan0")
-	until(t, o, "eth1 is missing", func(s *State) bool { return nicState(s, "eth1") == "missing" })
+	st := until(t, o, "eth1 is missing", func(s *State) bool { return nicState(s, "eth1") == "missing" })
+	if !hasProblem(st, "crit", "eth1 xdp: nic eth1: no such NIC; it is called lan0 now, and its chain goes on there") || xdpOf(t, "lan0") != root {
+		t.Errorf("%+v", st.Problems)
+	}
 	rename("lan0", "eth1")
 	until(t, o, "eth1 is back", func(s *State) bool { return nicState(s, "eth1") == "attached" })
 	consistent(t, p, o)
+
+	rename("eth1", "lan0")
+	until(t, o, "eth1 is missing", func(s *State) bool { return nicState(s, "eth1") == "missing" })
+	s := o.State().Spec.Clone()
+	s.NIC("eth1").Name = "lan0"
+	mustApply(t, o, s, 0)
+	if now := xdpOf(t, "lan0"); now != root || nicState(o.State(), "lan0") != "attached" {
+		t.Errorf("lan0 runs program %d, it was %d: %+v", now, root, o.State().NICs)
+	}
+	consistent(t, p, o)
+	if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth1", MTU: 1600}, PeerName: "other"}); err != nil {
+		t.Fatal(err)
+	}
+	mustApply(t, o, twoNICs(t), 0)
+	if xdpOf(t, "lan0") != 0 || xdpOf(t, "eth1") == 0 {
+		t.Errorf("lan0 runs program %d, the new eth1 runs %d", xdpOf(t, "lan0"), xdpOf(t, "eth1"))
+	}
+	consistent(t, p, o)
+}
+
+// TestNICComesBackAtEveryHook: under the index that it had, which says nothing of what is attached.
+func TestNICComesBackAtEveryHook(t *testing.T) {
+	t.Parallel()
+	p := privateNode(t)
+	addNIC(t, "eth1", "")
+	o := running(t, p)
+	s := withEveryStage(parse(t, lbSpec))
+	all := s.NICs[0].XDP
+	s.NICs = append(s.NICs, spec.NIC{Name: "eth1", XDP: all, TCXIngress: all[:2], TCXEgress: all[1:2]})
+	mustApply(t, o, s, 0)
+	consistent(t, p, o)
+	for range 2 {
+		index := nic(t, "eth1").Attrs().Index
+		if err := netlink.LinkDel(nic(t, "eth1")); err != nil {
+			t.Fatal(err)
+		}
+		again := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth1", MTU: 1600, Index: index}, PeerName: "eth1peer"}
+		if err := netlink.LinkAdd(again); err != nil {
+			t.Fatal(err)
+		}
+		until(t, o, "eth1 has its chains again", func(s *State) bool {
+			attached := 0
+			for _, n := range s.NICs {
+				if n.Name == "eth1" && n.State == "attached" && n.Index == index {
+					attached++
+				}
+			}
+			return attached == 3 && xdpOf(t, "eth1") != 0
+		})
+		consistent(t, p, o)
+	}
 }
 
 func TestNoBPFFS(t *testing.T) {

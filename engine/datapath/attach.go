@@ -33,6 +33,7 @@ type Attachment struct {
 // another index is attached anew. Nothing else on a NIC is touched.
 func (k *Kernel) Attach(s *spec.Spec) ([]Attachment, error) {
 	var list []Attachment
+	k.followNames(s)
 	for _, w := range wantedChains(s) {
 		n, err := k.number(w)
 		if err != nil {
@@ -55,7 +56,7 @@ func (k *Kernel) attach(n int, s *spec.Spec) Attachment {
 	name := cString(k.chains.all[n].NIC[:])
 	nic, err := findNIC(name)
 	if err != nil {
-		return Attachment{Err: err}
+		return Attachment{Err: k.renamed(n, err)}
 	}
 	f := fitOf(nic, func(other string) bool { n := s.NIC(other); return n != nil && len(n.XDP) > 0 })
 	if k.linkAlive(n, nic.Attrs().Index) {
@@ -272,7 +273,7 @@ func (k *Kernel) Attached() []Attachment {
 	for _, c := range k.Chains() {
 		a := Attachment{Chain: c}
 		if nic, err := findNIC(c.NIC); err != nil {
-			a.Err = err
+			a.Err = k.renamed(c.Number, err)
 		} else if a.Why = k.modeWhy(c.Number, fitOf(nic, k.hasXDP)); !k.linkAlive(c.Number, nic.Attrs().Index) {
 			a.Err = fmt.Errorf("nic %s: %s: not attached", c.NIC, c.Hook)
 		}

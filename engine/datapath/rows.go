@@ -148,20 +148,21 @@ func (k *Kernel) clearRow(generation, chain int) error {
 
 // OwnPrograms tells whether the rows of a generation hold the programs of this build.
 func (k *Kernel) OwnPrograms(generation int) bool {
-	own, err := k.programs["parse"].Info()
-	if err != nil {
-		return false
-	}
-	id, ok := own.ID()
-	if !ok {
-		return false
-	}
 	for c := range k.chains.all {
-		if k.chains.all[c].Used == 0 || k.chains.all[c].Hook != XDP {
+		if k.chains.all[c].Used == 0 {
 			continue
 		}
+		rows, parse := "rows_xdp", "parse"
+		if k.chains.all[c].Hook != XDP {
+			rows, parse = "rows_tc", "parse_tc"
+		}
+		own, err := k.programs[parse].Info()
+		if err != nil {
+			return false
+		}
+		id, ok := own.ID()
 		var there uint32
-		if err := k.maps["rows_xdp"].Lookup(rowOf(generation, c), &there); err == nil && there != uint32(id) {
+		if err := k.maps[rows].Lookup(rowOf(generation, c), &there); err == nil && (!ok || there != uint32(id)) {
 			return false
 		}
 	}
