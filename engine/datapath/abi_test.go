@@ -160,14 +160,18 @@ func TestConstants(t *testing.T) {
 
 // TestElementsAreSmall: an element of more than 4 MiB is refused before Linux 6.0.
 func TestElementsAreSmall(t *testing.T) {
-	specs, err := mapSpecs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	specs["segment"] = specs["rings"].InnerMap
-	for pin, s := range specs {
-		if s.ValueSize > 4<<20 {
-			t.Errorf("map %s: an element has %d bytes", pin, s.ValueSize)
+	for _, st := range append([]stage{{name: ""}}, stages...) {
+		specs, err := mapSpecs(st.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for pin, s := range specs {
+			if s.InnerMap != nil {
+				s = s.InnerMap
+			}
+			if s.ValueSize > 4<<20 {
+				t.Errorf("map %s: an element has %d bytes", pin, s.ValueSize)
+			}
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"hairpin/engine/filter"
 	"hairpin/engine/plan"
+	"hairpin/engine/spec"
 )
 
 // Errors a caller branches on.
@@ -27,6 +28,8 @@ type Kernel struct {
 	dir      string // BPFFS/hairpin/NODE/vABI
 	writable bool
 	maps     map[string]*ebpf.Map
+	mapped   map[string]bool     // those that are memory too
+	needed   map[spec.Stage]bool // kernel functions whose maps and programs are there
 	programs map[string]*ebpf.Program
 
 	control     memory[Control]
@@ -96,7 +99,8 @@ func Create(dir string) (*Kernel, error) {
 	if err := os.MkdirAll(filepath.Join(temporary, "maps"), 0o700); err != nil {
 		return nil, fmt.Errorf("create data path: %w", err)
 	}
-	k := &Kernel{dir: temporary, writable: true, maps: map[string]*ebpf.Map{}, programs: map[string]*ebpf.Program{}}
+	k := &Kernel{dir: temporary, writable: true, maps: map[string]*ebpf.Map{}, mapped: map[string]bool{},
+		needed: map[spec.Stage]bool{}, programs: map[string]*ebpf.Program{}}
 	if err := k.publish(dir); err != nil {
 		k.Close()
 		_ = os.RemoveAll(temporary) // what is left is found by the next start
@@ -107,7 +111,13 @@ func Create(dir string) (*Kernel, error) {
 
 // publish fills the folder of k and gives it the name dir.
 func (k *Kernel) publish(dir string) error {
-	if err := k.createMaps(); err != nil {
+	if err := k.createMaps(""); err != nil {
+		return err
+	}
+	if err := k.maps["control"].Freeze(); err != nil {
+		return fmt.Errorf("map control: %w", err)
+	}
+	if err := k.writeMeta(k.maps["counters"].MaxEntries()); err != nil {
 		return err
 	}
 	for _, folder := range []string{"links", "programs"} {
@@ -147,18 +157,20 @@ func Open(dir string, writable bool) (*Kernel, error) {
 		}
 		return nil, fmt.Errorf("open data path: %w", err)
 	}
-	k := &Kernel{dir: dir, writable: writable, maps: map[string]*ebpf.Map{}, programs: map[string]*ebpf.Program{}}
+	k := &Kernel{dir: dir, writable: writable, maps: map[string]*ebpf.Map{}, mapped: map[string]bool{},
+		needed: map[spec.Stage]bool{}, programs: map[string]*ebpf.Program{}}
 	if err := k.openMaps(); err != nil {
 		k.Close()
 		return nil, fmt.Errorf("open data path: %w", err)
 	}
-	if err := k.mapAll(); err != nil {
+	if err := errors.Join(k.mapAll(), k.mapStores()); err != nil {
 		k.Close()
 		return nil, fmt.Errorf("open data path: %w", err)
 	}
 	return k, nil
 }
 
+// mapAll makes the maps that are there readable as memory, and writable if k is.
 func (k *Kernel) mapAll() error {
 	var err error
 	for _, m := range []struct {
@@ -182,10 +194,19 @@ func (k *Kernel) mapAll() error {
 		{"offenders", func(m *ebpf.Map) error { k.offenders, err = mapMemory[offenders](m, k.writable); return err }},
 		{"chains", func(m *ebpf.Map) error { k.chains, err = mapMemory[chain](m, k.writable); return err }},
 	} {
+		if k.maps[m.name] == nil || k.mapped[m.name] {
+			continue
+		}
 		if err := m.do(k.maps[m.name]); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
+		k.mapped[m.name] = true
 	}
+	return nil
+}
+
+// mapStores makes the segments of the stores memory.
+func (k *Kernel) mapStores() error {
 	if err := openSegments(k, "rings", segmentPin, k.segments[:]); err != nil {
 		return err
 	}

@@ -3,7 +3,9 @@ package datapath
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"unsafe"
 
@@ -11,40 +13,59 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hairpin/bpf"
+	"hairpin/engine/spec"
 )
 
 // sources are the objects whose map definitions are used, and what of theirs. A pin's name is the map's own, or says
 // which copy it is.
 var sources = []struct {
+	of   spec.Stage // that needs them; empty = always there
 	load func() (*ebpf.CollectionSpec, error)
 	maps map[string]string // pin → name in the object
 }{
-	{bpf.LoadRoot, map[string]string{"control": "control", "entry": "entry", "rows_xdp": "rows"}},
-	{bpf.LoadGate, map[string]string{"alarms": "alarms"}},
-	{bpf.LoadParse, map[string]string{"scratch": "scratch", "counters": "counters", "events": "events",
+	{"", bpf.LoadRoot, map[string]string{"control": "control", "entry": "entry", "rows_xdp": "rows"}},
+	{"", bpf.LoadGate, map[string]string{"alarms": "alarms"}},
+	{"", bpf.LoadParse, map[string]string{"scratch": "scratch", "counters": "counters", "events": "events",
 		"generations": "generations", "vips4": "vips4", "vips6": "vips6", "row_settings": "row_settings", "rows_tc": "rows"}},
-	{bpf.LoadBalancer, map[string]string{"rings": "rings", "backends": "backends", "connections": "connections",
+	{"", bpf.LoadBalancer, map[string]string{"rings": "rings", "backends": "backends", "connections": "connections",
 		"settlings": "settlings"}},
-	{bpf.LoadExternal, map[string]string{"externals_xdp": "externals", "externals_tc": "externals", "externals_dry": "externals"}},
-	{bpf.LoadFirewall, map[string]string{"firewalls": "firewalls", "prefixes": "prefixes"}},
-	{bpf.LoadRatelimit, map[string]string{"ratelimits": "ratelimits", "windows": "windows", "sources": "sources",
+	{spec.External, bpf.LoadExternal, map[string]string{"externals_xdp": "externals", "externals_tc": "externals", "externals_dry": "externals"}},
+	{spec.Firewall, bpf.LoadFirewall, map[string]string{"firewalls": "firewalls", "prefixes": "prefixes"}},
+	{spec.RateLimit, bpf.LoadRatelimit, map[string]string{"ratelimits": "ratelimits", "windows": "windows", "sources": "sources",
 		"offenders": "offenders"}},
-	{bpf.LoadDry, map[string]string{"entry_dry": "entry", "scratch_dry": "scratch", "rows_dry": "rows"}},
+	{"", bpf.LoadDry, map[string]string{"entry_dry": "entry", "scratch_dry": "scratch", "rows_dry": "rows"}},
 }
 
-// mapSpecs are the definitions of every map by its pin's name.
-func mapSpecs() (map[string]*ebpf.MapSpec, error) {
+// plain are the maps that no program reads.
+var plain = []struct {
+	of   spec.Stage
+	name string
+	size uintptr
+	n    uint32
+}{
+	{"", "chains", unsafe.Sizeof(chain{}), Chains},
+	{"", "meta", unsafe.Sizeof(meta{}), 1},
+	{spec.Firewall, "rule_names", unsafe.Sizeof(ruleName{}), RuleCounters},
+	{spec.Firewall, "prefix_blocks", unsafe.Sizeof(uint64(0)), prefixBlocks},
+}
+
+// mapSpecs are the definitions of the maps that one kernel function needs, or with none those that are always there, by
+// their pins' names.
+func mapSpecs(of spec.Stage) (map[string]*ebpf.MapSpec, error) {
 	cpus, err := ebpf.PossibleCPU()
 	if err != nil {
 		return nil, fmt.Errorf("count CPUs: %w", err)
 	}
-	specs := map[string]*ebpf.MapSpec{
-		"chains":        plainArray("chains", unsafe.Sizeof(chain{}), Chains),
-		"rule_names":    plainArray("rule_names", unsafe.Sizeof(ruleName{}), RuleCounters),
-		"prefix_blocks": plainArray("prefix_blocks", unsafe.Sizeof(uint64(0)), prefixBlocks),
-		"meta":          plainArray("meta", unsafe.Sizeof(meta{}), 1),
+	specs := map[string]*ebpf.MapSpec{}
+	for _, p := range plain {
+		if p.of == of {
+			specs[p.name] = plainArray(p.name, p.size, p.n)
+		}
 	}
 	for _, source := range sources {
+		if source.of != of {
+			continue
+		}
 		collection, err := source.load()
 		if err != nil {
 			return nil, fmt.Errorf("read embedded objects: %w", err)
@@ -53,7 +74,11 @@ func mapSpecs() (map[string]*ebpf.MapSpec, error) {
 			specs[pin] = collection.Maps[name]
 		}
 	}
-	specs["counters"].MaxEntries, specs["offenders"].MaxEntries = uint32(cpus), uint32(cpus)
+	for _, each := range []string{"counters", "offenders"} { // an element a CPU
+		if specs[each] != nil {
+			specs[each].MaxEntries = uint32(cpus)
+		}
+	}
 	return specs, nil
 }
 
@@ -62,12 +87,17 @@ func plainArray(name string, size uintptr, n uint32) *ebpf.MapSpec {
 		Flags: unix.BPF_F_MMAPABLE}
 }
 
-func (k *Kernel) createMaps() error {
-	specs, err := mapSpecs()
+// createMaps makes and pins the maps that one kernel function needs, or with none those that are always there. What is
+// there already stays.
+func (k *Kernel) createMaps(of spec.Stage) error {
+	specs, err := mapSpecs(of)
 	if err != nil {
 		return err
 	}
 	for pin, spec := range specs {
+		if k.maps[pin] != nil {
+			continue
+		}
 		m, err := ebpf.NewMap(spec)
 		if err != nil {
 			return fmt.Errorf("map %s: %w", pin, explain(err))
@@ -77,10 +107,7 @@ func (k *Kernel) createMaps() error {
 			return fmt.Errorf("map %s: %w", pin, err)
 		}
 	}
-	if err := k.maps["control"].Freeze(); err != nil {
-		return fmt.Errorf("map control: %w", err)
-	}
-	return k.writeMeta(specs["counters"].MaxEntries)
+	return nil
 }
 
 func (k *Kernel) writeMeta(cpus uint32) error {
@@ -99,18 +126,12 @@ func (k *Kernel) writeMeta(cpus uint32) error {
 
 // openMaps opens every pin and checks that it is what it is called: a foreign map under one of our names is refused.
 func (k *Kernel) openMaps() error {
-	specs, err := mapSpecs()
-	if err != nil {
+	if err := k.openMapsOf(""); err != nil {
 		return err
 	}
-	for pin, spec := range specs {
-		m, err := ebpf.LoadPinnedMap(k.pin("maps", pin), nil)
-		if err != nil {
-			return fmt.Errorf("map %s: %w", pin, explain(err))
-		}
-		k.maps[pin] = m
-		if err := spec.Compatible(m); err != nil {
-			return fmt.Errorf("pin %s: %w: %w; remove it, or run: hairpin detach", k.pin("maps", pin), ErrForeign, err)
+	for _, st := range stages {
+		if err := k.openMapsOf(st.name); err != nil {
+			return err
 		}
 	}
 	value, err := k.meta()
@@ -119,6 +140,28 @@ func (k *Kernel) openMaps() error {
 	}
 	if value.Magic != metaMagic {
 		return fmt.Errorf("pin %s: %w: wrong magic; remove it, or run: hairpin detach", k.pin("maps", "meta"), ErrForeign)
+	}
+	return nil
+}
+
+// openMapsOf opens the maps of one kernel function. It may never have been needed.
+func (k *Kernel) openMapsOf(of spec.Stage) error {
+	specs, err := mapSpecs(of)
+	if err != nil {
+		return err
+	}
+	for pin, spec := range specs {
+		m, err := ebpf.LoadPinnedMap(k.pin("maps", pin), nil)
+		if of != "" && errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("map %s: %w", pin, explain(err))
+		}
+		k.maps[pin] = m
+		if err := spec.Compatible(m); err != nil {
+			return fmt.Errorf("pin %s: %w: %w; remove it, or run: hairpin detach", k.pin("maps", pin), ErrForeign, err)
+		}
 	}
 	return nil
 }

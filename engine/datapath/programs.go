@@ -11,10 +11,12 @@ import (
 	"github.com/cilium/ebpf"
 
 	"hairpin/bpf"
+	"hairpin/engine/spec"
 )
 
 // program is one function of an embedded object, as it is loaded and pinned. Dry ones write nothing but their notes.
 type program struct {
+	of       spec.Stage // that needs it; empty = always there
 	pin      string
 	load     func() (*ebpf.CollectionSpec, error)
 	function string
@@ -23,32 +25,32 @@ type program struct {
 }
 
 var allPrograms = []program{
-	{"gate", bpf.LoadGate, "gate", "", false},
-	{"parse", bpf.LoadParse, "parse", "rows_xdp", false},
-	{"parse_tc", bpf.LoadParse, "parse_tc", "rows_tc", false},
-	{"parse_dry", bpf.LoadParse, "parse", "rows_dry", true},
-	{"balancer", bpf.LoadBalancer, "balancer", "rows_xdp", false},
-	{"balancer_dry", bpf.LoadBalancer, "balancer", "rows_dry", true},
-	{"decap", bpf.LoadDecap, "decap", "rows_xdp", false},
-	{"decap_tc", bpf.LoadDecap, "decap_tc", "rows_tc", false},
-	{"decap_dry", bpf.LoadDecap, "decap", "rows_dry", true},
-	{"enter", bpf.LoadExternal, "enter", "rows_xdp", false},
-	{"enter_tc", bpf.LoadExternal, "enter_tc", "rows_tc", false},
-	{"enter_dry", bpf.LoadExternal, "enter", "rows_dry", true},
-	{"resume", bpf.LoadExternal, "resume", "rows_xdp", false},
-	{"resume_tc", bpf.LoadExternal, "resume_tc", "rows_tc", false},
-	{"resume_dry", bpf.LoadExternal, "resume", "rows_dry", true},
-	{"firewall", bpf.LoadFirewall, "firewall", "rows_xdp", false},
-	{"firewall_tc", bpf.LoadFirewall, "firewall_tc", "rows_tc", false},
-	{"firewall_dry", bpf.LoadFirewall, "firewall", "rows_dry", true},
-	{"ratelimit", bpf.LoadRatelimit, "ratelimit", "rows_xdp", false},
-	{"ratelimit_tc", bpf.LoadRatelimit, "ratelimit_tc", "rows_tc", false},
-	{"ratelimit_dry", bpf.LoadRatelimit, "ratelimit", "rows_dry", true},
-	{"dry_root", bpf.LoadDry, "dry_root", "rows_dry", true},
+	{"", "gate", bpf.LoadGate, "gate", "", false},
+	{"", "parse", bpf.LoadParse, "parse", "rows_xdp", false},
+	{"", "parse_tc", bpf.LoadParse, "parse_tc", "rows_tc", false},
+	{"", "parse_dry", bpf.LoadParse, "parse", "rows_dry", true},
+	{"", "balancer", bpf.LoadBalancer, "balancer", "rows_xdp", false},
+	{"", "balancer_dry", bpf.LoadBalancer, "balancer", "rows_dry", true},
+	{"", "decap", bpf.LoadDecap, "decap", "rows_xdp", false},
+	{"", "decap_tc", bpf.LoadDecap, "decap_tc", "rows_tc", false},
+	{"", "decap_dry", bpf.LoadDecap, "decap", "rows_dry", true},
+	{spec.External, "enter", bpf.LoadExternal, "enter", "rows_xdp", false},
+	{spec.External, "enter_tc", bpf.LoadExternal, "enter_tc", "rows_tc", false},
+	{spec.External, "enter_dry", bpf.LoadExternal, "enter", "rows_dry", true},
+	{spec.External, "resume", bpf.LoadExternal, "resume", "rows_xdp", false},
+	{spec.External, "resume_tc", bpf.LoadExternal, "resume_tc", "rows_tc", false},
+	{spec.External, "resume_dry", bpf.LoadExternal, "resume", "rows_dry", true},
+	{spec.Firewall, "firewall", bpf.LoadFirewall, "firewall", "rows_xdp", false},
+	{spec.Firewall, "firewall_tc", bpf.LoadFirewall, "firewall_tc", "rows_tc", false},
+	{spec.Firewall, "firewall_dry", bpf.LoadFirewall, "firewall", "rows_dry", true},
+	{spec.RateLimit, "ratelimit", bpf.LoadRatelimit, "ratelimit", "rows_xdp", false},
+	{spec.RateLimit, "ratelimit_tc", bpf.LoadRatelimit, "ratelimit_tc", "rows_tc", false},
+	{spec.RateLimit, "ratelimit_dry", bpf.LoadRatelimit, "ratelimit", "rows_dry", true},
+	{"", "dry_root", bpf.LoadDry, "dry_root", "rows_dry", true},
 }
 
-// LoadPrograms adopts the pinned programs when they are of this build, and loads and pins them otherwise. The rows are not
-// touched: the next generation's name what was loaded.
+// LoadPrograms adopts the pinned programs when they are of this build, and loads and pins those that are always there
+// otherwise. The rows are not touched: the next generation's name what was loaded.
 func (k *Kernel) LoadPrograms() error {
 	build := bpf.Build()
 	k.folder = filepath.Join("programs", hex.EncodeToString(build[:8]))
@@ -56,6 +58,30 @@ func (k *Kernel) LoadPrograms() error {
 		return err
 	}
 	return k.removeOtherPrograms(k.folder)
+}
+
+// need makes what a kernel function goes by, its maps and programs, when it is to stand in a chain for the first time. They
+// stay from then on.
+func (k *Kernel) need(of spec.Stage) error {
+	if k.needed[of] {
+		return nil
+	}
+	if err := k.createMaps(of); err != nil {
+		return fmt.Errorf("stage %s: %w", of, err)
+	}
+	if err := k.mapAll(); err != nil {
+		return fmt.Errorf("stage %s: %w", of, err)
+	}
+	for _, p := range allPrograms {
+		if p.of != of || k.programs[p.pin] != nil {
+			continue
+		}
+		if err := k.loadProgram(p, k.folder); err != nil {
+			return fmt.Errorf("load program %s: %w", p.pin, explain(err))
+		}
+	}
+	k.needed[of] = true
+	return nil
 }
 
 // removeOtherPrograms unpins those of other builds. The rows that hold some keep them loaded.
@@ -87,6 +113,9 @@ func (k *Kernel) loadOrAdopt(folder string) error {
 		return fmt.Errorf("load programs: %w", err)
 	}
 	for _, p := range allPrograms {
+		if p.of != "" {
+			continue
+		}
 		if err := k.loadProgram(p, temporary); err != nil {
 			_ = os.RemoveAll(filepath.Join(k.dir, temporary))
 			return fmt.Errorf("load program %s: %w", p.pin, explain(err))
@@ -101,6 +130,9 @@ func (k *Kernel) loadOrAdopt(folder string) error {
 func (k *Kernel) adoptPrograms(folder string) error {
 	for _, p := range allPrograms {
 		loaded, err := ebpf.LoadPinnedProgram(k.pin(folder, p.pin), nil)
+		if p.of != "" && errors.Is(err, os.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("adopt program %s: %w", p.pin, explain(err))
 		}
