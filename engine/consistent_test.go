@@ -36,6 +36,9 @@ func consistent(t *testing.T, p Paths, o *owner) {
 		}
 		chainsMatch(t, o.kernel, specs)
 		backendsMatch(t, o.kernel, specs)
+		if o.kernel.Outdated(o.spec) {
+			t.Error("a firewall has other tables than its spec says")
+		}
 	})
 	filesWhole(t, p)
 	pinsMatch(t, p, o)

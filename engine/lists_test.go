@@ -220,3 +220,44 @@ func TestManyPrefixes(t *testing.T) {
 	mustApply(t, o, setWeight(t, o.State().Spec, "10.1.0.11", 7), 0)
 	t.Logf("a change of a weight beside them took %s", time.Since(began))
 }
+
+// TestBeginWithCopy: a node that starts anew while a file is missing has the list that it had. A start or a change with a
+// file that was never read is refused.
+func TestBeginWithCopy(t *testing.T) {
+	p := privateNode(t)
+	text, file := listed(t)
+	if err := os.WriteFile(p.SpecFile(), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := Open(t.Context(), Options{Paths: p}); err == nil || !strings.Contains(err.Error(), "stages.firewall.drop: stat "+file) {
+		if err == nil {
+			n.Close()
+		}
+		t.Fatalf("start without the file: %v", err)
+	}
+	write(t, file, "192.0.2.9\n2001:db8::/32\n")
+	n := open(t, p)
+	if err := n.Detach(t.Context(), "test"); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	o := running(t, p)
+	w := newWire(t, "eth0")
+	leaves(t, p, w, "firewall_source")
+	s := until(t, o, "a problem", func(s *State) bool { return strings.Contains(problem(s, "list "+file), "no such file") })
+	if list(s, file).Prefixes != 2 {
+		t.Errorf("lists %+v", s.Lists)
+	}
+	other := parse(t, strings.ReplaceAll(text, file, file+".other"))
+	if _, err := o.Apply(t.Context(), ApplyRequest{Spec: other, Who: "test"}); !errors.Is(err, ErrInvalid) {
+		t.Errorf("a change to another file that is missing: %v", err)
+	}
+	write(t, file, "198.51.100.1\n")
+	until(t, o, "the file", func(s *State) bool { return problem(s, "list "+file) == "" && list(s, file).Prefixes == 1 })
+	leaves(t, p, w, "forwarded")
+}

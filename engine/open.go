@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"time"
 
 	"hairpin/engine/datapath"
@@ -92,6 +93,9 @@ func (o *owner) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := o.kernel.KeepPrefixCopies(filepath.Join(o.options.Paths.State, "prefixes")); err != nil {
+		return err
+	}
 	if err := o.kernel.LoadPrograms(); err != nil {
 		return err
 	}
@@ -159,7 +163,7 @@ func (o *owner) begin(context.Context) error {
 		o.detachUnused()
 		return err
 	}
-	if err := o.checkFirewalls(s, time.Now()); err != nil {
+	if err := o.kernel.LoadPrefixCopies(s, time.Now()); err != nil {
 		return err
 	}
 	_, err = o.change(ApplyRequest{Spec: s, Who: engineItself, Why: why, Force: true})

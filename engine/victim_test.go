@@ -101,6 +101,9 @@ func (d victimDice) spec() *spec.Spec {
 		}
 		s.NICs = append(s.NICs, nic)
 	}
+	if d.IntN(3) == 0 {
+		d.firewall(s)
+	}
 	s.VIPs = []spec.VIP{d.vip("web", "10.99.0.1", spec.TCP)}
 	if d.IntN(2) == 0 {
 		s.VIPs = append(s.VIPs, d.vip("dns", "10.99.0.2", spec.UDP))
@@ -142,6 +145,20 @@ func (d victimDice) chain(s *spec.Spec) (chain []spec.Position) {
 		chain = append(chain, spec.Position{Name: s.Stages[i].Name, Disabled: d.IntN(3) == 0, Shadow: d.IntN(3) == 0})
 	}
 	return chain
+}
+
+// firewall puts one in front of the balancer that drops packets of nobody.
+func (d victimDice) firewall(s *spec.Spec) {
+	p := &spec.Policy{}
+	for range d.IntN(50) {
+		a := netip.AddrFrom4([4]byte{198, 18, byte(d.IntN(256)), byte(d.IntN(256))})
+		p.Drop.Sources = append(p.Drop.Sources, netip.PrefixFrom(a, 24+d.IntN(9)).Masked())
+	}
+	for i := range d.IntN(3) {
+		p.Rules = append(p.Rules, spec.Rule{Name: fmt.Sprint("rule-", i), Match: fmt.Sprint("tcp port ", 20+i), Action: spec.RuleCount})
+	}
+	s.Stages = []spec.Named{{Name: "firewall", Kind: spec.Firewall, Settings: p}}
+	s.NICs[0].XDP = spec.Stands(spec.Firewall, spec.Balancer)
 }
 
 // vip always has a backend that takes new flows.

@@ -61,6 +61,7 @@ type Kernel struct {
 	backendIDs map[plan.Key]uint16    // in use; nil = not looked
 	folder     string                 // of the programs of this build
 	facts      *filter.Layout         // of the programs of this build; nil = not looked
+	copies     string                 // folder of copies of files of prefixes; empty = none are kept
 	files      map[string]*prefixFile // of prefixes, by name
 	compiled   map[string]compiled    // what lists come to, by the stage that has them
 

@@ -25,6 +25,17 @@ func prefixOf(p netip.Prefix) prefix {
 	return prefix{binary.BigEndian.Uint64(a[:8]), binary.BigEndian.Uint64(a[8:]), uint8(p.Bits())}
 }
 
+// netip is p as its family writes it.
+func (p prefix) netip(six bool) netip.Prefix {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], p.high)
+	binary.BigEndian.PutUint64(b[8:], p.low)
+	if six {
+		return netip.PrefixFrom(netip.AddrFrom16(b), int(p.bits))
+	}
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte(b[:4])), int(p.bits))
+}
+
 // common is how many bits two addresses begin with alike.
 func (p prefix) common(o prefix) int {
 	if p.high != o.high {

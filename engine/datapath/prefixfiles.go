@@ -34,6 +34,8 @@ type prefixFile struct {
 	count  int
 	lists  [2][]prefix // IPv4, IPv6
 	err    error       // why the newest content is not in use
+
+	uncopied error // why no copy of it is kept
 }
 
 // PrefixFile is one file of prefixes that a firewall goes by.
@@ -48,7 +50,7 @@ type PrefixFile struct {
 func (k *Kernel) PrefixFiles() []PrefixFile {
 	var all []PrefixFile
 	for name, f := range k.files {
-		all = append(all, PrefixFile{name, f.count, f.loaded, f.err})
+		all = append(all, PrefixFile{name, f.count, f.loaded, cmp.Or(f.err, f.uncopied)})
 	}
 	slices.SortFunc(all, func(a, b PrefixFile) int { return cmp.Compare(a.Name, b.Name) })
 	return all
@@ -80,7 +82,7 @@ func (k *Kernel) LoadPrefixFiles(s *spec.Spec, now time.Time) error {
 			if !f.loaded.IsZero() {
 				continue
 			}
-			f.read(name, now)
+			k.readFile(name, f, now)
 			if _, there := k.tablesOf(policy.Drop); f.err != nil && !there {
 				return fmt.Errorf("stages.%s.drop: %w", n.Name, f.err)
 			}
@@ -106,7 +108,7 @@ func (k *Kernel) LookAtPrefixFiles(s *spec.Spec, now time.Time) (read []PrefixFi
 			f.seen, f.failed, f.err = fileVersion{}, fileVersion{}, err
 		case f.loaded.IsZero() && version != f.failed, version == before && version != f.used && version != f.failed:
 			f.seen = version
-			if f.read(name, now); f.err == nil {
+			if k.readFile(name, f, now); f.err == nil {
 				read = append(read, PrefixFile{Name: name, Prefixes: f.count, Loaded: now})
 			}
 		default:
@@ -147,6 +149,14 @@ func look(name string) (fileVersion, error) {
 	return fileVersion{stat.Ino, stat.Ctim, stat.Size}, nil
 }
 
+// readFile reads a file, and keeps a copy of it.
+func (k *Kernel) readFile(name string, f *prefixFile, now time.Time) {
+	f.read(name, now)
+	if f.err == nil {
+		f.uncopied = k.keepCopy(name, f)
+	}
+}
+
 var errChanging = errors.New("it is being written")
 
 // read takes the content of a file, or notes why it cannot be.
@@ -163,6 +173,12 @@ func (f *prefixFile) read(name string, now time.Time) {
 		f.failed = version
 		return
 	}
+	f.take(list, now)
+	f.used, f.failed = version, fileVersion{}
+}
+
+// take makes a list the content of a file.
+func (f *prefixFile) take(list []netip.Prefix, now time.Time) {
 	f.lists = [2][]prefix{}
 	for _, p := range list {
 		family := 0
@@ -172,7 +188,7 @@ func (f *prefixFile) read(name string, now time.Time) {
 		f.lists[family] = append(f.lists[family], prefixOf(p))
 	}
 	f.lists[0], f.lists[1] = disjoint(f.lists[0]), disjoint(f.lists[1])
-	f.used, f.failed, f.loaded, f.count = version, fileVersion{}, now, len(list)
+	f.loaded, f.count = now, len(list)
 	f.serial++
 }
 
