@@ -158,17 +158,21 @@ func aboutLimit(k Kit, v View, l engine.Limit, w int) []string {
 
 // countWords say what a limit counts, and where the number comes from.
 func countWords(counts string) string {
-	switch counts {
+	from, by, _ := strings.Cut(counts, " ")
+	if by != "" {
+		by = " (" + by + ")"
+	}
+	switch from {
 	case "accepted":
 		return "counts accepted: what it let pass, so that the rest may come in later"
 	case "offered":
 		return "counts offered: what came, so that nothing passes until less comes"
 	case "sockets":
-		return "counted from this host's TCP sockets"
+		return "counted from this host's TCP sockets" + by
 	case "flows":
-		return "counted from the client's packets: SYN to FIN, RST or idle"
+		return "counted from the client's packets: SYN to FIN, RST or idle" + by
 	case "agents":
-		return "counted by the backends' agents"
+		return "counted by the backends' agents" + by
 	}
 	return "counts " + counts
 }
@@ -188,8 +192,12 @@ func lowered(v View, l engine.Limit) string {
 		}
 	}
 	refused := l.Past.Lower(l.Max, n)
-	return fmt.Sprintf("in the last %s a limit of %d would have refused about %s of %s that passed (by averages of a second; bursts within one are not seen)",
-		widget.Age(l.Past.Over), n, widget.Number(refused), widget.Number(l.Past.Passed))
+	how := "by averages of a second; bursts within one are not seen"
+	if l.Kind == "connlimit" {
+		how = "at most: those that came while as many were open"
+	}
+	return fmt.Sprintf("in the last %s a limit of %d would have refused about %s of %s that passed (%s)", widget.Age(l.Past.Over), n,
+		widget.Number(refused), widget.Number(l.Past.Passed), how)
 }
 
 // stagedMax is what a limit is staged to be; false when nothing is.
