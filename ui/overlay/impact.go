@@ -6,6 +6,7 @@ import (
 
 	"hairpin/engine"
 	"hairpin/engine/spec"
+	"hairpin/ui/page"
 	"hairpin/ui/widget"
 )
 
@@ -65,7 +66,7 @@ func weighChains(shown *engine.State, before, after *spec.Spec, touch func(name,
 			}
 			for _, c := range is.Chains() {
 				for _, p := range spec.Enabled(c.Stages) {
-					if p.Name == s.Name && !p.Shadow && string(c.Hook) == n.Hook {
+					if p.Name == s.Name && !p.Shadow && c.Hook == page.HookOf(n.Hook) {
 						touch(s.Name, fmt.Sprintf("%s on %s would drop %s packets a second from now on", s.Name, n.Name, widget.Number(s.Would.PPS)))
 					}
 				}

@@ -34,10 +34,13 @@ type chainRow struct {
 
 func (r chainRow) name() string { return r.nic + " " + string(r.hook) + " " + r.link.Name }
 
-// hookOf is the hook as specs name it: where the kernel has no tcx, its clsact takes the place.
-func hookOf(hook string) spec.Hook {
-	if hook == "clsact_ingress" {
+// HookOf is the hook as specs name it: where the kernel has no tcx, its clsact takes the place.
+func HookOf(hook string) spec.Hook {
+	switch hook {
+	case "clsact_ingress":
 		return spec.TCXIngress
+	case "clsact_egress":
+		return spec.TCXEgress
 	}
 	return spec.Hook(hook)
 }
@@ -48,7 +51,7 @@ func chainRows(v View) []chainRow {
 	for _, c := range chainsOf(v) {
 		place := 0
 		for _, l := range linksOf(v, c) {
-			r := chainRow{nic: c.Name, hook: hookOf(c.Hook), link: l, on: c}
+			r := chainRow{nic: c.Name, hook: HookOf(c.Hook), link: l, on: c}
 			if !l.Disabled && !l.Gone {
 				place++
 				r.place = place
@@ -67,7 +70,7 @@ func chainRows(v View) []chainRow {
 // linksOf are the stages of a chain; where the spec is not known, as the kernel has them.
 func linksOf(v View, c engine.NIC) []staged.Link {
 	if v.Next != nil {
-		return staged.Links(v.Running, v.Next, c.Name, hookOf(c.Hook))
+		return staged.Links(v.Running, v.Next, c.Name, HookOf(c.Hook))
 	}
 	var list []staged.Link
 	for _, s := range c.Stages {
@@ -86,7 +89,7 @@ func chainsOf(v View) []engine.NIC {
 		for _, c := range n.Chains() {
 			known := false
 			for _, o := range out {
-				known = known || o.Name == n.Name && hookOf(o.Hook) == c.Hook
+				known = known || o.Name == n.Name && HookOf(o.Hook) == c.Hook
 			}
 			if !known {
 				out = append(out, engine.NIC{Name: n.Name, Hook: string(c.Hook)})

@@ -2,6 +2,7 @@ package page
 
 import (
 	"math"
+	"slices"
 
 	"hairpin/engine"
 	"hairpin/ui/theme"
@@ -64,10 +65,7 @@ func ceiling(history []float64) float64 {
 // sum adds the histories of all NICs' ingress, newest samples in line.
 func sum(nics []engine.NIC) []float64 {
 	var out []float64
-	for _, n := range nics {
-		if !ingress(n) {
-			continue
-		}
+	for _, n := range fronts(nics) {
 		for len(out) < len(n.History) {
 			out = append([]float64{0}, out...)
 		}
@@ -78,5 +76,14 @@ func sum(nics []engine.NIC) []float64 {
 	return out
 }
 
-// ingress tells whether packets from outside come in by this chain; the chain of replies does not count twice.
+// ingress tells whether packets from outside come by this chain.
 func ingress(n engine.NIC) bool { return n.Hook != "tcx_egress" && n.Hook != "clsact_egress" }
+
+// fronts are the chains that are the first of their NIC to see what comes in, so that no packet counts twice.
+func fronts(nics []engine.NIC) []engine.NIC {
+	return slices.DeleteFunc(slices.Clone(nics), func(n engine.NIC) bool {
+		return !ingress(n) || n.Hook != "xdp" && slices.ContainsFunc(nics, func(o engine.NIC) bool {
+			return o.Name == n.Name && o.Hook == "xdp" && o.State == "attached"
+		})
+	})
+}

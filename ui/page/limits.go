@@ -110,7 +110,7 @@ func (p *Limits) Target() Target {
 	if !ok {
 		return Target{}
 	}
-	return Target{NIC: l.NIC, Hook: hookOf(l.Hook), Stage: l.Stage, Limit: &Limit{Scope: l.Scope, VIP: l.VIP, Max: l.Max}}
+	return Target{NIC: l.NIC, Hook: HookOf(l.Hook), Stage: l.Stage, Limit: &Limit{Scope: l.Scope, VIP: l.VIP, Max: l.Max}}
 }
 
 // Copy is the source under the cursor, else the limit in words.

@@ -159,9 +159,10 @@ func traffic(k Kit, s *engine.State, w, h int) []string {
 
 // Totals are the rates of all NICs: what comes in from outside, and what becomes of it.
 func Totals(s *engine.State) (in, forward, drop float64) {
+	in = incoming(s)
 	for _, n := range s.NICs {
 		if ingress(n) {
-			in, forward, drop = in+n.In.PPS, forward+n.Forward.PPS, drop+n.Drop.PPS
+			forward, drop = forward+n.Forward.PPS, drop+n.Drop.PPS
 		}
 	}
 	return in, forward, drop
@@ -169,10 +170,8 @@ func Totals(s *engine.State) (in, forward, drop float64) {
 
 // incoming is the rate of all packets from outside.
 func incoming(s *engine.State) (pps float64) {
-	for _, n := range s.NICs {
-		if ingress(n) {
-			pps += n.In.PPS
-		}
+	for _, n := range fronts(s.NICs) {
+		pps += n.In.PPS
 	}
 	return pps
 }

@@ -86,7 +86,7 @@ func maximumWords(m spec.Maximum) string {
 func ledgerOf(s *engine.State, r chainRow) []engine.Drop {
 	var out []engine.Drop
 	for _, d := range s.Drops {
-		if d.NIC == r.nic && hookOf(d.Hook) == r.hook && d.Stage == r.link.Name {
+		if d.NIC == r.nic && HookOf(d.Hook) == r.hook && d.Stage == r.link.Name {
 			out = append(out, d)
 		}
 	}
