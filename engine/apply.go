@@ -85,6 +85,9 @@ func (o *owner) check(r ApplyRequest) error {
 	if r.Spec == nil {
 		return fmt.Errorf("%w: no spec", ErrInvalid)
 	}
+	if err := r.Spec.Validate(); err != nil { // what runs must be read again by the next engine
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
 	if r.Deadline < 0 {
 		return fmt.Errorf("%w: a deadline of %s", ErrInvalid, r.Deadline)
 	}

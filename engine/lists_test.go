@@ -165,7 +165,7 @@ func TestBadFirewalls(t *testing.T) {
 	write(t, file, "10.0.0.0/8\n")
 	bad := parse(t, text)
 	bad.Stage("firewall").Settings.(*spec.Policy).Rules[1].Match = "tcp prot 23"
-	refused(bad, "stages.firewall.rules[1].match: rule no-telnet: column 5")
+	refused(bad, "stages.firewall.rules[1].match: column 5")
 	refused(parse(t, strings.Replace(text, file, filepath.Dir(file), 1)), "not a file")
 	if now := o.State().Generation; now != before {
 		t.Errorf("generation %+v became %+v", before, now)

@@ -246,3 +246,38 @@ func exitsBeside(t *testing.T, p Paths, w *wire, f func()) uint64 {
 	}
 	return forwarded() - before
 }
+
+// TestSenselessChainsAreRefused before anything changes, also those that no document could say.
+func TestSenselessChainsAreRefused(t *testing.T) {
+	t.Parallel()
+	p := privateNode(t)
+	addNIC(t, "eth1", "")
+	w := newWire(t, "eth0")
+	o := running(t, p)
+	mustApply(t, o, withEveryStage(parse(t, lbSpec)), 0)
+	before, had := o.State().Generation, pins(t, p)
+	for name, row := range map[string]struct {
+		chain []spec.Position
+		want  string
+	}{
+		"behind the balancer": {spec.Stands("balancer", "firewall"), "nics.eth0.xdp[1]: no packet gets behind the balancer"},
+		"limits behind it":    {spec.Stands("balancer", "ratelimit"), "put ratelimit in front of it"},
+		"in a circle":         {spec.Stands("wall", "firewall", "wall", "balancer"), "nics.eth0.xdp[2]: wall stands in this chain already"},
+		"of no kind":          {spec.Stands("fierwall", "balancer"), `stage "fierwall" is not known: did you mean firewall?`},
+		"too long":            {make([]spec.Position, 20), "20 are too many"},
+		"without a balancer":  {[]spec.Position{{Name: "balancer", Disabled: true}}, "no chain has a balancer"},
+	} {
+		s := withEveryStage(parse(t, lbSpec))
+		s.NICs[0].XDP = row.chain
+		s.NICs = append(s.NICs, spec.NIC{Name: "eth1", TCXIngress: spec.Stands("wall")})
+		_, err := o.Apply(t.Context(), ApplyRequest{Spec: s, Who: "test"})
+		if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s: %v, want %s", name, err, row.want)
+		}
+	}
+	if now := o.State().Generation; now != before || xdpOf(t, "eth1") != 0 || len(pins(t, p)) != len(had) {
+		t.Errorf("%+v, before %+v; %d pins, before %d", now, before, len(pins(t, p)), len(had))
+	}
+	forwards(t, p, w)
+	consistent(t, p, o)
+}

@@ -116,6 +116,8 @@ const victimStages = `
 version: 1
 stages:
   firewall: {drop: {sources: [203.0.113.0/24, "2001:db8:bad::/48"]}, rules: [{name: telnet, match: tcp port 23, action: drop}]}
+  ratelimit: {limits: [{rate: 100000, per: nic}, {rate: 60000, per: source_vip}]}
+  limit:    {kind: ratelimit, rate: 100000, count: offered}
   wall:     {kind: firewall, drop: {destinations: [203.0.113.0/24]}}
 `
 

@@ -40,7 +40,8 @@ func (l *Lab) specFile(node string) string {
 	return filepath.Join(l.NodeDir(node), "config", "spec.yaml")
 }
 
-// LBSpec is what runs on lb: the two VIPs of the lab, over IPv4 to every backend.
+// LBSpec is what runs on lb: the two VIPs of the lab, over IPv4 to every backend, behind a firewall and limits that no load of
+// the lab comes near.
 func (l *Lab) LBSpec() *spec.Spec {
 	web := vip("web", spec.TCP, HTTPPort)
 	web.Addresses = append(web.Addresses, VIP4, VIP6)
@@ -53,8 +54,23 @@ func (l *Lab) LBSpec() *spec.Spec {
 	}
 	return &spec.Spec{
 		Version: spec.Version,
-		NICs:    []spec.NIC{{Name: NIC, XDP: spec.Stands(spec.Balancer)}},
+		Stages:  stages(),
+		NICs:    []spec.NIC{{Name: NIC, XDP: spec.Stands(spec.Firewall, spec.RateLimit, spec.Balancer)}},
 		VIPs:    []spec.VIP{web, echo},
+	}
+}
+
+// stages are the settings of lb's stages: nothing that the lab's clients send is dropped, and there is something to look at.
+func stages() []spec.Named {
+	const rate = 50_000 // new connections a second, twice what one machine does through a lab
+	wall := &spec.Policy{Rules: []spec.Rule{
+		{Name: "telnet", Match: "tcp port 23", Action: spec.RuleDrop},
+		{Name: "over-ipv6", Match: "ip6", Action: spec.RuleCount},
+	}}
+	wall.Drop.Sources = prefixes("192.0.2.0/24", "203.0.113.0/24", "2001:db8:bad::/48")
+	return []spec.Named{
+		{Name: string(spec.Firewall), Kind: spec.Firewall, Settings: wall},
+		{Name: string(spec.RateLimit), Kind: spec.RateLimit, Settings: &spec.Rates{Limits: []spec.Rate{{Rate: rate, Per: spec.PerVIP}}}},
 	}
 }
 
