@@ -106,6 +106,19 @@ func TestLimitKeys(t *testing.T) {
 	}
 }
 
+// TestFilteredAway: what a filter hides is no target.
+func TestFilteredAway(t *testing.T) {
+	d := open80(t, fake.Busy(), isArmed)
+	d.press("4", "j", "/")
+	d.text("source")
+	d.press("enter", "-")
+	d.has("lower: no limit is under the cursor")
+	d.press("2", "j", "/")
+	d.text("nic=eth1")
+	d.press("enter", "space")
+	d.has("on/off: no stage is under the cursor")
+}
+
 // TestLimitBelowWhatFlows asks for the name of the stage; one that is only lower does not.
 func TestLimitBelowWhatFlows(t *testing.T) {
 	d := open80(t, fake.Busy(), isArmed)

@@ -178,12 +178,12 @@ func (p *Chain) Target() Target {
 }
 
 func (p *Chain) focus() (chainRow, bool) {
-	name, _ := p.list.cursor.Row()
+	name, points := p.list.cursor.Row()
 	if p.open != "" {
-		name = p.open
+		name, points = p.open, true
 	}
 	r, ok := p.rows[name]
-	return r, ok
+	return r, ok && points
 }
 
 // Copy is the stage under the cursor.

@@ -99,9 +99,9 @@ func (p *Limits) SetFilter(f Filter) { p.list.filter = f }
 func (p *Limits) Filter() Filter { return p.list.filter }
 
 func (p *Limits) focus() (engine.Limit, bool) {
-	name, _ := p.list.cursor.Row()
+	name, points := p.list.cursor.Row()
 	l, ok := p.rows[name]
-	return l, ok
+	return l, ok && points
 }
 
 // Target is the limit under the cursor; of a source, the limit of all sources.
