@@ -121,6 +121,9 @@ func (v view) lists() (all []List) {
 			for _, name := range of.files {
 				f := files[name]
 				l := List{Stage: stage, Of: of.name, File: name, Prefixes: f.Prefixes, Loaded: f.Loaded}
+				if f.Loaded.IsZero() {
+					l.Prefixes = -1
+				}
 				if f.Err != nil {
 					l.Why = strings.TrimPrefix(f.Err.Error(), "stat ")
 				}

@@ -193,6 +193,9 @@ func TestAdoptLists(t *testing.T) {
 	}
 	mustApply(t, n, setWeight(t, n.State().Spec, "10.1.0.11", 7), 0)
 	leaves(t, p, w, "firewall_source")
+	if s, err := Observe(p); err != nil || list(s, file).Prefixes != -1 || len(s.Rules) != 2 || s.Rules[0].Packets == 0 {
+		t.Errorf("read from the pins: %+v, %v", s, err)
+	}
 	if err := n.Close(); err != nil {
 		t.Fatal(err)
 	}

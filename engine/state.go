@@ -136,10 +136,10 @@ type Rule struct {
 
 // List is prefixes that a firewall drops packets for: those of one list that stand in the spec, or those of one file.
 type List struct {
-	Stage    string // as the spec calls it
-	Of       string // sources, destinations
-	File     string // empty: the spec
-	Prefixes int
+	Stage    string    // as the spec calls it
+	Of       string    // sources, destinations
+	File     string    // empty: the spec
+	Prefixes int       // -1 = not known, as where no engine runs
 	Loaded   time.Time // when this process read the file; zero = not yet, or it is no file
 	Why      string    // why the newest content of the file is not in use; empty = it is
 }

@@ -50,6 +50,17 @@ func newWalled(t *testing.T, bpffs, name string, rules ...spec.Rule) *node {
 	return n
 }
 
+// newLimited is a walled node with a limit of new connections behind the firewall.
+func newLimited(t *testing.T, bpffs, name string) *node {
+	n := newWalled(t, bpffs, name)
+	s := n.running.Clone()
+	s.Stages = append(s.Stages, spec.Named{Name: "ratelimit", Kind: spec.RateLimit, Settings: &spec.Rates{Limits: []spec.Rate{{Rate: 1000, Per: spec.PerVIP}}}})
+	s.NICs[0].XDP = spec.Stands(spec.Firewall, spec.RateLimit, spec.Balancer)
+	n.apply(t, s)
+	n.reach()
+	return n
+}
+
 // tenRules are rules none of which matches the packets that are measured.
 func tenRules() (all []spec.Rule) {
 	for i := range 10 {
@@ -61,6 +72,7 @@ func tenRules() (all []spec.Rule) {
 
 // firewallPaths are the ways through a firewall with 10,000 prefixes, and what it adds to a chain without it.
 func firewallPaths(t *testing.T, bpffs string, empty, short *path) []*path {
+	limited := newLimited(t, bpffs, "limited")
 	walled, ruled := newWalled(t, bpffs, "walled"), newWalled(t, bpffs, "ruled", tenRules()...)
 	ack4, ack6 := frame4(packet.TCP{Flags: "A"}), frame6(packet.TCP{Flags: "A"})
 	far, close, listed := flows{ack4, unlisted, 65536}, flows{ack4, nearListed, 65536}, flows{ack4, blocked, 65536}
@@ -77,5 +89,7 @@ func firewallPaths(t *testing.T, bpffs string, empty, short *path) []*path {
 	for _, p := range rows {
 		p.calls = threeTails
 	}
-	return rows
+	return append(rows,
+		&path{name: "firewall, ratelimit, balancer, 65,536 flows", budget: 5.7, node: limited, flows: far, calls: fourTails, base: empty},
+		&path{name: "the same, listed /16s", budget: 5.7, node: limited, flows: close, calls: fourTails, base: empty})
 }

@@ -12,9 +12,10 @@ import (
 const (
 	eachNew = 1 << 32 // flows: every packet is one of its own
 	// twoTails is how many calls fit one run when a packet takes two tail calls (to parse and to the balancer), of 33 that the
-	// kernel allows; threeTails with one stage more.
+	// kernel allows; threeTails and fourTails with more stages.
 	twoTails   = 16
 	threeTails = 11
+	fourTails  = 8
 )
 
 // path is one way through a chain that is measured.
