@@ -112,16 +112,11 @@ AI void count_drop(struct scratch *s, struct counters *c, enum reason reason, __
 	c->drops_lost++;
 }
 
-AI int in_shadow(struct scratch *s)
-{
-	struct row *r = row_at_hand(s);
-	return r && r->shadow >> position(s) & 1;
-}
-
 // Whether a stage that found a packet to be dropped drops it. One in shadow mode counts it and lets it pass.
 AI int refuses(struct scratch *s, enum reason reason)
 {
-	if (!in_shadow(s))
+	struct row *r = row_at_hand(s);
+	if (!r || !(r->shadow >> position(s) & 1))
 		return 1;
 	struct counters *c = counters_of_this_cpu();
 	if (c && !dry)
@@ -156,6 +151,14 @@ AI void measure(struct scratch *s)
 	s->stamp = bpf_ktime_get_ns(); // noting it is no stage's cost
 }
 
+AI void count_exit(struct scratch *s, struct counters *c, enum reason reason)
+{
+	struct count *n = &c->exit[s->chain & (CHAINS - 1)][reason];
+	n->packets++;
+	n->bytes += s->bytes;
+	measure(s);
+}
+
 // The one door. Every packet that parse saw goes through it once, with the verdict of its hook and a reason.
 AI int leave(struct scratch *s, int verdict, enum reason reason)
 {
@@ -165,31 +168,28 @@ AI int leave(struct scratch *s, int verdict, enum reason reason)
 		return verdict;
 	}
 	struct counters *c = counters_of_this_cpu();
-	if (!c)
-		return verdict; // cannot be: one element a CPU
-	struct count *n = &c->exit[s->chain & (CHAINS - 1)][reason];
-	n->packets++;
-	n->bytes += s->bytes;
-	measure(s);
+	if (c) // always: one element a CPU
+		count_exit(s, c, reason);
 	return verdict;
 }
 
 // The door for a packet that is not delivered.
 AI int leave_dropped(struct scratch *s, int verdict, enum reason reason)
 {
-	if (!dry) {
-		struct counters *c = counters_of_this_cpu();
-		if (c) {
-			if (s->has_vip) {
-				struct count *n = &c->vip_drop[s->vip.num & (VIPS - 1)];
-				n->packets++;
-				n->bytes += s->bytes;
-			}
-			count_drop(s, c, reason, 0);
-			drop_event(s, c, reason);
-		}
+	if (dry)
+		return leave(s, verdict, reason);
+	struct counters *c = counters_of_this_cpu();
+	if (!c)
+		return verdict;
+	if (s->has_vip) {
+		struct count *n = &c->vip_drop[s->vip.num & (VIPS - 1)];
+		n->packets++;
+		n->bytes += s->bytes;
 	}
-	return leave(s, verdict, reason);
+	count_drop(s, c, reason, 0);
+	drop_event(s, c, reason);
+	count_exit(s, c, reason);
+	return verdict;
 }
 
 // The door for a packet that has met every stage of its row, or a slot that should not be empty.

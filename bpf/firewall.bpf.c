@@ -11,12 +11,6 @@
 // What each firewall goes by.
 MAP(firewalls, ARRAY, struct firewall, FIREWALLS, BPF_F_MMAPABLE);
 
-AI struct firewall *firewall_at_hand(struct scratch *s)
-{
-	__u32 i = settings_at_hand(s);
-	return bpf_map_lookup_elem(&firewalls, &i);
-}
-
 // The reason to drop a packet because of its addresses, or 0.
 AI enum reason listed(struct scratch *s, struct firewall *f)
 {
@@ -75,17 +69,21 @@ AI __u32 ask_rules(struct scratch *s, struct firewall *f)
 // nothing comes of anything but counts.
 AI enum reason judge(struct scratch *s, int has_rules)
 {
-	struct firewall *f = firewall_at_hand(s);
+	struct row *r = row_at_hand(s);
+	if (!r)
+		return 0;
+	__u32 at = position(s), i = r->settings[at], shadow = r->shadow >> at & 1;
+	struct firewall *f = bpf_map_lookup_elem(&firewalls, &i);
 	if (!f)
 		return 0;
 	__u32 said = has_rules ? ask_rules(s, f) : 0;
 	if (said == DECIDED) {
-		if (!in_shadow(s))
+		if (!shadow)
 			s->passed = 1;
 		return 0;
 	}
 	enum reason reason = said ? said : listed(s, f);
-	return reason && refuses(s, reason) ? reason : 0;
+	return reason && (!shadow || refuses(s, reason)) ? reason : 0;
 }
 
 AI int at_xdp(struct xdp_md *ctx, int has_rules)
