@@ -21,7 +21,27 @@ const (
 // in shadow, as long as this engine has looked. They belong to the loop.
 type pasts struct {
 	limits  map[string]*limitPast
+	sources map[string]sourcePast
 	shadows map[string]time.Time
+}
+
+// sourcePast is what was refused of one source; only who is over has one, so they are few.
+type sourcePast struct {
+	total uint64
+	at    time.Time
+	pps   float64
+}
+
+// rate is that of what is refused of a source, where nobody else has taken it.
+func (s sourcePast) rate(now time.Time, total uint64) sourcePast {
+	elapsed := now.Sub(s.at)
+	switch {
+	case s.at.IsZero() || total < s.total:
+		return sourcePast{total: total, at: now}
+	case elapsed < readEvery:
+		return s
+	}
+	return sourcePast{total, now, float64(total-s.total) / elapsed.Seconds()}
 }
 
 // limitPast is a ring of seconds.
@@ -42,14 +62,18 @@ func limitKey(l Limit) string {
 
 // show notes the limits of a snapshot that was just made, and puts their past into it.
 func (p *pasts) show(now time.Time, s *State) {
-	before := p.limits
-	p.limits = make(map[string]*limitPast, len(s.Limits))
+	before, sources := p.limits, p.sources
+	p.limits, p.sources = make(map[string]*limitPast, len(s.Limits)), map[string]sourcePast{}
 	for i := range s.Limits {
 		l := &s.Limits[i]
+		key := limitKey(*l)
 		if l.Source.IsValid() {
+			p.sources[key] = sources[key].rate(now, l.Over.Packets)
+			if l.Over.PPS == 0 {
+				l.Over.PPS = p.sources[key].pps
+			}
 			continue
 		}
-		key := limitKey(*l)
 		row := before[key]
 		if row == nil {
 			row = &limitPast{total: l.Passed.Packets, at: now}
@@ -145,8 +169,12 @@ func (p *pasts) problems(now time.Time, s *State) (warn []Problem) {
 		if whose == "" {
 			whose = "of a source for " + l.VIP
 		}
+		now := fmt.Sprintf("is used up, %.0f refused/s", l.Over.PPS)
+		if l.Over.PPS == 0 {
+			now = "was used up a moment ago"
+		}
 		warn = append(warn, Problem{Key: "limit " + limitKey(l), Severity: "warn",
-			What: fmt.Sprintf("%s on %s: the limit %s is used up, %.0f refused/s", l.Stage, l.NIC, whose, l.Over.PPS), Cure: "hairpin limits --over"})
+			What: fmt.Sprintf("%s on %s: the limit %s %s", l.Stage, l.NIC, whose, now), Cure: "hairpin limits --over"})
 	}
 	for _, n := range s.NICs {
 		for _, g := range n.Stages {

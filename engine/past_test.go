@@ -3,6 +3,7 @@ package engine
 import (
 	"log/slog"
 	"math"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,23 @@ func TestPast(t *testing.T) {
 		got, exact := past.Lower(160, n), sumAbove(last, float64(n))
 		if got < exact-10*130 || got > exact+600*160/pastParts {
 			t.Errorf("a limit of %d: %.0f, an exact sum says %.0f", n, got, exact)
+		}
+	}
+}
+
+// TestSourceRate: what is refused of a source has a rate, also when it is looked at more often than once a second.
+func TestSourceRate(t *testing.T) {
+	start := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	var p pasts
+	for i, row := range []struct {
+		at    time.Duration
+		total uint64
+		want  float64
+	}{{0, 100, 0}, {time.Second, 130, 30}, {1200 * time.Millisecond, 190, 30}, {2 * time.Second, 170, 40}, {3 * time.Second, 10, 0}, {4 * time.Second, 10, 0}} {
+		s := &State{Limits: []Limit{{Stage: "syns", Source: netip.MustParsePrefix("192.0.2.1/32"), Over: Counter{Packets: row.total}}}}
+		p.show(start.Add(row.at), s)
+		if got := s.Limits[0].Over.PPS; got != row.want {
+			t.Errorf("reading %d: %.1f/s, want %.1f", i, got, row.want)
 		}
 	}
 }
@@ -101,7 +119,7 @@ func TestLimitProblems(t *testing.T) {
 		return strings.Join(keys, "; ")
 	}
 	const disabled = "old on eth0 xdp is disabled: no packet meets it"
-	const used = "; syns on eth0: the limit of VIP web is used up, "
+	const used = "; syns on eth0: the limit of VIP web "
 	for _, row := range []struct {
 		after  time.Duration
 		over   float64
@@ -109,8 +127,8 @@ func TestLimitProblems(t *testing.T) {
 		want   string
 	}{
 		{0, 0, true, disabled},
-		{time.Second, 7, true, disabled + used + "7 refused/s"},
-		{20 * time.Second, 0, true, disabled + used + "0 refused/s"},
+		{time.Second, 7, true, disabled + used + "is used up, 7 refused/s"},
+		{20 * time.Second, 0, true, disabled + used + "was used up a moment ago"},
 		{20 * time.Second, 0, true, disabled},
 		{time.Hour, 0, true, disabled + "; burst on eth0 xdp is in shadow: it drops nothing"},
 		{time.Second, 0, false, disabled},

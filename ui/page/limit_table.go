@@ -78,11 +78,12 @@ func (p *Limits) table(k Kit, v View, w, h int) []string {
 		widget.Column{Title: "", Width: bar, Drop: 3},
 		widget.Column{Title: "", Width: 5},
 		widget.Column{Title: "OVER/s", Width: 6, Right: true},
-		widget.Column{Title: "COUNTS", Width: 8, Drop: 5},
+		widget.Column{Title: "EVER", Width: 6, Right: true, Drop: 5},
+		widget.Column{Title: "COUNTS", Width: 8, Drop: 6},
 		widget.Column{Title: "STAGED", Width: 8, Drop: 1},
 	)
 	if len(v.Staged) == 0 { // it has a place only while there is something to say
-		t.Columns = t.Columns[:9]
+		t.Columns = t.Columns[:10]
 	}
 	return p.list.draw(k, t, w, h, true, noLimits(v), func(name string) widget.Row {
 		l := p.rows[name]
@@ -104,7 +105,8 @@ func (p *Limits) table(k Kit, v View, w, h int) []string {
 		return widget.Row{Cells: []widget.Cell{
 			k.cell(theme.Text, label), k.cell(theme.Dim, where(l.NIC, l.Hook)), k.rate("limit "+name, l.Now, theme.Text), k.cell(theme.Text, most),
 			k.cell(limitToken(l), percent), k.cell(over, widget.Bar(use(l), bar, k.Glyphs)), k.cell(limitToken(l), limitWord(l)),
-			k.rate("over "+name, l.Over.PPS, limitToken(l)), k.cell(theme.Dim, l.Counts), k.cell(theme.Staged, change),
+			k.rate("over "+name, l.Over.PPS, limitToken(l)),
+			k.cell(theme.Dim, widget.Number(float64(l.Over.Packets))), k.cell(theme.Dim, l.Counts), k.cell(theme.Staged, change),
 		}}
 	})
 }
