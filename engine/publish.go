@@ -202,12 +202,12 @@ func (v view) vips() []VIP {
 	if v.spec == nil {
 		return nil
 	}
-	backends := map[uint16][]datapath.Backend{}
+	backends := make(map[uint16][]datapath.Backend, len(v.spec.VIPs))
 	for _, b := range v.kernel.Backends() {
 		backends[b.VIP] = append(backends[b.VIP], b)
 	}
 	places := v.kernel.Rings()
-	var list []VIP
+	list := make([]VIP, 0, len(v.spec.VIPs))
 	for _, desired := range v.spec.VIPs {
 		realized := v.world.VIPs[desired.Name]
 		num := int(realized.Num)
@@ -217,6 +217,7 @@ func (v view) vips() []VIP {
 			History: v.meters.history(meterKey{kind: vipForward, id: num})}
 		shares := v.shares(realized.Num, places[realized.Num], realized.Ring)
 		shown.Empty = shares[0] == len(realized.Ring)
+		shown.Backends = make([]Backend, 0, len(backends[realized.Num]))
 		for _, b := range backends[realized.Num] {
 			shown.Backends = append(shown.Backends, v.backend(b, desired, shares, len(realized.Ring)))
 		}

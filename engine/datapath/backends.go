@@ -175,14 +175,19 @@ func (k *Kernel) Gone(id uint16) bool { return k.backends.all[id].Flags&BackendG
 // its flows until it is marked gone.
 func (k *Kernel) MarkAll(p *plan.Plan) {
 	top := uint16(k.topBackend())
-	wanted := make([]*spec.Backend, int(top)+1)
+	wanted, staged := make([]*spec.Backend, int(top)+1), true
 	for i := range p.VIPs {
 		c := &p.VIPs[i]
 		for j := range c.Spec.Backends {
-			if id := c.IDs[j]; id <= top { // else it was not staged
+			id := c.IDs[j]
+			if id <= top {
 				wanted[id] = &c.Spec.Backends[j]
 			}
+			staged = staged && id <= top && k.backends.all[id].Family != 0
 		}
+	}
+	if k.live = nil; staged {
+		k.live = &plan.Plan{Spec: p.Spec, VIPs: p.VIPs} // without what it was made of
 	}
 	for id := uint16(1); id <= top; id++ {
 		if k.backends.all[id].Family == 0 {

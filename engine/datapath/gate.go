@@ -70,7 +70,7 @@ func (k *Kernel) Take() error {
 		return err
 	}
 	k.epoch = epoch
-	k.occupied, k.top, k.backendIDs = [Generations]*occupied{}, 0, nil
+	k.occupied, k.top, k.backendIDs, k.live = [Generations]*occupied{}, 0, nil, nil
 	k.store.loose, k.store.known = true, false
 	return nil
 }

@@ -59,6 +59,7 @@ type Kernel struct {
 	watched    uint16                 // GenerationWatched while somebody looks at what stages cost
 	top        int                    // no id above this one is in use; 0 = not looked
 	backendIDs map[plan.Key]uint16    // in use; nil = not looked
+	live       *plan.Plan             // that went live last; nil = not known
 	folder     string                 // of the programs of this build
 	facts      *filter.Layout         // of the programs of this build; nil = not looked
 	copies     string                 // folder of copies of files of prefixes; empty = none are kept

@@ -103,10 +103,10 @@ func (k *Kernel) stageBackends(c plan.Change) {
 }
 
 func (k *Kernel) stageVIPs(p *plan.Plan) ([]vipEntry, uint16, error) {
-	var entries []vipEntry
+	entries := make([]vipEntry, 0, 2*len(p.VIPs))
 	var flags uint16
 	active := k.activeVIPs()
-	seen := map[service]bool{}
+	seen := make(map[service]bool, len(p.VIPs))
 	if p.Spec.Agent != nil {
 		for _, a := range p.Spec.Agent.VIPs {
 			s := service{Address: a}

@@ -206,6 +206,7 @@ func (k *Kernel) FreeBackends(wanted map[uint16]bool) (freed int) {
 		}
 	})
 	k.Sweep(drop)
+	k.live = nil
 	for id := range drop {
 		b := &k.backends.all[id]
 		delete(k.backendIDs, plan.Key{VIP: b.VIP, Address: b.destination()})

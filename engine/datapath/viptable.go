@@ -89,7 +89,7 @@ func (k *Kernel) writeVIPs(version int, entries []vipEntry) (seed uint64, err er
 	table6 := k.vips6.all[version*VIPTable : (version+1)*VIPTable]
 	clear(table4)
 	clear(table6)
-	o := &occupied{}
+	o := &occupied{v4: make([]uint16, 0, len(entries))}
 	for i, e := range entries {
 		o.nums[e.VIP.Num&(VIPs-1)] = true
 		if e.Address.Is4() {

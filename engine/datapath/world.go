@@ -10,9 +10,14 @@ import (
 // World is what the active generation runs, read from the maps; s is the spec stored under its number.
 func (k *Kernel) World(s *spec.Spec) (plan.World, error) {
 	ids := k.ids()
-	w := plan.World{Spec: s, VIPs: map[string]plan.VIP{}, IDs: ids, Nums: k.nums(ids)}
+	w := plan.World{Spec: s, IDs: ids, Nums: k.nums(ids)}
 	if s == nil {
+		w.VIPs = map[string]plan.VIP{}
 		return w, nil
+	}
+	w.VIPs = make(map[string]plan.VIP, len(s.VIPs))
+	if k.live != nil && k.live.Spec == s && k.owner() {
+		w.Last = k.live
 	}
 	for _, v := range s.VIPs {
 		e := k.findActive(v)

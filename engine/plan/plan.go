@@ -25,6 +25,7 @@ type World struct {
 	VIPs map[string]VIP
 	IDs  map[Key]uint16  // every backend id that is still in use, also of removed backends
 	Nums map[uint16]bool // every VIP number in use
+	Last *Plan           // by which Spec came to run; nil = not known
 }
 
 // Key is the identity of a backend.
@@ -72,7 +73,7 @@ func Compute(w World, s *spec.Spec) (*Plan, error) {
 	p := &Plan{Spec: s, world: w, VIPs: make([]Change, len(s.VIPs)), old: byName(w.Spec)}
 	a := newAllocator(w)
 	for i, v := range s.VIPs {
-		c, err := p.identify(a, v)
+		c, err := p.identify(a, i, v)
 		if err != nil {
 			return nil, fmt.Errorf("plan: %w", err)
 		}
@@ -92,7 +93,12 @@ func Compute(w World, s *spec.Spec) (*Plan, error) {
 }
 
 // identify gives the VIP and its backends their numbers: the ones they have, or free ones.
-func (p *Plan) identify(a *allocator, v spec.VIP) (Change, error) {
+func (p *Plan) identify(a *allocator, i int, v spec.VIP) (Change, error) {
+	if last := p.world.Last; last != nil && i < len(last.VIPs) { // of thousands of backends, few change
+		if was := &last.VIPs[i]; was.Spec.Name == v.Name && slices.Equal(was.Spec.Backends, v.Backends) {
+			return Change{Spec: v, Num: was.Num, IDs: was.IDs}, nil
+		}
+	}
 	c := Change{Spec: v, IDs: make([]uint16, len(v.Backends))}
 	old, known := p.world.VIPs[v.Name]
 	c.Num, c.New = old.Num, !known
