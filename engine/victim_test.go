@@ -159,7 +159,11 @@ func (d victimDice) firewall(s *spec.Spec) {
 	for i := range d.IntN(3) {
 		p.Rules = append(p.Rules, spec.Rule{Name: fmt.Sprint("rule-", i), Match: fmt.Sprint("tcp port ", 20+i), Action: spec.RuleCount})
 	}
-	s.Stages = []spec.Named{{Name: "firewall", Kind: spec.Firewall, Settings: p}}
+	for i := range s.Stages { // the others may stand elsewhere
+		if s.Stages[i].Name == string(spec.Firewall) {
+			s.Stages[i].Settings = p
+		}
+	}
 	s.NICs[0].XDP = spec.Stands(spec.Firewall, spec.Balancer)
 }
 
