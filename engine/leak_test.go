@@ -27,6 +27,7 @@ type resources struct {
 	Descriptors map[string]int
 	Goroutines  int
 	Pins        int
+	Segments    int // of stores, which grow to what was needed at a time; not among the pins and the maps
 	Files       int
 	Backends    int // ids in use
 	Chains      int
@@ -100,6 +101,9 @@ func quiet(o *owner, s *spec.Spec, p Paths, enough func(now resources, same time
 // leaked is how after differs from before, empty when nothing was lost. What passes may have been there before and not be
 // there after: goroutines, and descriptors of other things than the data path.
 func leaked(before, after resources) string {
+	if after.Segments < before.Segments+8 {
+		after.Segments = before.Segments
+	}
 	after.Goroutines = max(after.Goroutines, before.Goroutines)
 	after.Descriptors = maps.Clone(after.Descriptors)
 	for kind, n := range before.Descriptors {
@@ -116,13 +120,18 @@ func (o *owner) count(p Paths, r *resources) error {
 		return err
 	}
 	r.Backends, r.Chains, r.Numbers = len(o.kernel.Backends()), len(o.kernel.Chains()), len(world.Nums)-1 // less the agent's
-	err = filepath.Walk(datapath.Dir(p.BPFFS, p.Node), func(_ string, info os.FileInfo, err error) error {
-		r.Pins++
+	err = filepath.Walk(datapath.Dir(p.BPFFS, p.Node), func(name string, _ os.FileInfo, err error) error {
+		if base := filepath.Base(name); strings.HasPrefix(base, "segment_") || strings.HasPrefix(base, "prefixes_") {
+			r.Segments++
+		} else {
+			r.Pins++
+		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
+	r.Descriptors["anon_inode:bpf-map"] -= r.Segments
 	files, err := filepath.Glob(filepath.Join(p.State, "generations", ".*"))
 	r.Files = len(files)
 	return err
