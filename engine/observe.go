@@ -60,7 +60,7 @@ func look(now time.Time, p Paths, k *datapath.Kernel) (*State, error) {
 
 func (s *State) observeKernel(now time.Time, p Paths, k *datapath.Kernel, r record) error {
 	m := newMeters()
-	m.nics = newReceived(p.State, false)
+	m.nics = newReceived(p.State, k, false)
 	defer m.nics.close()
 	if err := m.read(now, k); err != nil {
 		return err

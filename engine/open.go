@@ -83,7 +83,6 @@ func (o *owner) start(ctx context.Context) (err error) {
 	if o.hops, err = nexthop.New(); err != nil {
 		return err
 	}
-	o.meters.nics = newReceived(o.options.Paths.State, true)
 	o.findShells(time.Now())
 	dir := datapath.Dir(o.options.Paths.BPFFS, o.options.Paths.Node)
 	o.kernel, err = datapath.Open(dir, true)
@@ -96,6 +95,7 @@ func (o *owner) start(ctx context.Context) (err error) {
 	if err := o.kernel.KeepPrefixCopies(filepath.Join(o.options.Paths.State, "prefixes")); err != nil {
 		return err
 	}
+	o.meters.nics = newReceived(o.options.Paths.State, o.kernel, true)
 	if err := o.kernel.LoadPrograms(); err != nil {
 		return err
 	}

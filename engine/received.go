@@ -2,7 +2,6 @@ package engine
 
 import (
 	"encoding/json"
-	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -19,9 +18,16 @@ type received struct {
 	file    string // where the accounts are kept; empty = nowhere
 	keeps   bool   // writes them, as only an owner does
 	reader  *nicstats.Reader
-	err     error // why there is no reader
+	err     error  // why there is no reader
+	maps    string // the counters that the accounts are about
 	open    map[string]account
 	drivers map[string]driverReading
+}
+
+// kept are accounts as they are stored.
+type kept struct {
+	Maps     string
+	Accounts map[string]account
 }
 
 // account is the readings of one NIC at which it and its chain were taken to agree.
@@ -50,17 +56,20 @@ type gap struct {
 	Err       error           // why all this is not known
 }
 
-func newReceived(state string, keeps bool) *received {
+// newReceived goes on with the accounts that are stored of these maps. Where they cannot be read, or are others', it
+// counts anew from here: less is explained, nothing is wrong.
+func newReceived(state string, k *datapath.Kernel, keeps bool) *received {
 	r := &received{file: filepath.Join(state, "received.json"), keeps: keeps, open: map[string]account{}, drivers: map[string]driverReading{}}
+	if r.maps, r.err = k.Name(); r.err != nil {
+		return r
+	}
 	if r.reader, r.err = nicstats.Open(); r.err != nil {
 		return r
 	}
+	var stored kept
 	data, err := os.ReadFile(r.file)
-	if err == nil {
-		err = json.Unmarshal(data, &r.open)
-	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		r.open = map[string]account{} // counts anew from here: less is explained, nothing is wrong
+	if err == nil && json.Unmarshal(data, &stored) == nil && stored.Maps == r.maps && stored.Accounts != nil {
+		r.open = stored.Accounts
 	}
 	return r
 }
@@ -208,7 +217,7 @@ func (r *received) keep() {
 	if !r.keeps {
 		return
 	}
-	if data, err := json.MarshalIndent(r.open, "", "  "); err == nil {
+	if data, err := json.MarshalIndent(kept{r.maps, r.open}, "", "  "); err == nil {
 		_ = writeWhole(r.file, append(data, '\n'))
 	}
 }

@@ -119,4 +119,13 @@ func TestReceived(t *testing.T) {
 	o = running(t, p)
 	forwards(t, p, w)
 	until(t, o, "it adds up for the next engine", func(s *State) bool { return whole(s) && nicOf(s, "eth0").In.Packets >= 60 })
+	if err := o.Detach(t.Context(), "test"); err != nil {
+		t.Fatal(err)
+	}
+	o.Close()
+	w.send(t, "eth0", "10.99.0.1", 30) // there is no chain: nobody has lost them
+	o = running(t, p)
+	w.send(t, "eth0", "10.99.0.2", 7)
+	forwards(t, p, w)
+	until(t, o, "it begins anew with other maps", whole)
 }
