@@ -63,6 +63,8 @@ int enter(struct xdp_md *ctx)
 	if (!s)
 		return XDP_PASS;
 	count_in(s);
+	if (dry)
+		s->note.reason = REASON_EXTERNAL; // unless it comes back
 	bpf_tail_call(ctx, &externals, settings_at_hand(s));
 	return leave_missing(s, XDP_PASS);
 }

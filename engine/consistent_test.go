@@ -39,6 +39,7 @@ func consistent(t *testing.T, p Paths, o *owner) {
 		if o.kernel.Outdated(o.spec) {
 			t.Error("a firewall has other tables than its spec says")
 		}
+		othersMatch(t, o)
 	})
 	filesWhole(t, p)
 	pinsMatch(t, p, o)
@@ -111,6 +112,37 @@ func backendsMatch(t *testing.T, k *datapath.Kernel, specs []*spec.Spec) {
 			t.Errorf("backend %s (id %d) is in no spec and not gone", b.Address, b.ID)
 		case ok && (b.New != w.TakesNew() || b.Gone != (w.State == spec.Maintenance) && w.State != spec.Down):
 			t.Errorf("backend %s (id %d) is %s and takes new %v, gone %v", b.Address, b.ID, w.State, b.New, b.Gone)
+		}
+	}
+}
+
+// othersMatch: programs of somebody else's are loaded and attached as the running spec says, and none is half made.
+func othersMatch(t *testing.T, o *owner) {
+	t.Helper()
+	if got := o.kernel.AttachedProbes(); len(got) != len(o.spec.Probes) || o.probeTrouble != nil {
+		t.Errorf("probes %v are attached, %v; the spec has %d", got, o.probeTrouble, len(o.spec.Probes))
+	}
+	watched := 0
+	for i := range o.spec.Probes {
+		watched += len(o.spec.Probes[i].Watch)
+	}
+	for _, n := range o.spec.Stages {
+		if x, ok := n.Settings.(*spec.ExternalStage); ok {
+			watched += len(x.Watch)
+		}
+	}
+	metrics := o.kernel.Metrics(o.spec)
+	for _, m := range metrics {
+		if m.Err != nil {
+			t.Errorf("metric %s of %s%s: %v", m.Watch.Name, m.Stage, m.Probe, m.Err)
+		}
+	}
+	if len(metrics) != watched {
+		t.Errorf("%d metrics, the spec watches %d", len(metrics), watched)
+	}
+	for _, room := range []string{"externals", "probes"} {
+		if half, _ := filepath.Glob(filepath.Join(datapath.Dir(o.options.Paths.BPFFS, o.options.Paths.Node), room, "*_new_*")); len(half) > 0 {
+			t.Errorf("%q are left", half)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"time"
 
 	"hairpin/engine/spec"
@@ -108,6 +109,17 @@ func (d victimDice) spec() *spec.Spec {
 	if d.IntN(2) == 0 {
 		s.VIPs = append(s.VIPs, d.vip("dns", "10.99.0.2", spec.UDP))
 	}
+	if d.IntN(2) == 0 {
+		port := fmt.Sprint(1024 + d.IntN(4))
+		s.Stages = append(s.Stages, spec.Named{Name: "guard", Kind: spec.External, Settings: &spec.ExternalStage{Next: spec.DefaultNext, Object: spec.Object{
+			File: example("guard.o"), Maps: []spec.MapFill{{Map: "config", Entries: []spec.MapEntry{{Key: "0", Values: []spec.MapField{{Name: "port", Value: port}}}}}},
+			Watch: []spec.Watch{{Map: "hits", Key: "0", Field: "seen", Name: "seen"}}}}})
+		s.NICs[0].XDP = append([]spec.Position{{Name: "guard"}}, s.NICs[0].XDP...)
+	}
+	if d.IntN(2) == 0 {
+		s.Probes = []spec.Probe{{Name: "states", Object: spec.Object{File: example("states.o"), Program: []string{"raw", "typed"}[d.IntN(2)],
+			Watch: []spec.Watch{{Map: "states", Key: "1", Name: "established"}}}}}
+	}
 	return s
 }
 
@@ -165,6 +177,15 @@ func (d victimDice) firewall(s *spec.Spec) {
 		}
 	}
 	s.NICs[0].XDP = spec.Stands(spec.Firewall, spec.Balancer)
+}
+
+// example is the absolute path of an object of the examples.
+func example(name string) string {
+	path, err := filepath.Abs(filepath.Join("..", "testdata", "external", name))
+	if err != nil {
+		panic(err) // no working folder
+	}
+	return path
 }
 
 // vip always has a backend that takes new flows.

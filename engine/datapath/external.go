@@ -269,6 +269,9 @@ func (k *Kernel) putPinned(array string, i instance, pin string) error {
 
 // RetireExternals takes away the instances that no live generation names.
 func (k *Kernel) RetireExternals() error {
+	if err := removeUnfinished(k.pin("externals", "*")); err != nil {
+		return fmt.Errorf("retire external programs: %w", err)
+	}
 	all, err := k.instances()
 	if err != nil || len(all) == 0 {
 		return err

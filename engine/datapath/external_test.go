@@ -31,6 +31,7 @@ version: 1
 stages:
   guard: {kind: external, object: GUARD, maps: {config: {0: {port: 53}}}, watch: [
     {map: hits, field: seen, name: seen}, {map: hits, field: dropped, name: dropped, as: max_rate}]}
+  tested: {kind: external, object: GUARD, maps: {config: {0: {port: 53}}}, dry_safe: true}
   late: {kind: external, object: GUARD, program: guard, maps: {config: {0: "00:36:00:00"}}, watch: [{map: hits, field: seen}]}
   rewrite: {kind: external, object: ODD, program: rewrite, next: onward, index: 2}
   safe: {kind: external, object: ODD, program: rewrite, next: onward, index: 2, dry_safe: true}

@@ -72,8 +72,7 @@ int through(struct __sk_buff *ctx)
 	return TC_ACT_UNSPEC;
 }
 
-SEC("uprobe")
-int called(void *ctx)
+static __always_inline int count(void)
 {
 	__u64 key = 7, one = 1, *n = bpf_map_lookup_elem(&calls, &key);
 	if (n)
@@ -81,6 +80,18 @@ int called(void *ctx)
 	else
 		bpf_map_update_elem(&calls, &key, &one, BPF_ANY);
 	return 0;
+}
+
+SEC("uprobe")
+int called(void *ctx)
+{
+	return count();
+}
+
+SEC("kprobe")
+int entered(void *ctx)
+{
+	return count();
 }
 
 SEC("xdp")
