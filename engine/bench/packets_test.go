@@ -2,6 +2,7 @@ package bench
 
 import (
 	"net/netip"
+	"path/filepath"
 	"testing"
 
 	"hairpin/engine/datapath"
@@ -12,10 +13,11 @@ import (
 const (
 	eachNew = 1 << 32 // flows: every packet is one of its own
 	// twoTails is how many calls fit one run when a packet takes two tail calls (to parse and to the balancer), of 33 that the
-	// kernel allows; threeTails and fourTails with more stages.
+	// kernel allows; threeTails and fourTails with more stages, fiveTails with an external one.
 	twoTails   = 16
 	threeTails = 11
 	fourTails  = 8
+	fiveTails  = 6
 )
 
 // path is one way through a chain that is measured.
@@ -60,6 +62,20 @@ func newQuiet(t *testing.T, bpffs, name string) *node {
 	n.apply(t, parseSpec(t, quietSpec))
 	n.reach()
 	return n
+}
+
+// externalSpec is quietSpec with a program of somebody else's in front of the balancer, which goes on at once.
+func externalSpec(t *testing.T) *spec.Spec {
+	t.Helper()
+	object, err := filepath.Abs(filepath.Join("..", "..", "testdata", "external", "odd.o"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := parseSpec(t, quietSpec)
+	s.Stages = []spec.Named{{Name: "idle", Kind: spec.External, Settings: &spec.ExternalStage{Next: "onward", Index: 2, DrySafe: true,
+		Object: spec.Object{File: object, Program: "idle"}}}}
+	s.NICs[0].XDP = append(spec.Stands("idle"), s.NICs[0].XDP...)
+	return s
 }
 
 // newSettling is a node with one VIP all of whose backends were just replaced, the old ones draining: every slot is marked.
@@ -129,7 +145,12 @@ func packetPaths(t *testing.T, bpffs string) (unit *path, base, rows []*path) {
 	short := &path{name: "a chain", node: quiet, flows: one, calls: threeTails}
 	rows = append(rows, &path{name: "a stage that does nothing", budget: 0.3, node: longer, flows: one, calls: threeTails, base: short})
 	rows = append(rows, firewallPaths(t, bpffs, empty, short)...)
-	return unit, []*path{empty, short}, rows
+	guest := newNode(t, bpffs, "guest")
+	guest.apply(t, externalSpec(t))
+	guest.reach()
+	few := &path{name: "a chain, fewer calls a run", node: quiet, flows: one, calls: fiveTails}
+	rows = append(rows, &path{name: "an external stage that does nothing", node: guest, flows: one, calls: fiveTails, base: few})
+	return unit, []*path{empty, short, few}, rows
 }
 
 // with is the same flows with other packets, and so many of them.

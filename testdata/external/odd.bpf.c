@@ -51,6 +51,14 @@ int all_back(struct xdp_md *ctx)
 	return XDP_TX;
 }
 
+// Does nothing.
+SEC("xdp")
+int idle(struct xdp_md *ctx)
+{
+	bpf_tail_call(ctx, &onward, 2);
+	return XDP_PASS;
+}
+
 SEC("xdp.frags")
 int frags(struct xdp_md *ctx)
 {
