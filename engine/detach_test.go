@@ -94,10 +94,12 @@ func TestDetach(t *testing.T) {
 	s := twoNICs(t)
 	s.NICs[1] = spec.NIC{Name: "eth1", TCXIngress: spec.Stands(spec.Decap)}
 	s.Agent = &spec.Agent{VIPs: s.VIPs[0].Addresses, EncapPort: spec.DefaultEncapPort}
+	g := guardedSpec(t, 53, "states: {object: STATES, program: raw}")
+	s.Stages, s.Probes, s.NICs[0].XDP = g.Stages, g.Probes, g.NICs[0].XDP
 	a := mustApply(t, o, s, 0)
 	mustApply(t, o, setWeight(t, s, "10.1.0.11", 3), time.Minute) // also in the middle of a change
 	ours := kernelObjects(t, filepath.Join(p.BPFFS, "hairpin"))
-	if len(ours["map"]) < 20 || len(ours["program"]) < 10 || len(ours["link"]) != 2 || len(alive(ours)) < 30 {
+	if len(ours["map"]) < 20 || len(ours["program"]) < 10 || len(ours["link"]) != 3 || len(alive(ours)) < 30 {
 		t.Fatalf("%v", ours)
 	}
 	foreign := xdpOf(t, "eth2")

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
 
 	"hairpin/bpf"
 	"hairpin/engine/spec"
@@ -21,15 +21,18 @@ import (
 const stageExternal = 7
 
 // An instance is one external program as it was loaded once: with its own maps, filled, and pinned with them in a folder
-// NUMBER_CONTENT_BUILD. Its number is its place in the arrays by which `enter` finds it. An instance is never changed. It goes
+// NUMBER_SETTINGS_FILE_BUILD. Its number is its place in the arrays by which `enter` finds it. An instance is never changed. It goes
 // when no live generation names it.
 type instance struct {
-	number  int
-	content string // what it was made of: the stage's name and settings, the file, the hook
-	build   string // of hairpin's programs that it goes on by
+	number   int
+	settings string // the stage's name and settings, and the hook
+	file     string // what stood in the object's file
+	build    string // of hairpin's programs that it goes on by
 }
 
-func (i instance) folder() string { return fmt.Sprintf("%d_%s_%s", i.number, i.content, i.build) }
+func (i instance) folder() string {
+	return fmt.Sprintf("%d_%s_%s_%s", i.number, i.settings, i.file, i.build)
+}
 
 // instances are those that are pinned, whole ones only.
 func (k *Kernel) instances() ([]instance, error) {
@@ -43,8 +46,8 @@ func (k *Kernel) instances() ([]instance, error) {
 	var all []instance
 	for _, e := range entries {
 		part := strings.Split(e.Name(), "_")
-		if number, err := strconv.Atoi(part[0]); err == nil && len(part) == 3 {
-			all = append(all, instance{number, part[1], part[2]})
+		if number, err := strconv.Atoi(part[0]); err == nil && len(part) == 4 {
+			all = append(all, instance{number, part[1], part[2], part[3]})
 		}
 	}
 	return all, nil
@@ -73,12 +76,23 @@ func standExternal(k *Kernel, p spot, s *standing) error {
 	if !ok {
 		return errors.New("has no settings")
 	}
+	all, err := k.instances()
+	if err != nil {
+		return fmt.Errorf("look for instances: %w", err)
+	}
+	xdp := k.chains.all[p.chain].Hook == XDP
+	build := bpf.Build()
+	want := instance{settings: stageSettings(x, p.stage.Name, xdp), build: hex.EncodeToString(build[:6])}
 	o, err := readObject(x.File)
+	if at := slices.IndexFunc(all, want.outlives); errors.Is(err, os.ErrNotExist) && at >= 0 {
+		s.settings = uint16(all[at].number) // an edit of something else does not fail for a file that is gone
+		return k.putInstance(all[at], xdp)
+	}
 	if err != nil {
 		return err
 	}
-	xdp := k.chains.all[p.chain].Hook == XDP
-	i, err := k.external(o, x, p.stage.Name, xdp)
+	want.file = hex.EncodeToString(o.sum[:6])
+	i, err := k.external(want, all, o, x, xdp)
 	if err != nil {
 		return err
 	}
@@ -89,22 +103,21 @@ func standExternal(k *Kernel, p spot, s *standing) error {
 	return k.putInstance(i, xdp)
 }
 
-// external is the instance of these settings.
-func (k *Kernel) external(o *object, x *spec.ExternalStage, name string, xdp bool) (instance, error) {
-	all, err := k.instances()
-	if err != nil {
-		return instance{}, fmt.Errorf("look for instances: %w", err)
-	}
+// outlives tells whether another instance can stand for this one, whose file cannot be read any more.
+func (i instance) outlives(have instance) bool {
+	return have.settings == i.settings && have.build == i.build
+}
+
+// external is the instance of all that is wanted, or a new one.
+func (k *Kernel) external(want instance, all []instance, o *object, x *spec.ExternalStage, xdp bool) (instance, error) {
 	if err := o.knows(&x.Object); err != nil {
-		return instance{}, err
+		return want, err
 	}
-	build := bpf.Build()
-	want := instance{content: contentOf(o, x, name, xdp), build: hex.EncodeToString(build[:6])}
 	var taken [Externals]bool
 	var older *instance // the same by another build of hairpin's: its maps go on being used
 	for i, have := range all {
 		taken[have.number&(Externals-1)] = true
-		if have.content != want.content {
+		if have.settings != want.settings || have.file != want.file {
 			continue
 		}
 		if have.build == want.build {
@@ -121,126 +134,15 @@ func (k *Kernel) external(o *object, x *spec.ExternalStage, name string, xdp boo
 	return want, k.makeInstance(want, older, o, x, xdp)
 }
 
-// contentOf names everything that makes an instance another one. What is watched does not.
-func contentOf(o *object, x *spec.ExternalStage, name string, xdp bool) string {
+// stageSettings names everything of a spec that makes an instance another one. What is watched does not.
+func stageSettings(x *spec.ExternalStage, name string, xdp bool) string {
 	loaded := *x
 	loaded.Watch = nil
 	named := spec.Spec{Stages: []spec.Named{{Name: name, Kind: spec.External, Settings: &loaded}}}
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%t %x ", xdp, o.sum)
+	fmt.Fprintf(sum, "%t ", xdp)
 	_, _ = sum.Write(spec.Marshal(&named)) // never fails
 	return hex.EncodeToString(sum.Sum(nil)[:8])
-}
-
-// makeInstance loads an external program and pins it whole, in one step.
-func (k *Kernel) makeInstance(i instance, older *instance, o *object, x *spec.ExternalStage, xdp bool) error {
-	hook := hookOf(xdp)
-	program, err := o.choose(x.Program, hook.what, func(p *ebpf.ProgramSpec) bool { return p.Type == hook.kind })
-	if err != nil {
-		return err
-	}
-	if next := o.spec.Maps[x.Next]; next == nil || next.Type != ebpf.ProgramArray {
-		return o.wrong("has no PROG_ARRAY %s by which it could go on to the next stage; %s: declare one, or name another, as next: NAME", x.Next, o.mapNames())
-	} else if x.Index >= next.MaxEntries {
-		return o.wrong("index %d: the PROG_ARRAY %s has %d elements", x.Index, x.Next, next.MaxEntries)
-	}
-	// What shares an array of programs must agree in these, from Linux 6.18 on.
-	program.AttachType, program.Flags = hook.attach, program.Flags&^unix.BPF_F_XDP_HAS_FRAGS
-	folder := k.pin("externals", i.folder())
-	temporary := fmt.Sprintf("%s_new_%d", folder, os.Getpid())
-	if err := errors.Join(removeUnfinished(k.pin("externals", "*")), os.MkdirAll(filepath.Join(temporary, "dry"), 0o700)); err != nil {
-		return fmt.Errorf("pin external: %w", err)
-	}
-	if err := k.loadInstance(temporary, older, o, program, x, xdp); err != nil {
-		_ = os.RemoveAll(temporary) // else by the next that is made
-		return err
-	}
-	if err := os.Rename(temporary, folder); err != nil {
-		_ = os.RemoveAll(temporary)
-		return fmt.Errorf("pin external: %w", err)
-	}
-	return nil
-}
-
-func (k *Kernel) loadInstance(folder string, older *instance, o *object, program *ebpf.ProgramSpec, x *spec.ExternalStage, xdp bool) error {
-	kept, err := k.olderMaps(o, older)
-	if err != nil {
-		return err
-	}
-	defer closeMaps(kept)
-	loaded, err := o.load(program, kept)
-	if err != nil {
-		return err
-	}
-	defer loaded.Close()
-	if older == nil {
-		for _, m := range x.Maps {
-			if err := fillMap(loaded.Maps[m.Map], m.Map, m.Entries); err != nil {
-				return o.wrong("%w", err)
-			}
-		}
-	}
-	if err := k.finish(folder, o, loaded, program, x, hookOf(xdp).resume); err != nil || !xdp || !x.DrySafe {
-		return err
-	}
-	return k.loadDry(filepath.Join(folder, "dry"), o, loaded.Maps, program, x)
-}
-
-// finish gives a loaded program the one that comes next, and pins it.
-func (k *Kernel) finish(folder string, o *object, loaded *ebpf.Collection, program *ebpf.ProgramSpec, x *spec.ExternalStage, resume string) error {
-	if err := loaded.Maps[x.Next].Put(x.Index, k.programs[resume]); err != nil {
-		return o.wrong("put the next stage into %s: %w", x.Next, explain(err))
-	}
-	if err := pinAll(folder, loaded.Programs[program.Name], loaded.Maps); err != nil {
-		return fmt.Errorf("pin external: %w", err)
-	}
-	return nil
-}
-
-// loadDry loads the program a second time, with the same maps but for the array that leads on: to the dry row.
-func (k *Kernel) loadDry(folder string, o *object, shared map[string]*ebpf.Map, program *ebpf.ProgramSpec, x *spec.ExternalStage) error {
-	instead := map[string]*ebpf.Map{}
-	for name, m := range shared {
-		if m.Type() != ebpf.ProgramArray {
-			instead[name] = m
-		}
-	}
-	loaded, err := o.load(program, instead)
-	if err != nil {
-		return err
-	}
-	defer loaded.Close()
-	for name := range instead {
-		_ = loaded.Maps[name].Close() // they are pinned once
-		delete(loaded.Maps, name)
-	}
-	return k.finish(folder, o, loaded, program, x, "resume_dry")
-}
-
-// olderMaps are those of the same instance made by another build, but for arrays of programs.
-func (k *Kernel) olderMaps(o *object, older *instance) (map[string]*ebpf.Map, error) {
-	kept := map[string]*ebpf.Map{}
-	if older == nil {
-		return kept, nil
-	}
-	for name, m := range o.spec.Maps {
-		if m.Type == ebpf.ProgramArray || strings.HasPrefix(name, ".") {
-			continue
-		}
-		pinned, err := ebpf.LoadPinnedMap(k.pin("externals", filepath.Join(older.folder(), mapPin(name))), nil)
-		if err != nil {
-			closeMaps(kept)
-			return nil, fmt.Errorf("adopt map %s: %w", name, err)
-		}
-		kept[name] = pinned
-	}
-	return kept, nil
-}
-
-func closeMaps(all map[string]*ebpf.Map) {
-	for _, m := range all {
-		_ = m.Close()
-	}
 }
 
 // putInstance puts a pinned instance where `enter` looks for it.
@@ -261,6 +163,14 @@ func (k *Kernel) putPinned(array string, i instance, pin string) error {
 		return fmt.Errorf("adopt external: %w", err)
 	}
 	defer p.Close()
+	info, err := p.Info()
+	if err != nil {
+		return fmt.Errorf("adopt external: %w", err)
+	}
+	var there uint32
+	if id, ok := info.ID(); ok && k.maps[array].Lookup(uint32(i.number), &there) == nil && there == uint32(id) {
+		return nil // the kernel changes the code of those who jump here for each that is put
+	}
 	if err := k.maps[array].Put(uint32(i.number), p); err != nil {
 		return fmt.Errorf("array of external programs: %w", explain(err))
 	}

@@ -179,13 +179,23 @@ func TestExternalAdopted(t *testing.T) {
 	if got := metricsOf(t, again, n.spec); got != "guard.seen 3, guard.dropped 3, mark.marked 0" {
 		t.Errorf("metrics %s", got)
 	}
-	if err := os.WriteFile(file, data, 0o600); err != nil {
+	n.Kernel = again
+	for range 2 { // without the file, and with it
+		n.apply(t, n.spec.Clone(), 0)
+		if got, err := n.instances(); err != nil || len(got) != 2 {
+			t.Errorf("applied again: %v, %v; want %v", got, err, made)
+		}
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(file, append(data, 0), 0o600); err != nil { // a newer version
 		t.Fatal(err)
 	}
-	n.Kernel = again
 	n.apply(t, n.spec.Clone(), 0)
-	if got, err := n.instances(); err != nil || len(got) != 2 {
-		t.Errorf("applied again: %v, %v; want %v", got, err, made)
+	n.run(t, chain, toDNS, 0)
+	if got := metricsOf(t, n.Kernel, n.spec); got != "guard.seen 1, guard.dropped 1, mark.marked 0" {
+		t.Errorf("a newer version: metrics %s", got)
 	}
 }
 

@@ -119,6 +119,9 @@ func (k *Kernel) attachProbe(p *spec.Probe, fresh bool) (folder string, err erro
 		return filepath.Base(have[0]), nil
 	}
 	o, err := readObject(p.File)
+	if have, gone := k.probeFolders(p); errors.Is(err, os.ErrNotExist) && gone == nil {
+		return filepath.Base(have[0]), nil // an edit of something else does not fail for a file that is gone
+	}
 	if err != nil {
 		return "", err
 	}

@@ -185,6 +185,12 @@ func TestProbeReplaced(t *testing.T) {
 	if got := k.AttachedProbes(); len(got) != 1 || !got[only(t, newer)] {
 		t.Errorf("%v are attached after a bad file, want %v", got, newer)
 	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if got := only(t, attach(true)); got != only(t, newer) {
+		t.Errorf("a file that is gone: %s is attached, want %v", got, newer)
+	}
 	if got := only(t, attach(false)); got != only(t, newer) {
 		t.Errorf("a file that cannot be read any more: adopted %s, want %v", got, newer)
 	}
