@@ -28,6 +28,10 @@
 #define PREFIX_SEGMENTS 128   // of the prefix store
 #define PREFIX_NODES	32768 // of a segment
 #define PREFIX_BLOCK	4096  // nodes that are given out together
+#define CONN_LIMITS	64    // of one connlimit stage
+#define CONN_SETTINGS	256   // of connlimit stages; 0 is none
+#define LENSES		4     // ways to tell the sources of sockets apart
+#define SEAT_SETS	8192  // of sources, SET_WAYS each
 
 // Why a packet left the chain. The names, verdicts and stages that people read are in engine/reason.
 enum reason {
@@ -60,6 +64,8 @@ enum reason {
 	REASON_FIREWALL_DESTINATION = 27,
 	REASON_RATE_LIMITED = 28,
 	REASON_SOURCE_RATE_LIMITED = 29,
+	REASON_CONN_LIMITED = 30,
+	REASON_SOURCE_CONN_LIMITED = 31,
 };
 
 // Packets and the bytes of their frames.
@@ -256,6 +262,12 @@ struct passage {
 	struct count out;
 };
 
+// What the limits of connections of one chain or VIP did with SYNs.
+struct admission {
+	struct count passed;
+	struct count over; // refused, or would have been
+};
+
 // Counters of one CPU. Nobody else writes them.
 struct counters {
 	struct count exit[CHAINS][REASONS];
@@ -271,9 +283,12 @@ struct counters {
 	__u64 budget_used; // entries made in the connection table in this tick
 	__u64 drops_lost;  // drops that the ledger had no row for
 	struct cost clock; // what a look at the clock costs, which is in all costs
-	__u64 pad[2];
+	__u64 conn_full;   // flows that did not begin, for want of an entry
+	__u64 pad[1];
 	struct count rule[RULE_COUNTERS]; // packets that matched a rule of a firewall
 	struct drop drop[DROPS];	  // which stage dropped what of whom; exit has the sums
+	struct admission conn_chain[CHAINS];
+	struct admission conn_vip[VIPS];
 	struct cost cost[CHAINS][POSITIONS];
 	struct passage passage[CHAINS][POSITIONS];
 	struct judged window[WINDOWS];
@@ -319,6 +334,7 @@ enum stage {
 	STAGE_DECAP = 3,
 	STAGE_FIREWALL = 4,
 	STAGE_RATELIMIT = 5,
+	STAGE_CONNLIMIT = 6,
 	STAGE_EXTERNAL = 7,
 };
 

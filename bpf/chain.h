@@ -2,6 +2,7 @@
 #pragma once
 #include "rows.h"
 #include "scratch.h"
+#include "tally.h"
 
 // The packet at hand.
 MAP(scratch, PERCPU_ARRAY, struct scratch, 1, 0);
@@ -178,6 +179,8 @@ AI int leave_dropped(struct scratch *s, int verdict, enum reason reason)
 {
 	if (dry)
 		return leave(s, verdict, reason);
+	if (s->held)
+		release_flow(s);
 	struct counters *c = counters_of_this_cpu();
 	if (!c)
 		return verdict;

@@ -18,6 +18,7 @@ AI enum reason parse_once(struct scratch *s, void *data, void *end, __u32 bytes)
 	s->next = row_of(generation, e->chain) + 1;
 	s->chain = e->chain;
 	s->passed = 0;
+	s->held = 0;
 	s->stamp = 0;
 	if (g->flags & GENERATION_WATCHED)
 		measure_some(s);

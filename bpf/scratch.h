@@ -2,6 +2,8 @@
 #pragma once
 #include "abi.h"
 
+#define HELD_TALLIES (2 + LENSES) // of a chain, a VIP, and sources
+
 // Facts of the packet at hand, written once by parse and read by every stage.
 struct scratch {
 	__u32 next;  // place in the rows of the stage that comes next
@@ -47,7 +49,10 @@ struct scratch {
 	__u64 reset_at; // when resets was zero; kept from packet to packet, as resets is
 	__u64 resets;	// connections answered by a reset since
 	struct vip vip;
-	__u64 passed;	  // a rule said that no limit is for this packet
+	__u64 passed;			// a rule said that no limit is for this packet
+	__u32 held;			// the entry of the flow that this packet began, plus 1; 0 = it began none
+	__u32 held_tally[HELD_TALLIES]; // where that flow is counted
+	__u64 held_entry;
 	struct note note; // of a dry run
 };
 

@@ -206,6 +206,7 @@ func (o *owner) goLive(r ApplyRequest, p *plan.Plan, generation int) error {
 	o.carryAccounts()
 	o.kernel.MarkAll(p)
 	record.Document = nil // it is on disk
+	o.countSockets()
 	o.running, o.spec, o.active = record, r.Spec, generation
 	return nil
 }

@@ -34,6 +34,8 @@ const (
 	vipDrop
 	vipStray
 	backendForward
+	connPassed
+	connOver
 )
 
 // meterKey names one counter: id is a reason, a VIP number, a backend id or the account of a stage; word a verdict or what a
@@ -49,14 +51,15 @@ type meterKey struct {
 
 // meters are the totals of the last reading, their rates and their history.
 type meters struct {
-	deep    *stats.Set[meterKey] // a day
-	shallow *stats.Set[meterKey] // a minute
-	now     map[meterKey]Counter
-	snap    datapath.Snapshot
-	costs   costs
-	nics    *received
-	gaps    map[int]gap // by chain number
-	last    time.Time
+	deep        *stats.Set[meterKey] // a day
+	shallow     *stats.Set[meterKey] // a minute
+	now         map[meterKey]Counter
+	snap        datapath.Snapshot
+	connections []datapath.ConnLimit
+	costs       costs
+	nics        *received
+	gaps        map[int]gap // by chain number
+	last        time.Time
 }
 
 func newMeters() meters {
@@ -84,6 +87,7 @@ func (m *meters) read(now time.Time, k *datapath.Kernel) error {
 	m.shallow.Tick(now)
 	m.readChains(k)
 	m.costs.read(k, &m.snap)
+	m.readConnections(k)
 	m.readNICs(now, first, before, after)
 	for num, c := range m.snap.VIP {
 		if d := m.snap.VIPDrop[num]; c.Packets+d.Packets > 0 {
@@ -178,7 +182,7 @@ func (m *meters) counter(key meterKey) Counter { return m.now[key] }
 func (m *meters) history(key meterKey) []float64 {
 	set := m.deep
 	switch key.kind { // of these there may be many
-	case backendForward, vipStray, chainReason, stageIn, stageDrop, stageShadow, dropRow, ruleMatch, nicReceived, nicLost:
+	case backendForward, vipStray, connPassed, connOver, chainReason, stageIn, stageDrop, stageShadow, dropRow, ruleMatch, nicReceived, nicLost:
 		set = m.shallow
 	}
 	return set.AppendLast(nil, key, historySeconds)

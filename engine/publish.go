@@ -39,6 +39,8 @@ func (o *owner) publish(now time.Time) {
 	s.Epoch, s.Generation = o.kernel.Control().Epoch, generationOf(now, o.kernel.Control())
 	s.NICs, s.Reasons, s.VIPs = v.nics(), v.reasons(), v.vips()
 	s.Rules, s.Lists = v.rules(), v.lists()
+	s.Limits, s.Sockets = append(s.Limits, v.connLimits()...), v.sockets()
+	s.FlowsLost = v.kernel.FlowsUnheld()
 	s.Drops, s.DropsLost = v.drops(), o.meters.snap.DropsLost
 	s.EventsLost, s.Watched = o.meters.snap.EventsLost, !o.watched.IsZero()
 	s.Metrics = o.watchers.show(now, o.kernel.Metrics(o.spec))
@@ -216,7 +218,7 @@ func (v view) vips() []VIP {
 			Counter: v.meters.counter(meterKey{kind: vipForward, id: num}), Drop: v.meters.counter(meterKey{kind: vipDrop, id: num}),
 			History: v.meters.history(meterKey{kind: vipForward, id: num})}
 		shares := v.shares(realized.Num, places[realized.Num], realized.Ring)
-		shown.Empty = shares[0] == len(realized.Ring)
+		shown.Empty = v.spec.Balances() && shares[0] == len(realized.Ring)
 		shown.Backends = make([]Backend, 0, len(backends[realized.Num]))
 		for _, b := range backends[realized.Num] {
 			shown.Backends = append(shown.Backends, v.backend(b, desired, shares, len(realized.Ring)))

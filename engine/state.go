@@ -30,12 +30,14 @@ type State struct {
 	Rules    []Rule  // of firewalls, in their order
 	Lists    []List  // of prefixes, by firewall
 	Limits   []Limit // by NIC, position, scope and VIP; behind each scope of sources, those that it refused last
+	Sockets  SocketCount
 	Events   []Event // newest last, bounded
 	Problems []Problem
 	Watched  bool     // somebody looks at what stages cost, so it is measured
 	Metrics  []Metric // of external stages and probes, in the spec's order
 
 	DropsLost  uint64 // drops that Drops had no row for, ever
+	FlowsLost  uint64 // connections refused because the flow table of connlimit had no room for one more, ever
 	EventsLost uint64 // events the ring buffer had no room for, ever
 }
 
@@ -150,18 +152,20 @@ type Limit struct {
 	NIC      string
 	Hook     string
 	Position int
-	Stage    string       // as the spec calls it
-	Kind     string       // the kernel function: ratelimit, connlimit
-	Shadow   bool         // it refuses nothing, and counts in Over what it would have refused
-	Scope    string       // nic, vip, source, source_vip
-	VIP      string       // empty: of no VIP, or of all of them
-	Source   netip.Prefix // zero: the scope as a whole
-	Max      uint64       // new connections in any second, or connections at a time; 0 = the sources' differ by VIP
-	Now      float64      // counted in the last second, or now; of a scope of sources as a whole, the fullest one's
-	Passed   Counter      // what it let pass; zero for scopes of sources
-	Over     Counter      // what it refused
-	Counts   string       // of what: accepted, offered; sockets, flows, agents
-	Past     *Past        // nil: not known, as of sources
+	Stage    string        // as the spec calls it
+	Kind     string        // the kernel function: ratelimit, connlimit
+	Shadow   bool          // it refuses nothing, and counts in Over what it would have refused
+	Scope    string        // nic, vip, source, source_vip
+	VIP      string        // empty: of no VIP, or of all of them
+	Source   netip.Prefix  // zero: the scope as a whole
+	Max      uint64        // new connections in any second, or connections at a time; 0 = the sources' differ by VIP
+	Now      float64       // counted in the last second, or now; of a scope of sources as a whole, the fullest one's
+	Passed   Counter       // what it let pass; zero for scopes of sources
+	Over     Counter       // what it refused
+	Counts   string        // of what: accepted, offered; sockets, flows, agents
+	Past     *Past         // nil: not known, as of sources
+	Pending  uint64        // of connections, handshakes that hold a place besides those of Now
+	Late     time.Duration // of connections, how long one may be in Now that has ended
 }
 
 // Past is what a limit would have refused of what it let pass lately, had it been lower. It is computed of the average of
@@ -182,6 +186,14 @@ func (p *Past) Lower(max uint64, n uint64) float64 {
 	at := float64(n) / float64(max) * float64(parts)
 	i := int(at)
 	return p.Refused[i] + (at-float64(i))*(p.Refused[i+1]-p.Refused[i])
+}
+
+// SocketCount is how connections are counted by this host's sockets.
+type SocketCount struct {
+	By         string // tp_btf, raw_tp, tracepoint, kprobe; empty: they are not
+	Open       uint64
+	Unrecorded uint64 // sockets that were not counted, ever
+	Unplaced   uint64 // sockets that were not counted for their source, ever
 }
 
 // Reason is one way out of the chain.

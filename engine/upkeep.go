@@ -116,6 +116,7 @@ func (o *owner) restore() {
 		return
 	}
 	o.kernel.MarkAll(p)
+	o.countSockets()
 	o.noteDown(p)
 	o.detachUnused()
 	o.restoreProbes()

@@ -28,6 +28,17 @@ const (
 	PrefixSegments = 128
 	PrefixNodes    = 32768
 	PrefixBlock    = 4096
+	ConnLimits     = 64
+	ConnSettings   = 256
+	Lenses         = 4
+	SeatSets       = 8192
+	Seats          = VIPs + SeatSets*SetWays
+	FlowSets       = 131072
+	TallySets      = 2048
+	TallySources   = VIPs + Chains
+	Tallies        = TallySources + TallySets*SetWays
+	TallyNear      = 64
+	TallyFar       = 64
 )
 
 const metaMagic = 0x6e69707269616801 // "\x01hairpin", little-endian
@@ -192,6 +203,9 @@ type firewall struct {
 
 type ruleName struct{ Stage, Rule [32]byte }
 
+// admission is what the limits of connections of one chain or VIP did with SYNs.
+type admission struct{ Passed, Over Count }
+
 // counters of one CPU.
 type counters struct {
 	Exit       [Chains][Reasons]Count
@@ -207,9 +221,12 @@ type counters struct {
 	BudgetUsed uint64
 	DropsLost  uint64
 	Clock      Cost
-	_          [2]uint64
+	ConnFull   uint64
+	_          uint64
 	Rule       [RuleCounters]Count
 	Drop       [Drops]drop
+	ConnChain  [Chains]admission
+	ConnVIP    [VIPs]admission
 	Cost       [Chains][Positions]Cost
 	Passage    [Chains][Positions]passage
 	Window     [Windows]Judged

@@ -45,6 +45,15 @@ type Kernel struct {
 	windows     memory[window]
 	offenders   memory[offenders]
 	chains      memory[chain]
+	connlimits  memory[connSettings]
+	seats       memory[seats]
+	seatSets    memory[set]
+	seatNames   memory[seatName]
+	census      memory[census]
+	flows       memory[set]
+	tallies     memory[tally]
+	tallySets   memory[set]
+	tallyNames  memory[seatName]
 	segments    [Segments]memory[segment]
 	firewalls   memory[firewall]
 	ruleNames   memory[ruleName]
@@ -195,6 +204,15 @@ func (k *Kernel) mapAll() error {
 		{"windows", func(m *ebpf.Map) error { k.windows, err = mapMemory[window](m, k.writable); return err }},
 		{"offenders", func(m *ebpf.Map) error { k.offenders, err = mapMemory[offenders](m, k.writable); return err }},
 		{"chains", func(m *ebpf.Map) error { k.chains, err = mapMemory[chain](m, k.writable); return err }},
+		{"connlimits", func(m *ebpf.Map) error { k.connlimits, err = mapMemory[connSettings](m, k.writable); return err }},
+		{"seats", func(m *ebpf.Map) error { k.seats, err = mapMemory[seats](m, k.writable); return err }},
+		{"seat_sets", func(m *ebpf.Map) error { k.seatSets, err = mapMemory[set](m, k.writable); return err }},
+		{"seat_names", func(m *ebpf.Map) error { k.seatNames, err = mapMemory[seatName](m, k.writable); return err }},
+		{"flows", func(m *ebpf.Map) error { k.flows, err = mapMemory[set](m, k.writable); return err }},
+		{"tallies", func(m *ebpf.Map) error { k.tallies, err = mapMemory[tally](m, k.writable); return err }},
+		{"tally_sets", func(m *ebpf.Map) error { k.tallySets, err = mapMemory[set](m, k.writable); return err }},
+		{"tally_names", func(m *ebpf.Map) error { k.tallyNames, err = mapMemory[seatName](m, k.writable); return err }},
+		{"census", func(m *ebpf.Map) error { k.census, err = mapMemory[census](m, k.writable); return err }},
 	} {
 		if k.maps[m.name] == nil || k.mapped[m.name] {
 			continue
@@ -238,6 +256,15 @@ func (k *Kernel) Close() {
 	for i := range k.prefixes {
 		k.prefixes[i].unmap()
 	}
+	k.connlimits.unmap()
+	k.seats.unmap()
+	k.seatSets.unmap()
+	k.seatNames.unmap()
+	k.census.unmap()
+	k.flows.unmap()
+	k.tallies.unmap()
+	k.tallySets.unmap()
+	k.tallyNames.unmap()
 	for i := range k.segments {
 		k.segments[i].unmap()
 	}

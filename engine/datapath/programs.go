@@ -46,6 +46,12 @@ var allPrograms = []program{
 	{spec.RateLimit, "ratelimit", bpf.LoadRatelimit, "ratelimit", "rows_xdp", false},
 	{spec.RateLimit, "ratelimit_tc", bpf.LoadRatelimit, "ratelimit_tc", "rows_tc", false},
 	{spec.RateLimit, "ratelimit_dry", bpf.LoadRatelimit, "ratelimit", "rows_dry", true},
+	{spec.ConnLimit, "connlimit", bpf.LoadConnlimit, "connlimit", "rows_xdp", false},
+	{spec.ConnLimit, "connlimit_tc", bpf.LoadConnlimit, "connlimit_tc", "rows_tc", false},
+	{spec.ConnLimit, "connlimit_dry", bpf.LoadConnlimit, "connlimit", "rows_dry", true},
+	{spec.ConnLimit, "connlimit_flows", bpf.LoadConnlimit, "connlimit_flows", "rows_xdp", false},
+	{spec.ConnLimit, "connlimit_flows_tc", bpf.LoadConnlimit, "connlimit_flows_tc", "rows_tc", false},
+	{spec.ConnLimit, "connlimit_flows_dry", bpf.LoadConnlimit, "connlimit_flows", "rows_dry", true},
 	{"", "dry_root", bpf.LoadDry, "dry_root", "rows_dry", true},
 }
 

@@ -28,6 +28,7 @@ var stages = []stage{
 	{spec.Firewall, 4, "firewall", "firewall_tc", "firewall_dry", (*Kernel).standFirewall},
 	{spec.External, stageExternal, "enter", "enter_tc", "enter_dry", standExternal},
 	{spec.RateLimit, kindRateLimit, "ratelimit", "ratelimit_tc", "ratelimit_dry", (*Kernel).standRateLimit},
+	{spec.ConnLimit, connlimitID, "connlimit", "connlimit_tc", "connlimit_dry", (*Kernel).standConnlimit},
 }
 
 // spot is a position of a row that is being staged.

@@ -96,7 +96,7 @@ func checkRoles(s *Spec, f *faults) {
 				"send such packets away; give each a NIC of its own")
 		}
 	}
-	if len(s.VIPs) > 0 && balancer == nil {
+	if len(s.VIPs) > 0 && balancer == nil && !s.endsConnections() {
 		f.wrong(whole.field("vips"), "no chain has a balancer to serve them: add one, as in nics: {eth0: {xdp: [balancer]}}")
 	}
 	if decap != nil && s.Agent == nil {

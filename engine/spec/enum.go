@@ -23,8 +23,9 @@ var (
 	watches      = []word[WatchAs]{{"scalar", WatchScalar}, {"max_rate", WatchMaxRate}, {"average", WatchAverage}}
 	probeKinds   = []word[ProbeKind]{{"auto", ProbeAuto}, {"tracepoint", Tracepoint}, {"raw_tp", RawTracepoint}, {"tp_btf", BTFTracepoint},
 		{"kprobe", Kprobe}, {"kretprobe", Kretprobe}, {"uprobe", Uprobe}, {"uretprobe", Uretprobe}}
-	ruleActions = []word[RuleAction]{{"drop", RuleDrop}, {"pass", RulePass}, {"count", RuleCount}}
-	truths      = []word[bool]{{"true", true}, {"false", false}}
+	ruleActions  = []word[RuleAction]{{"drop", RuleDrop}, {"pass", RulePass}, {"count", RuleCount}}
+	truths       = []word[bool]{{"true", true}, {"false", false}}
+	countSources = []word[CountSource]{{"flows", Flows}, {"sockets", Sockets}}
 )
 
 // String is the name in the document, or protocol(N) for a value that has none; so for the other enumerations.
@@ -40,6 +41,7 @@ func (c LimitCount) String() string  { return nameOf(limitCounts, c, "count", in
 func (w WatchAs) String() string     { return nameOf(watches, w, "as", int(w)) }
 func (p ProbeKind) String() string   { return nameOf(probeKinds, p, "kind", int(p)) }
 func (a RuleAction) String() string  { return nameOf(ruleActions, a, "action", int(a)) }
+func (c CountSource) String() string { return nameOf(countSources, c, "source", int(c)) }
 
 // ParseProtocol is the reverse of Protocol.String, and so on; an unknown name is an error that lists the known ones.
 func ParseProtocol(s string) (Protocol, error)   { return parseWord("protocol", protocols, s) }
@@ -61,6 +63,7 @@ func (c LimitCount) MarshalText() ([]byte, error)  { return marshalWord("count",
 func (w WatchAs) MarshalText() ([]byte, error)     { return marshalWord("as", watches, w) }
 func (p ProbeKind) MarshalText() ([]byte, error)   { return marshalWord("kind", probeKinds, p) }
 func (a RuleAction) MarshalText() ([]byte, error)  { return marshalWord("action", ruleActions, a) }
+func (c CountSource) MarshalText() ([]byte, error) { return marshalWord("source", countSources, c) }
 
 // UnmarshalText is the reverse of MarshalText.
 func (p *Protocol) UnmarshalText(b []byte) error  { return unmarshalWord("protocol", protocols, p, b) }
@@ -77,6 +80,9 @@ func (c *LimitCount) UnmarshalText(b []byte) error { return unmarshalWord("count
 func (w *WatchAs) UnmarshalText(b []byte) error    { return unmarshalWord("as", watches, w, b) }
 func (p *ProbeKind) UnmarshalText(b []byte) error  { return unmarshalWord("kind", probeKinds, p, b) }
 func (a *RuleAction) UnmarshalText(b []byte) error { return unmarshalWord("action", ruleActions, a, b) }
+func (c *CountSource) UnmarshalText(b []byte) error {
+	return unmarshalWord("source", countSources, c, b)
+}
 
 func nameOf[T comparable](words []word[T], v T, kind string, number int) string {
 	for _, w := range words {

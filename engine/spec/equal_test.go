@@ -14,7 +14,8 @@ func wholeSpec() *Spec {
 		Stages: []Named{{"a", RateLimit, &Rates{Limits: []Rate{{1, PerSourceVIP, "web", 24, 56}}, Action: LimitReset,
 			Count: Offered}}, {"f", Firewall, &Policy{Rules: []Rule{{"r", "tcp", RulePass}}, Drop: DropLists{
 			[]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, []netip.Prefix{netip.MustParsePrefix("2001:db8::/32")},
-			[]string{"/a"}, []string{"/b"}}}}, {"x", External, &ExternalStage{wholeObject(), "next", 1, true}}},
+			[]string{"/a"}, []string{"/b"}}}}, {"x", External, &ExternalStage{wholeObject(), "next", 1, true}},
+			{"d", ConnLimit, &Connections{Limits: []Connection{{1, PerSourceVIP, "web", 24, 56}}, Idle: time.Minute, Action: LimitReset}}},
 		Probes: []Probe{{"p", wholeObject(), Tracepoint, "a/b"}},
 		NICs:   []NIC{{Name: "eth0", XDP: []Position{{"a", true, true}}, TCXIngress: Stands("b"), TCXEgress: Stands("c")}},
 		VIPs: []VIP{{

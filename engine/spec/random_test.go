@@ -42,6 +42,11 @@ func (d dice) spec() *Spec {
 			s.Stages = append(s.Stages, Named{"fw", Firewall, d.policy()})
 			s.NICs[0].XDP = append([]Position{{"fw", d.IntN(2) == 0, d.IntN(2) == 0}}, s.NICs[0].XDP...)
 		}
+		if d.IntN(2) == 0 {
+			n := Named{pick(d, "connlimit", "few", "true"), ConnLimit, d.connections()}
+			s.Stages = append(s.Stages, n)
+			s.NICs[0].XDP = append([]Position{{n.Name, d.IntN(2) == 0, d.IntN(2) == 0}}, s.NICs[0].XDP...)
+		}
 		for i := range d.IntN(6) {
 			s.VIPs = append(s.VIPs, d.vip(i))
 		}
@@ -81,6 +86,21 @@ func (d dice) object() Object {
 		}
 		x.Maps = append(x.Maps, MapFill{fmt.Sprint("m", i), []MapEntry{e}})
 		x.Watch = append(x.Watch, Watch{"m", e.Key, pick(d, "", "port"), pick(d, WatchScalar, WatchMaxRate, WatchAverage), fmt.Sprint("w", i)})
+	}
+	return x
+}
+
+func (d dice) connections() *Connections {
+	x := &Connections{Action: pick(d, LimitDrop, LimitReset), Source: pick(d, Flows, Sockets), Idle: DefaultIdle}
+	if x.Source == Flows {
+		x.Idle = pick(d, MinIdle, 90*time.Second, MaxIdle)
+	}
+	for _, per := range []Scope{PerNIC, PerVIP, PerSource, PerSourceVIP}[d.IntN(4):] {
+		l := Connection{Max: uint32(1 + d.IntN(maxConnections)), Per: per}
+		if per.ofSource() {
+			l.Prefix4, l.Prefix6 = uint8(1+d.IntN(32)), uint8(1+d.IntN(128))
+		}
+		x.Limits = append(x.Limits, l)
 	}
 	return x
 }

@@ -16,6 +16,7 @@ const (
 	RateLimit Stage = "ratelimit"
 	External  Stage = "external"
 	Firewall  Stage = "firewall"
+	ConnLimit Stage = "connlimit"
 )
 
 // kindOf is a kernel function, the hooks at which it can stand, and settings to read into; nil where it has none.
@@ -32,6 +33,7 @@ var kinds = []kindOf{
 	{Firewall, []Hook{XDP, TCXIngress, TCXEgress}, func() settings { return &Policy{} }},
 	{RateLimit, []Hook{XDP, TCXIngress, TCXEgress}, func() settings { return &Rates{} }},
 	{External, []Hook{XDP, TCXIngress, TCXEgress}, func() settings { return &ExternalStage{} }},
+	{ConnLimit, []Hook{XDP, TCXIngress}, func() settings { return &Connections{Idle: DefaultIdle} }},
 }
 
 // Position is one place in a chain: the stage that stands there, and how.
@@ -48,7 +50,8 @@ type Named struct {
 	Settings Settings
 }
 
-// Settings are what one kind of stage goes by: *Policy, *Rates. They are never changed once they are part of a Spec.
+// Settings are what one kind of stage goes by: *Policy, *Rates, *Connections. They are never changed once they are part of
+// a Spec.
 type Settings interface {
 	Kind() Stage
 }

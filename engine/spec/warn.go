@@ -42,7 +42,7 @@ func (s *Spec) Warnings() []string {
 			warn(here.field("ring"), "%d slots share the load of %s unevenly among %d backends: write %d",
 				v.Ring, v.Name, len(v.Backends), enough)
 		}
-		if !slices.ContainsFunc(v.Backends, Backend.TakesNew) {
+		if s.Balances() && !slices.ContainsFunc(v.Backends, Backend.TakesNew) {
 			warn(here.field("backends"), "none of %s takes new flows, so they are dropped with reason no_backend", v.Name)
 		}
 		for k, b := range v.Backends {

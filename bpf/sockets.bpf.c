@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//go:build ignore
+
+#include "packet.h"
+#include "seats.h"
+#include <bpf/bpf_core_read.h>
+
+// The census: counts the TCP sockets that others opened to this host, from the end of their handshake until they are
+// closed. The kernel calls it at every change of a socket's state, with the socket locked; a look at all sockets finds
+// those that are older than the census, with the socket locked as well.
+
+#define KERNEL __attribute__((preserve_access_index))
+
+// What is read of the kernel's structs; where it lies is found out when the program is loaded.
+struct ns_common {
+	unsigned int inum;
+} KERNEL;
+
+struct net {
+	struct ns_common ns;
+} KERNEL;
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct in6_addr_of_kernel {
+	__u64 part[2];
+};
+
+struct sock_common {
+	__be32 skc_daddr;
+	__be32 skc_rcv_saddr;
+	__be16 skc_dport;
+	__u16 skc_num;
+	short unsigned int skc_family;
+	volatile unsigned char skc_state;
+	possible_net_t skc_net;
+	struct in6_addr_of_kernel skc_v6_daddr;
+	struct in6_addr_of_kernel skc_v6_rcv_saddr;
+} KERNEL;
+
+struct sock {
+	struct sock_common __sk_common;
+	__u16 sk_protocol;
+} KERNEL;
+
+struct bpf_iter_meta;
+
+struct bpf_iter__tcp {
+	struct bpf_iter_meta *meta;
+	struct sock_common *sk_common;
+} KERNEL;
+
+// States of a TCP socket.
+#define STATE_ESTABLISHED 1
+#define STATE_SYN_RECV	  3
+#define STATE_CLOSE	  7
+#define STATE_LISTEN	  10
+#define OPEN_STATES                                                                                                    \
+	(1 << 1 | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 9 | 1 << 11) // established until closed, but for TIME_WAIT
+
+#define EXISTS 17 // error of the kernel's
+
+#define FAMILY_IPV4 2
+#define FAMILY_IPV6 10
+
+// One a live socket.
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u64);
+	__type(value, struct socket);
+	__uint(max_entries, SOCKETS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} sockets SEC(".maps");
+
+MAP(census, ARRAY, struct census, 1, BPF_F_MMAPABLE);
+MAP(control, ARRAY, struct control, 1, BPF_F_MMAPABLE);
+
+// Where the arguments of a function lie in the registers of a kprobe; the loader knows the machine.
+const volatile __u32 argument[2] = {};
+
+// One end of a connection and its other.
+struct ends {
+	__u64 remote[2];
+	__u64 local[2];
+	__be16 remote_port;
+	__be16 local_port;
+	__u8 family; // 4, 6
+};
+
+AI struct census *the_census(void)
+{
+	__u32 zero = 0;
+	return bpf_map_lookup_elem(&census, &zero);
+}
+
+AI int is_mapped(const __u64 *address)
+{
+	return !address[0] && (__u32)address[1] == bpf_htonl(0xffff);
+}
+
+// Reads the ends of a socket of this host's network namespace. Returns 0 where it is of another, or not of TCP.
+AI int read_ends(struct census *p, struct sock_common *sk, struct ends *e)
+{
+	struct net *net = BPF_CORE_READ(sk, skc_net.net);
+	if (BPF_CORE_READ(net, ns.inum) != p->netns)
+		return 0;
+	__u16 family = BPF_CORE_READ(sk, skc_family);
+	e->remote_port = BPF_CORE_READ(sk, skc_dport);
+	e->local_port = bpf_htons(BPF_CORE_READ(sk, skc_num));
+	e->family = 4;
+	if (family == FAMILY_IPV6) {
+		bpf_core_read(e->remote, sizeof(e->remote), &sk->skc_v6_daddr);
+		bpf_core_read(e->local, sizeof(e->local), &sk->skc_v6_rcv_saddr);
+		if (!is_mapped(e->remote)) {
+			e->family = 6;
+			return 1;
+		}
+	} else if (family != FAMILY_IPV4) {
+		return 0;
+	}
+	e->remote[0] = (__u32)BPF_CORE_READ(sk, skc_daddr);
+	e->local[0] = (__u32)BPF_CORE_READ(sk, skc_rcv_saddr);
+	e->remote[1] = e->local[1] = 0;
+	return 1;
+}
+
+// A connection within the host meets no chain.
+AI int is_loopback(struct ends *e)
+{
+	if (e->family == 4)
+		return (__u8)e->remote[0] == 127;
+	return !e->remote[0] && e->remote[1] == bpf_cpu_to_be64(1);
+}
+
+// The number of the VIP whose address and port a connection came to, in what is live; 0 = none.
+AI __u32 vip_of(struct ends *e)
+{
+	__u32 zero = 0;
+	struct control *c = bpf_map_lookup_elem(&control, &zero);
+	if (!c)
+		return 0;
+	__u32 active = *(volatile __u32 *)&c->active & (GENERATIONS - 1);
+	struct generation *g = bpf_map_lookup_elem(&generations, &active);
+	if (!g)
+		return 0;
+	struct scratch s = {
+		.version = g->vip_version,
+		.vip_seed = g->vip_seed,
+		.generation_flags = g->flags,
+		.family = e->family,
+		.l4_proto = IPPROTO_TCP,
+		.dst_port = e->local_port,
+		.dst6 = {e->local[0], e->local[1]},
+	};
+	find_vip(&s);
+	return s.has_vip ? s.vip.num & (VIPS - 1) : 0;
+}
+
+AI void add_open(__u32 seat, int change)
+{
+	struct seats *x = bpf_map_lookup_elem(&seats, &seat);
+	if (!x)
+		return;
+	__sync_fetch_and_add(&x->open, change);
+	if (change > 0)
+		leave_seat(x); // its handshake is over
+}
+
+AI __u64 who(struct ends *e)
+{
+	return mix(mix(e->remote[0] ^ e->local_port) + e->remote[1]) ^ ((__u64)e->remote_port << 32 | e->family);
+}
+
+// Counts a socket by one more way to tell sources apart.
+AI void count_source(struct census *p, struct socket *o, struct ends *e, __u32 i)
+{
+	struct lens *l = &p->lens[i];
+	o->lens[i] = l->id;
+	o->seat[i] = 0;
+	if (!l->id || (l->by_vip && !o->vip))
+		return;
+	struct seat_name n = {.lens = l->id, .vip = l->by_vip ? o->vip : 0};
+	name_source(&n, e->family, e->remote, l->prefix4, l->prefix6);
+	o->seat[i] = seat_of(&n, 1, 0, 1);
+	if (o->seat[i])
+		add_open(o->seat[i], 1);
+	else
+		__sync_fetch_and_add(&p->unplaced, 1);
+}
+
+AI void uncount_source(struct socket *o, __u32 i)
+{
+	if (o->seat[i])
+		add_open(o->seat[i], -1);
+	o->seat[i] = 0;
+}
+
+// Counts a socket everywhere but in its record.
+AI void count_socket(struct census *p, struct socket *o, struct ends *e)
+{
+	o->vip = vip_of(e);
+	add_open(0, 1);
+	if (o->vip)
+		add_open(o->vip, 1);
+	for (__u32 i = 0; i < LENSES; i++)
+		count_source(p, o, e, i);
+}
+
+AI void uncount_socket(struct socket *o)
+{
+	add_open(0, -1);
+	if (o->vip)
+		add_open(o->vip, -1);
+	for (__u32 i = 0; i < LENSES; i++)
+		uncount_source(o, i);
+}
+
+AI void open_socket(struct census *p, __u64 key, struct ends *e)
+{
+	struct socket o = {.who = who(e), .pass = p->pass};
+	if (is_loopback(e))
+		return;
+	long err = bpf_map_update_elem(&sockets, &key, &o, BPF_NOEXIST);
+	if (err == -EXISTS)
+		return; // by the census of another build, which is about to go
+	if (err) {
+		__sync_fetch_and_add(&p->unrecorded, 1);
+		return;
+	}
+	struct socket *there = bpf_map_lookup_elem(&sockets, &key);
+	if (there)
+		count_socket(p, there, e);
+	__sync_fetch_and_add(&p->changes, 1);
+}
+
+AI void close_socket(struct census *p, __u64 key)
+{
+	struct socket *there = bpf_map_lookup_elem(&sockets, &key);
+	if (!there)
+		return;
+	struct socket o = *there;
+	if (bpf_map_delete_elem(&sockets, &key))
+		return; // somebody else took it off
+	uncount_socket(&o);
+	__sync_fetch_and_add(&p->changes, 1);
+}
+
+AI int on_change(void *sk, int old, int new)
+{
+	int opens = old == STATE_SYN_RECV && new == STATE_ESTABLISHED;
+	struct census *p = the_census();
+	if (!p || (!opens && new != STATE_CLOSE))
+		return 0;
+	if (!opens) {
+		close_socket(p, (__u64)sk);
+		return 0;
+	}
+	struct ends e;
+	if (BPF_CORE_READ((struct sock *)sk, sk_protocol) == IPPROTO_TCP && read_ends(p, sk, &e))
+		open_socket(p, (__u64)sk, &e);
+	return 0;
+}
+
+// The ways by which the kernel tells of a change, the best one first. All count the same.
+
+SEC("tp_btf/inet_sock_set_state")
+int sockets_tp_btf(__u64 *ctx)
+{
+	return on_change((void *)ctx[0], ctx[1], ctx[2]);
+}
+
+SEC("raw_tp/inet_sock_set_state")
+int sockets_raw_tp(struct bpf_raw_tracepoint_args *ctx)
+{
+	return on_change((void *)ctx->args[0], ctx->args[1], ctx->args[2]);
+}
+
+// The first fields of sock/inet_sock_set_state, behind what all tracepoints have.
+struct state_change {
+	__u64 common;
+	const void *sk;
+	int old;
+	int new;
+};
+
+SEC("tp/sock/inet_sock_set_state")
+int sockets_tp(struct state_change *ctx)
+{
+	return on_change((void *)ctx->sk, ctx->old, ctx->new);
+}
+
+SEC("kprobe/tcp_set_state")
+int sockets_kprobe(void *ctx)
+{
+	struct sock *sk = 0;
+	__u64 new = 0;
+	bpf_probe_read_kernel(&sk, sizeof(sk), ctx + argument[0]);
+	bpf_probe_read_kernel(&new, sizeof(new), ctx + argument[1]);
+	return on_change(sk, BPF_CORE_READ(sk, __sk_common.skc_state), (int)new);
+}
+
+// A look at all sockets: those that listen come first.
+
+AI void note_listener(struct census *p, struct sock_common *sk)
+{
+	__u32 port = BPF_CORE_READ(sk, skc_num);
+	p->listens[port >> 6 & 1023] |= 1ULL << (port & 63);
+}
+
+AI int somebody_listens(struct census *p, struct ends *e)
+{
+	__u32 port = bpf_ntohs(e->local_port);
+	return p->listens[port >> 6 & 1023] >> (port & 63) & 1;
+}
+
+// Puts a counted socket where it belongs by now: its VIP may have come since, and the ways to tell sources apart.
+AI void count_again(struct census *p, struct socket *o, struct ends *e)
+{
+	__u32 vip = vip_of(e), moved = vip != o->vip;
+	o->pass = p->pass;
+	if (moved) {
+		if (o->vip)
+			add_open(o->vip, -1);
+		o->vip = vip;
+		if (vip)
+			add_open(vip, 1);
+	}
+	for (__u32 i = 0; i < LENSES; i++) {
+		struct lens *l = &p->lens[i];
+		if (o->lens[i] == l->id && !(moved && l->by_vip) && (o->seat[i] || !l->id))
+			continue;
+		uncount_source(o, i);
+		count_source(p, o, e, i);
+	}
+}
+
+SEC("iter/tcp")
+int sockets_look(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *sk = ctx->sk_common;
+	struct census *p = the_census();
+	struct ends e;
+	if (!sk || !p)
+		return 0;
+	__u32 state = sk->skc_state;
+	if (state == STATE_LISTEN) {
+		note_listener(p, sk);
+		return 0;
+	}
+	if (!(1 << (state & 15) & OPEN_STATES) || !read_ends(p, sk, &e))
+		return 0;
+	__u64 key = (__u64)sk;
+	struct socket *there = bpf_map_lookup_elem(&sockets, &key);
+	if (there && there->who != who(&e)) {
+		close_socket(p, key); // of a socket that closed while no census was there
+		there = 0;
+	}
+	if (there)
+		count_again(p, there, &e);
+	else if (somebody_listens(p, &e))
+		open_socket(p, key, &e);
+	return 0;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#pragma once
+#include "abi_connlimit.h"
+#include "map.h"
+#include "scratch.h"
+
+// Tallies: how many flows there are of a chain, a VIP or a source, by the tick at which each ends unless it is seen
+// again. When time passes a bucket, what is in it falls out of the sum: whoever comes next sees to that, so nothing has
+// to be swept. A tick is 2^30 ns. Everything here may happen on several CPUs at a time.
+
+MAP(flows, ARRAY, struct set, FLOW_SETS, BPF_F_MMAPABLE);
+MAP(tallies, ARRAY, struct tally, TALLIES, BPF_F_MMAPABLE);
+
+// Loops are functions of their own, which the verifier sees once.
+#define FUNCTION __attribute__((noinline, weak))
+
+// The bucket of a flow: one a tick while its end is near, one for 32 ticks while it is idle at most.
+AI __u32 bucket_of(__u64 entry)
+{
+	__u32 ends = entry & FLOW_ENDS_MASK;
+	if ((entry >> FLOW_STATE_SHIFT & 3) == FLOW_OPEN)
+		return TALLY_NEAR + (ends >> TALLY_FAR_SHIFT & (TALLY_FAR - 1));
+	return ends & (TALLY_NEAR - 1);
+}
+
+AI void drop_bucket(struct tally *x, __u32 i)
+{
+	__u32 *bucket = &x->bucket[i & (TALLY_NEAR + TALLY_FAR - 1)];
+	if (!*(volatile __u32 *)bucket)
+		return;
+	__u32 n = __sync_lock_test_and_set(bucket, 0);
+	__sync_fetch_and_add(&x->sum, -n);
+}
+
+#define FAR_WIDTH  (1 << TALLY_FAR_SHIFT)
+#define TALLY_TURN (TALLY_FAR + TALLY_NEAR + 2 * FAR_WIDTH)
+
+FUNCTION int drop_near(struct tally *x, __u32 tick)
+{
+	if (!x)
+		return 0;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 1; i <= FAR_WIDTH; i++)
+		drop_bucket(x, (tick + i) & (TALLY_NEAR - 1));
+	return 1;
+}
+
+// Drops what ended by a tick, at first by the width of a bucket of open flows. A bucket goes a whole tick after the
+// last packet that may still move a flow out of it.
+FUNCTION int turn_tally(struct tally *x, __u32 until)
+{
+	if (!x)
+		return 0;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < TALLY_TURN; i++) {
+		__u32 tick = *(volatile __u32 *)&x->tick, next = tick + 1;
+		__s32 behind = until - tick;
+		int wide = behind > TALLY_NEAR;
+		if (behind <= 0)
+			return 1;
+		if (!*(volatile __u32 *)&x->sum) { // nothing is in any bucket
+			__sync_val_compare_and_swap(&x->tick, tick, until);
+			continue;
+		}
+		if (behind > TALLY_CYCLE) { // everything ended long ago
+			__sync_val_compare_and_swap(&x->tick, tick, until - TALLY_CYCLE);
+			continue;
+		}
+		if (wide)
+			next |= FAR_WIDTH - 1;
+		if (__sync_val_compare_and_swap(&x->tick, tick, next) != tick)
+			continue;
+		if (wide)
+			drop_near(x, tick);
+		else
+			drop_bucket(x, next & (TALLY_NEAR - 1));
+		if ((next & (FAR_WIDTH - 1)) == FAR_WIDTH - 1)
+			drop_bucket(x, TALLY_NEAR + (next >> TALLY_FAR_SHIFT & (TALLY_FAR - 1)));
+	}
+	return 0;
+}
+
+AI void add_to_bucket(struct tally *x, __u32 i, __u32 n)
+{
+	__sync_fetch_and_add(&x->bucket[i & (TALLY_NEAR + TALLY_FAR - 1)], n);
+}
+
+AI void leave_tally(__u32 place, __u32 bucket)
+{
+	struct tally *x = bpf_map_lookup_elem(&tallies, &place);
+	if (!x)
+		return;
+	add_to_bucket(x, bucket, -1);
+	__sync_fetch_and_add(&x->sum, -1);
+}
+
+// Takes back the flow that the packet at hand began, since the packet does not get out.
+FUNCTION int release_flow(struct scratch *s)
+{
+	if (!s)
+		return 0;
+	__u32 set = (s->held - 1) / SET_WAYS, way = (s->held - 1) % SET_WAYS;
+	s->held = 0;
+	struct set *there = bpf_map_lookup_elem(&flows, &set);
+	if (!there || __sync_val_compare_and_swap(&there->entry[way], s->held_entry, 0) != s->held_entry)
+		return 0; // another packet has taken it on
+#pragma clang loop unroll(full)
+	for (__u32 i = 0; i < HELD_TALLIES; i++)
+		leave_tally(s->held_tally[i], bucket_of(s->held_entry));
+	return 1;
+}

@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"hairpin/engine/datapath"
+	"hairpin/engine/spec"
+)
+
+// countSockets makes the count of this host's sockets true for what runs now.
+func (o *owner) countSockets() {
+	if err := o.kernel.CountSockets(); err != nil {
+		o.journal.add(time.Now(), "crit", "engine", "connections are limited by a count that may be wrong: "+err.Error())
+	}
+}
+
+// readConnections notes what the limits of connections did.
+func (m *meters) readConnections(k *datapath.Kernel) {
+	m.connections = k.ConnLimits()
+	for _, l := range m.connections {
+		m.note(m.shallow, connKey(connPassed, l), l.Passed)
+		m.note(m.shallow, connKey(connOver, l), l.Over)
+	}
+}
+
+func connKey(kind meterKind, l datapath.ConnLimit) meterKey {
+	return meterKey{kind: kind, chain: l.Chain, id: l.Position, word: fmt.Sprint(l.Scope, l.VIP, l.Source, l.Max)}
+}
+
+// connLimits are the limits of connections by NIC and position.
+func (v view) connLimits() []Limit {
+	names := map[uint16]string{}
+	if v.spec != nil {
+		for name, vip := range v.world.VIPs {
+			names[vip.Num] = name
+		}
+	}
+	chains := map[int]datapath.Chain{}
+	for _, c := range v.kernel.Chains() {
+		chains[c.Number] = c
+	}
+	var list []Limit
+	for _, l := range v.meters.connections {
+		c := chains[l.Chain]
+		if l.Position > len(c.Stages) {
+			continue // another spec runs since
+		}
+		stands := c.Stages[l.Position-1]
+		list = append(list, Limit{NIC: c.NIC, Hook: c.Hook.String(), Position: l.Position, Stage: c.Names[stands.Account],
+			Kind: string(spec.ConnLimit), Shadow: stands.Shadow, Scope: l.Scope.String(), VIP: names[l.VIP], Source: l.Source,
+			Max: uint64(l.Max), Now: float64(l.Open), Pending: uint64(l.Pending), Late: l.Late,
+			Passed: v.meters.counter(connKey(connPassed, l)), Over: v.meters.counter(connKey(connOver, l)), Counts: l.Counts})
+	}
+	return list
+}
+
+func (v view) sockets() SocketCount {
+	c, counts := v.kernel.SocketCount()
+	if !counts {
+		return SocketCount{}
+	}
+	return SocketCount{c.By, uint64(c.Open), c.Unrecorded, c.Unplaced}
+}
+
+// socketProblems says what the count of sockets lacks.
+func socketProblems(c SocketCount) (warn []Problem) {
+	if c.Unrecorded > 0 {
+		warn = append(warn, Problem{Key: "sockets unrecorded", Severity: "warn",
+			What: fmt.Sprintf("%d sockets are missing from the count of connections: there was no room to record them", c.Unrecorded),
+			Cure: "apply the spec again: all sockets are looked at then"})
+	}
+	if c.Unplaced > 0 {
+		warn = append(warn, Problem{Key: "sockets unplaced", Severity: "warn",
+			What: fmt.Sprintf("%d sockets were not counted for their source: too many others had sockets", c.Unplaced),
+			Cure: "tell sources apart by a shorter prefix"})
+	}
+	return warn
+}
