@@ -73,3 +73,13 @@ func (s *Spec) FindMaximum(stage string, per string, vip string, max uint64) int
 	}
 	return -1
 }
+
+func (x *Connections) maxima() []Maximum {
+	all := make([]Maximum, len(x.Limits))
+	for i, l := range x.Limits {
+		all[i] = Maximum{l.Per, l.VIP, l.Prefix4, l.Prefix6, uint64(l.Max)}
+	}
+	return all
+}
+
+func (x *Connections) setMaximum(i int, max uint32) { x.Limits[i].Max = max }

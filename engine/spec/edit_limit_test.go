@@ -15,11 +15,33 @@ stages:
       - {rate: 100, per: vip, vip: api}
       - {rate: 20, per: source, prefix: 24}
       - {rate: 5, per: source}
-nics: {eth0: {xdp: [syns, balancer]}}
+  open: {kind: connlimit, source: flows, limits: [{max: 900, per: nic}, {max: 30, per: source_vip, vip: web}]}
+nics: {eth0: {xdp: [syns, open, balancer]}}
 vips:
   - {name: web, addresses: [10.99.0.1], port: 80, protocol: tcp, backends: [{address: 10.1.1.11}]}
   - {name: api, addresses: [10.99.0.2], port: 80, protocol: tcp, backends: [{address: 10.1.1.11}]}
 `
+
+// TestEveryLimiter: a kind that limits connections can be edited as a limit.
+func TestEveryLimiter(t *testing.T) {
+	for _, k := range kinds {
+		if !limits(k.name) {
+			continue
+		}
+		if _, ok := k.settings().(limiter); !ok {
+			t.Errorf("%s has no maxima", k.name)
+		}
+	}
+	s, err := Parse("test", []byte(limitsYAML))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := s.FindMaximum("open", "source_vip", "web", 30)
+	next, err := SetMaximum(s, "open", i, 29)
+	if err != nil || next.Maxima("open")[1].Max != 29 || next.Maxima("open")[0].Max != 900 || s.Maxima("open")[1].Max != 30 {
+		t.Errorf("%v %+v", err, next.Maxima("open"))
+	}
+}
 
 // TestSetMaximum: the limit that a row of the state is about is the one that is changed, and nothing else is.
 func TestSetMaximum(t *testing.T) {

@@ -140,7 +140,14 @@ func (p *Limits) Draw(k Kit, v View, w, h int) []string {
 func aboutLimit(k Kit, v View, l engine.Limit, w int) []string {
 	what := map[string]string{"ratelimit": "new connections in any second", "connlimit": "connections at a time"}[l.Kind]
 	head := fmt.Sprintf(" %s: %s %s, on %s", l.Stage, what, scopeWords(l), where(l.NIC, l.Hook))
-	lines := []string{head, " " + countWords(l.Counts)}
+	count := " " + countWords(l.Counts)
+	if l.Late > 0 {
+		count += ", one that has ended may count for " + widget.Age(l.Late) + " more"
+	}
+	if l.Pending > 0 {
+		count += fmt.Sprintf("; %d handshakes hold a place besides", l.Pending)
+	}
+	lines := []string{head, count}
 	if l.Shadow {
 		lines = append(lines, " in shadow: it refuses nothing, and counts what it would have refused")
 	}
