@@ -9,7 +9,7 @@
 #define SCOPES	       4    // of sources in one stage
 #define WINDOWS	       4096 // 0 is none
 #define WINDOW_SLOTS   128
-#define SOURCE_SETS    16384
+#define SOURCE_SETS    32768
 #define SOURCE_WAYS    7
 #define SOURCE_SLOTS   8
 #define OFFENDERS      256  // sources over a limit that a CPU keeps in mind
@@ -33,7 +33,7 @@ struct ratelimit {
 		__u64 identity; // of the stage, chain and scope
 		__u64 mask6[2];
 		__be32 mask4;
-		__u32 pad;
+		__u32 window; // that only counts what was passed and refused
 	} scope[SCOPES];
 	__u32 rate[RATES]; // new connections in any second
 	struct vip_rates {

@@ -126,7 +126,9 @@ AI enum reason take_sources(struct scratch *s, struct ratelimit *r, struct vip_r
 		struct scope *scope = &r->scope[i];
 		struct at_source a = {.rate = r->rate[number], .offered = r->flags & RATELIMIT_OFFERED};
 		a.key = source_key(s, scope, v->vips >> i & 1 ? s->vip.num : 0);
-		if (source_take(&a, t))
+		int passed = source_take(&a, t);
+		count_judged(scope->window, passed);
+		if (passed)
 			continue;
 		note_offender(s, scope, i, a.key, t->now);
 		reason = REASON_SOURCE_RATE_LIMITED;

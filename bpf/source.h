@@ -10,13 +10,18 @@
 // what it logged is kept in `left`: for each batch and all that left, the latest time. A source that comes begins with
 // that log. So one that left and comes back has never more than its rate, a flood of sources pushes out none that sends
 // more than they do, and a new source loses only what the sources of a whole set have sent in vain.
-MAP(sources, ARRAY, struct source_set, SOURCE_SETS, 0);
+MAP(sources, ARRAY, struct source_set, SOURCE_SETS, BPF_F_MMAPABLE); // so that a set begins with a cache line
 
-// A unit is 2^18 ns. Stamps are 16 bits of it, which wrap after 17 s: between two batches less than a second passes, or
-// else all stamps are made anew.
-#define UNIT	     18
-#define UNITS_SECOND 3815 // not less than a second
-#define AHEAD	     256  // units that another CPU's stamp may be ahead
+// Stamps are 16 bits in units of 2^16 ns, which wrap after 4 s: those of more than a second are taken for one second
+// whenever a batch is complete, and all of them when no batch was in the last second. The times in a log's state are in
+// units of 2^20 ns.
+#define UNIT	     16
+#define UNITS_SECOND 15259 // not less than a second
+#define AHEAD	     1024  // units that another CPU's stamp may be ahead
+#define ROUGH	     4	   // a rough unit is 2^4 of them
+#define ROUGH_SECOND 955
+#define ROUGH_AHEAD  (AHEAD >> ROUGH)
+#define A_SECOND_OLD ((UNITS_SECOND + AHEAD) * LANES)
 
 #define STATE_PLACE  13
 #define STATE_NEWEST 16
@@ -39,10 +44,10 @@ struct at_source {
 	__u32 offered;
 };
 
-// Units since a time of which the lower bits were kept.
-AI __u32 units_since(__u32 now, __u32 then, __u32 mask)
+// Rough units since a time of which the lower bits were kept.
+AI __u32 rough_since(__u32 now, __u32 then, __u32 mask)
 {
-	return (now + AHEAD - then) & mask;
+	return ((now >> ROUGH) + ROUGH_AHEAD - then) & mask;
 }
 
 // All ones when a is below b, else 0. In what looks at many logs there is no branch, of which the verifier would follow
@@ -65,13 +70,14 @@ AI __u64 differ(__u64 a, __u64 b)
 // All ones when a source began a connection in the last second.
 AI __u64 heard(struct source *l, __u32 now)
 {
-	return below(units_since(now, l->state >> STATE_SEEN, SEEN_MASK), UNITS_SECOND + AHEAD) & differ(l->state, 0);
+	return below(rough_since(now, l->state >> STATE_SEEN, SEEN_MASK), ROUGH_SECOND + ROUGH_AHEAD) &
+	       differ(l->state, 0);
 }
 
 // All ones when a batch was complete in the last second.
 AI __u64 young(struct source *l, __u32 now)
 {
-	return below(units_since(now, l->state >> STATE_NEWEST, NEWEST_MASK), UNITS_SECOND + AHEAD);
+	return below(rough_since(now, l->state >> STATE_NEWEST, NEWEST_MASK), ROUGH_SECOND + ROUGH_AHEAD);
 }
 
 // Stamps that are all a second old.
@@ -84,7 +90,7 @@ AI __u64 old_stamps(__u32 now)
 AI void begin_log(struct source *l, __u32 now)
 {
 	l->stamp[0] = l->stamp[1] = old_stamps(now);
-	l->state = (__u64)((now - UNITS_SECOND) & NEWEST_MASK) << STATE_NEWEST;
+	l->state = (__u64)(((now >> ROUGH) - ROUGH_SECOND) & NEWEST_MASK) << STATE_NEWEST;
 }
 
 // a - b in each of four lanes.
@@ -127,31 +133,16 @@ struct aged {
 	__u64 ages[2];
 	__u64 seen;
 	__u64 filled;
+	__u64 load; // in the last second
 };
 
 AI void age(struct aged *a, struct source *l, __u32 now)
 {
-	__u64 fresh = young(l, now), old = (UNITS_SECOND + AHEAD) * LANES;
-	a->ages[0] = (lane_ages(l->stamp[0], now) & fresh) | (old & ~fresh);
-	a->ages[1] = (lane_ages(l->stamp[1], now) & fresh) | (old & ~fresh);
-	a->seen = units_since(now, l->state >> STATE_SEEN, SEEN_MASK);
+	__u64 fresh = young(l, now);
+	a->ages[0] = (lanes_min(lane_ages(l->stamp[0], now), A_SECOND_OLD) & fresh) | (A_SECOND_OLD & ~fresh);
+	a->ages[1] = (lanes_min(lane_ages(l->stamp[1], now), A_SECOND_OLD) & fresh) | (A_SECOND_OLD & ~fresh);
+	a->seen = rough_since(now, l->state >> STATE_SEEN, SEEN_MASK);
 	a->filled = l->state & FILLED_MASK;
-}
-
-// All ones when no batch of a is older than that of b.
-AI __u64 none_older(__u64 a0, __u64 a1, __u64 b0, __u64 b1)
-{
-	return ~(differ(lanes_min(a0, b0), a0) | differ(lanes_min(a1, b1), a1));
-}
-
-// All ones when a has no fewer connections than b since any time: batch by batch, or when b's batch at hand is taken
-// for complete.
-AI __u64 no_fewer(struct aged *a, struct aged *b)
-{
-	__u64 as_is = none_older(a->ages[0], a->ages[1], b->ages[0], b->ages[1]) & ~below(a->filled, b->filled);
-	__u64 complete = none_older(a->ages[0], a->ages[1], b->ages[0] << 16 | (b->seen & 0xffff),
-				    b->ages[1] << 16 | b->ages[0] >> 48);
-	return as_is | complete;
 }
 
 AI __u64 least(__u64 a, __u64 b)
@@ -159,25 +150,60 @@ AI __u64 least(__u64 a, __u64 b)
 	return b ^ ((a ^ b) & below(a, b));
 }
 
-// Keeps in `left` what a source logged that leaves: the larger of both logs, or where neither is, the larger of each
-// part. This and the functions below that are not inlined are so that the verifier looks at them once.
+// The same log with its batch at hand taken for complete.
+AI struct aged complete(struct aged *a)
+{
+	return (struct aged){
+		.ages = {a->ages[0] << 16 | (a->seen << ROUGH & 0x7fff), a->ages[1] << 16 | a->ages[0] >> 48},
+		.seen = a->seen,
+	};
+}
+
+// The log of a and b together: for each batch the later time, so that since any time it has no fewer connections than
+// either. Put in `to` if it has less in the last second than what is there.
+AI void join(struct aged *to, struct aged *a, struct aged *b)
+{
+	struct aged both = {
+		.ages = {lanes_min(a->ages[0], b->ages[0]), lanes_min(a->ages[1], b->ages[1])},
+		.seen = least(a->seen, b->seen),
+		.filled = ~least(~a->filled, ~b->filled),
+	};
+	both.load = (__u64)(lanes_below(both.ages[0], UNITS_SECOND + AHEAD) +
+			    lanes_below(both.ages[1], UNITS_SECOND + AHEAD))
+			    << STATE_PLACE |
+		    both.filled;
+	__u64 less = below(both.load, to->load);
+	to->ages[0] ^= (to->ages[0] ^ both.ages[0]) & less;
+	to->ages[1] ^= (to->ages[1] ^ both.ages[1]) & less;
+	to->filled ^= (to->filled ^ both.filled) & less;
+	to->load ^= (to->load ^ both.load) & less;
+}
+
+// Keeps in `left` what a source logged that leaves. When the connections in the batch at hand came is not known, and
+// there are three ways to put up with that. This and the functions below that are not inlined are so that the verifier
+// looks at them once.
 __noinline int leave_log(struct source *left, struct source *l, __u32 now)
 {
 	if (!left || !l || !heard(l, now))
 		return 0;
-	struct aged a, b;
+	struct aged a, b, to = {.load = ~0ULL >> 1};
 	age(&a, l, now);
-	age(&b, left, now);
-	__u64 both = heard(left, now), keep = both & no_fewer(&b, &a), take = ~both | (no_fewer(&a, &b) & ~keep);
-	__u64 mixed = ~(keep | take), at = (__u64)((now + AHEAD) & 0xffff) * LANES;
-	__u64 ages0 = (b.ages[0] & keep) | (a.ages[0] & take) | (lanes_min(a.ages[0], b.ages[0]) & mixed);
-	__u64 ages1 = (b.ages[1] & keep) | (a.ages[1] & take) | (lanes_min(a.ages[1], b.ages[1]) & mixed);
-	__u64 filled = (b.filled & keep) | (a.filled & take) | (~least(~a.filled, ~b.filled) & mixed);
-	__u64 seen = (a.seen & ~both) | (least(a.seen, b.seen) & both);
-	left->stamp[0] = lanes_minus(at, ages0);
-	left->stamp[1] = lanes_minus(at, ages1);
-	left->state = (filled & FILLED_MASK) | ((now + AHEAD - (ages0 & 0xffff)) & NEWEST_MASK) << STATE_NEWEST |
-		      ((now + AHEAD - seen) & SEEN_MASK) << STATE_SEEN;
+	if (heard(left, now)) {
+		age(&b, left, now);
+		struct aged a_complete = complete(&a), b_complete = complete(&b);
+		join(&to, &a, &b);
+		join(&to, &a_complete, &b);
+		join(&to, &a, &b_complete);
+		to.seen = least(a.seen, b.seen);
+	} else {
+		to = a;
+	}
+	__u64 at = (__u64)((now + AHEAD) & 0xffff) * LANES, rough = (now >> ROUGH) + ROUGH_AHEAD;
+	left->stamp[0] = lanes_minus(at, to.ages[0]);
+	left->stamp[1] = lanes_minus(at, to.ages[1]);
+	left->state = (to.filled & FILLED_MASK) |
+		      ((rough - ((to.ages[0] & 0xffff) >> ROUGH)) & NEWEST_MASK) << STATE_NEWEST |
+		      ((rough - to.seen) & SEEN_MASK) << STATE_SEEN;
 	return 0;
 }
 
@@ -211,19 +237,22 @@ AI int source_fits(struct source *l, __u32 rate, struct instant *t)
 		return 1;
 	__u32 back = rate < SOURCE_SLOTS ? rate - 1 : SOURCE_SLOTS - 1;
 	__u32 stamp = (back & 4 ? l->stamp[1] : l->stamp[0]) >> (back & 3) * 16;
-	return a_second_since(t, (now + AHEAD - units_since(now, stamp, 0xffff)) << UNIT);
+	return a_second_since(t, (now + AHEAD - ((now + AHEAD - stamp) & 0xffff)) << UNIT);
 }
 
 AI void complete_batch(struct source *l, struct instant *t)
 {
 	make_exact(t);
 	__u32 done = (t->now >> UNIT) + 1, place = ((l->state >> STATE_PLACE) + 1) & PLACE_MASK;
-	if (!young(l, done))
-		l->stamp[0] = l->stamp[1] = old_stamps(done - 1);
+	__u64 at = (__u64)((done + AHEAD) & 0xffff) * LANES, most = A_SECOND_OLD + LANES, fresh = young(l, done);
+	__u64 ages0 = (lanes_min(lane_ages(l->stamp[0], done), most) & fresh) | (most & ~fresh);
+	__u64 ages1 = (lanes_min(lane_ages(l->stamp[1], done), most) & fresh) | (most & ~fresh);
+	l->stamp[0] = lanes_minus(at, ages0);
+	l->stamp[1] = lanes_minus(at, ages1);
 	l->stamp[1] = l->stamp[1] << 16 | l->stamp[0] >> 48;
 	l->stamp[0] = l->stamp[0] << 16 | (done & 0xffff);
 	l->state = (place ? l->state & STATE_AFTER : 0) | place << STATE_PLACE |
-		   (__u64)(done & NEWEST_MASK) << STATE_NEWEST;
+		   (__u64)(((done >> ROUGH) + 1) & NEWEST_MASK) << STATE_NEWEST;
 }
 
 // Logs a connection and returns 1, or returns 0 when it would be one too many. With offered, logs it also then.
@@ -240,7 +269,7 @@ AI int log_take(struct source *l, struct at_source *a, struct instant *t)
 		l->state = (l->state + 1) | STATE_OPEN;
 	else
 		complete_batch(l, t);
-	__u64 seen = ((t->now + t->lag) >> UNIT) + 1;
+	__u64 seen = ((t->now + t->lag) >> (UNIT + ROUGH)) + 1;
 	l->state = (l->state & ~((__u64)SEEN_MASK << STATE_SEEN)) | (seen & SEEN_MASK) << STATE_SEEN;
 	return fits;
 }
@@ -290,6 +319,14 @@ __noinline int set_take(struct source_set *set, struct at_source *a, struct inst
 	return fits;
 }
 
+// Asks for the four cache lines of a set at once: which of them are needed is known only when the first is there.
+AI void fetch_set(struct source_set *set)
+{
+	*(volatile __u64 *)&set->way[0].stamp[0];
+	*(volatile __u64 *)&set->way[2].state;
+	*(volatile __u64 *)&set->way[5].stamp[1];
+}
+
 AI int lock_set(struct source_set *set)
 {
 #pragma clang loop unroll(disable)
@@ -305,13 +342,16 @@ __noinline int source_take(struct at_source *a, struct instant *t)
 {
 	if (!a || !t)
 		return 0;
-	__u32 place = a->key >> 50;
+	__u32 place = a->key >> 49;
 	struct source_set *set = bpf_map_lookup_elem(&sources, &place);
-	if (!set || (!dry && !lock_set(set)))
+	if (!set)
+		return 0;
+	fetch_set(set);
+	if (!dry && !lock_set(set))
 		return 0;
 	int fits = set_take(set, a, t);
 	if (!dry)
 		__sync_lock_test_and_set(&set->lock, 0);
 	return fits;
 }
-_Static_assert(SOURCE_SETS == 1 << 14, "place");
+_Static_assert(SOURCE_SETS == 1 << 15, "place");

@@ -36,6 +36,8 @@ const (
 	backendForward
 	connPassed
 	connOver
+	limitPassed // id is a window
+	limitRefused
 )
 
 // meterKey names one counter: id is a reason, a VIP number, a backend id or the account of a stage; word a verdict or what a
@@ -100,6 +102,7 @@ func (m *meters) read(now time.Time, k *datapath.Kernel) error {
 			m.note(m.shallow, meterKey{kind: backendForward, id: id}, c)
 		}
 	}
+	m.readLimits(k)
 	for name, n := range k.RuleCounts() {
 		m.note(m.shallow, meterKey{kind: ruleMatch, rule: name}, n)
 	}
@@ -182,7 +185,7 @@ func (m *meters) counter(key meterKey) Counter { return m.now[key] }
 func (m *meters) history(key meterKey) []float64 {
 	set := m.deep
 	switch key.kind { // of these there may be many
-	case backendForward, vipStray, connPassed, connOver, chainReason, stageIn, stageDrop, stageShadow, dropRow, ruleMatch, nicReceived, nicLost:
+	case backendForward, vipStray, connPassed, connOver, limitPassed, limitRefused, chainReason, stageIn, stageDrop, stageShadow, dropRow, ruleMatch, nicReceived, nicLost:
 		set = m.shallow
 	}
 	return set.AppendLast(nil, key, historySeconds)

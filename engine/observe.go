@@ -73,7 +73,7 @@ func (s *State) observeKernel(now time.Time, p Paths, k *datapath.Kernel, r reco
 		s.Spec, world}
 	s.NICs, s.Reasons, s.VIPs = v.nics(), v.reasons(), v.vips()
 	s.Rules, s.Lists = v.rules(), v.lists()
-	s.Limits, s.Sockets = append(s.Limits, v.connLimits()...), v.sockets()
+	s.Limits, s.Sockets = append(v.rateLimits(), v.connLimits()...), v.sockets()
 	s.FlowsLost = v.kernel.FlowsUnheld()
 	s.Drops, s.DropsLost = v.drops(), m.snap.DropsLost
 	s.EventsLost = m.snap.EventsLost

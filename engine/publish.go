@@ -39,7 +39,7 @@ func (o *owner) publish(now time.Time) {
 	s.Epoch, s.Generation = o.kernel.Control().Epoch, generationOf(now, o.kernel.Control())
 	s.NICs, s.Reasons, s.VIPs = v.nics(), v.reasons(), v.vips()
 	s.Rules, s.Lists = v.rules(), v.lists()
-	s.Limits, s.Sockets = append(s.Limits, v.connLimits()...), v.sockets()
+	s.Limits, s.Sockets = append(v.rateLimits(), v.connLimits()...), v.sockets()
 	s.FlowsLost = v.kernel.FlowsUnheld()
 	s.Drops, s.DropsLost = v.drops(), o.meters.snap.DropsLost
 	s.EventsLost, s.Watched = o.meters.snap.EventsLost, !o.watched.IsZero()

@@ -150,7 +150,9 @@ func packetPaths(t *testing.T, bpffs string) (unit *path, base, rows []*path) {
 	guest.reach()
 	few := &path{name: "a chain, fewer calls a run", node: quiet, flows: one, calls: fiveTails}
 	rows = append(rows, &path{name: "an external stage that does nothing", node: guest, flows: one, calls: fiveTails, base: few})
-	return unit, []*path{empty, short, few}, rows
+	limited, shortSYN := rateLimitPaths(t, bpffs, empty, short)
+	rows = append(rows, limited...)
+	return unit, []*path{empty, short, few, shortSYN}, rows
 }
 
 // with is the same flows with other packets, and so many of them.

@@ -7,7 +7,7 @@ const (
 	Scopes      = 4
 	Windows     = 4096
 	WindowSlots = 128
-	SourceSets  = 16384
+	SourceSets  = 32768
 	SourceWays  = 7
 	SourceSlots = 8
 	Offenders   = 256
@@ -40,7 +40,7 @@ type sourceScope struct {
 	Identity uint64
 	Mask6    [16]byte
 	Mask4    [4]byte
-	_        uint32
+	Window   uint32
 }
 
 type vipRates struct {

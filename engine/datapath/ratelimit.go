@@ -69,7 +69,7 @@ func (b *rateBuilder) build() error {
 		b.rate(l.Rate) // in one order, so that equal settings look equal
 	}
 	if nic := b.limit(spec.PerNIC, "", prefixes{}); nic != 0 {
-		n, err := b.window(0)
+		n, err := b.window(identity(b.spot.stage.Name), 0)
 		if err != nil {
 			return err
 		}
@@ -78,7 +78,13 @@ func (b *rateBuilder) build() error {
 	scopes := b.scopes()
 	b.to.Scopes = uint32(len(scopes))
 	for i, scope := range scopes {
-		b.to.Scope[i] = b.scope(scope)
+		to := b.scope(scope)
+		n, err := b.window(to.Identity, 0)
+		if err != nil {
+			return err
+		}
+		to.Window = n
+		b.to.Scope[i] = to
 	}
 	b.vip(0, "", scopes)
 	for name, num := range b.spot.nums {
@@ -87,7 +93,7 @@ func (b *rateBuilder) build() error {
 		if limit == 0 {
 			continue
 		}
-		n, err := b.window(num)
+		n, err := b.window(identity(b.spot.stage.Name), num)
 		if err != nil {
 			return err
 		}
@@ -174,9 +180,10 @@ func (b *rateBuilder) vip(num uint16, name string, scopes []scopeOf) *vipRates {
 	return v
 }
 
-// window is the one that this stage counts a VIP with on this chain, or the whole chain; a free one if there is none.
-func (b *rateBuilder) window(vip uint16) (uint32, error) {
-	stage, free := identity(b.spot.stage.Name), uint32(0)
+// window is the one that a stage, or one of its scopes, counts a VIP with on this chain, or the whole chain; a free one if
+// there is none.
+func (b *rateBuilder) window(stage uint64, vip uint16) (uint32, error) {
+	free := uint32(0)
 	for i := Windows - 1; i > 0; i-- {
 		w := &b.k.windows.all[i]
 		if w.Stage == stage && int(w.Chain) == b.spot.chain && w.VIP == vip {
@@ -219,6 +226,9 @@ func (k *Kernel) usedWindows() map[uint32]bool {
 	for element := range k.usedSettings(kindRateLimit) {
 		r := &k.ratelimits.all[element]
 		used[r.NICWindow] = true
+		for i := range r.Scope {
+			used[r.Scope[i].Window] = true
+		}
 		for i := range r.VIP {
 			used[uint32(r.VIP[i].Window)] = true
 		}

@@ -21,8 +21,9 @@ stages:
   vip:     {kind: ratelimit, limits: [{rate: 1, per: vip, vip: web}]}
   reset:   {kind: ratelimit, limits: [{rate: 1, per: vip, vip: web}], action: reset}
   nic:     {kind: ratelimit, rate: 1}
+  pass:    {kind: firewall, rules: [{name: friends, match: src net 192.0.2.0/24, action: pass}]}
 nics:
-  eth0: {xdp: [vip, balancer], tcx_ingress: [nic], tcx_egress: [vip]}
+  eth0: {xdp: [pass, vip, balancer], tcx_ingress: [nic], tcx_egress: [vip]}
   eth1: {xdp: [reset, balancer]}
   eth2: {xdp: [{stage: vip, shadow: true}, balancer]}
   eth3: {xdp: [{stage: vip, disabled: true}, balancer]}
@@ -97,6 +98,8 @@ func TestRateLimit(t *testing.T) {
 		})
 		t.Run("disabled, "+r.sentence, func(t *testing.T) { n.judge(t, n.chain(t, "eth3", XDP), r, "other_nic", "", false) })
 	}
+	friend := row{"a syn that a firewall passes", frame(ip4{Src: addr("192.0.2.7")}, syn), sent("web", gue)}
+	t.Run(friend.sentence, func(t *testing.T) { n.judge(t, n.chain(t, "eth0", XDP), friend, "forwarded", "", false) })
 }
 
 // judge sends the packet of a row, compares the reason it leaves with, and looks whether the named stage refused it.
