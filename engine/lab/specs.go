@@ -55,14 +55,17 @@ func (l *Lab) LBSpec() *spec.Spec {
 	return &spec.Spec{
 		Version: spec.Version,
 		Stages:  stages(),
-		NICs:    []spec.NIC{{Name: NIC, XDP: spec.Stands(spec.Firewall, spec.RateLimit, spec.Balancer)}},
+		NICs:    []spec.NIC{{Name: NIC, XDP: spec.Stands(spec.Firewall, spec.RateLimit, spec.ConnLimit, spec.Balancer)}},
 		VIPs:    []spec.VIP{web, echo},
 	}
 }
 
 // stages are the settings of lb's stages: nothing that the lab's clients send is dropped, and there is something to look at.
 func stages() []spec.Named {
-	const rate = 50_000 // new connections a second, twice what one machine does through a lab
+	const (
+		rate = 50_000    // new connections a second, twice what one machine does through a lab
+		open = 1_000_000 // at a time; one that was closed counts for a minute
+	)
 	wall := &spec.Policy{Rules: []spec.Rule{
 		{Name: "telnet", Match: "tcp port 23", Action: spec.RuleDrop},
 		{Name: "over-ipv6", Match: "ip6", Action: spec.RuleCount},
@@ -71,6 +74,8 @@ func stages() []spec.Named {
 	return []spec.Named{
 		{Name: string(spec.Firewall), Kind: spec.Firewall, Settings: wall},
 		{Name: string(spec.RateLimit), Kind: spec.RateLimit, Settings: &spec.Rates{Limits: []spec.Rate{{Rate: rate, Per: spec.PerVIP}}}},
+		{Name: string(spec.ConnLimit), Kind: spec.ConnLimit, Settings: &spec.Connections{Source: spec.Flows, Idle: spec.DefaultIdle,
+			Limits: []spec.Connection{{Max: open, Per: spec.PerVIP}}}},
 	}
 }
 
