@@ -21,13 +21,11 @@ const (
 	BalancerMapCounters    = "counters"
 	BalancerMapEntry       = "entry"
 	BalancerMapEvents      = "events"
-	BalancerMapFlows       = "flows"
 	BalancerMapRings       = "rings"
 	BalancerMapRowSettings = "row_settings"
 	BalancerMapRows        = "rows"
 	BalancerMapScratch     = "scratch"
 	BalancerMapSettlings   = "settlings"
-	BalancerMapTallies     = "tallies"
 	BalancerMapVips4       = "vips4"
 	BalancerMapVips6       = "vips6"
 	BalancerProgBalancer   = "balancer"
@@ -89,13 +87,11 @@ type BalancerMapSpecs struct {
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
-	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Rings       *ebpf.MapSpec `ebpf:"rings"`
 	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
 	Settlings   *ebpf.MapSpec `ebpf:"settlings"`
-	Tallies     *ebpf.MapSpec `ebpf:"tallies"`
 	Vips4       *ebpf.MapSpec `ebpf:"vips4"`
 	Vips6       *ebpf.MapSpec `ebpf:"vips6"`
 }
@@ -133,13 +129,11 @@ type BalancerMaps struct {
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
-	Flows       *ebpf.Map `ebpf:"flows"`
 	Rings       *ebpf.Map `ebpf:"rings"`
 	RowSettings *ebpf.Map `ebpf:"row_settings"`
 	Rows        *ebpf.Map `ebpf:"rows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
 	Settlings   *ebpf.Map `ebpf:"settlings"`
-	Tallies     *ebpf.Map `ebpf:"tallies"`
 	Vips4       *ebpf.Map `ebpf:"vips4"`
 	Vips6       *ebpf.Map `ebpf:"vips6"`
 }
@@ -151,13 +145,11 @@ func (m *BalancerMaps) Close() error {
 		m.Counters,
 		m.Entry,
 		m.Events,
-		m.Flows,
 		m.Rings,
 		m.RowSettings,
 		m.Rows,
 		m.Scratch,
 		m.Settlings,
-		m.Tallies,
 		m.Vips4,
 		m.Vips6,
 	)

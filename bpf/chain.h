@@ -2,7 +2,6 @@
 #pragma once
 #include "rows.h"
 #include "scratch.h"
-#include "tally.h"
 
 // The packet at hand.
 MAP(scratch, PERCPU_ARRAY, struct scratch, 1, 0);
@@ -180,7 +179,7 @@ AI int leave_dropped(struct scratch *s, int verdict, enum reason reason)
 	if (dry)
 		return leave(s, verdict, reason);
 	if (s->held)
-		release_flow(s);
+		s->given_back = s->held; // the next packet that meets the stage sees to it
 	struct counters *c = counters_of_this_cpu();
 	if (!c)
 		return verdict;

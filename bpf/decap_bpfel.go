@@ -19,11 +19,9 @@ const (
 	DecapMapCounters    = "counters"
 	DecapMapEntry       = "entry"
 	DecapMapEvents      = "events"
-	DecapMapFlows       = "flows"
 	DecapMapRowSettings = "row_settings"
 	DecapMapRows        = "rows"
 	DecapMapScratch     = "scratch"
-	DecapMapTallies     = "tallies"
 	DecapMapVips4       = "vips4"
 	DecapMapVips6       = "vips6"
 	DecapProgDecap      = "decap"
@@ -85,11 +83,9 @@ type DecapMapSpecs struct {
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
-	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
-	Tallies     *ebpf.MapSpec `ebpf:"tallies"`
 	Vips4       *ebpf.MapSpec `ebpf:"vips4"`
 	Vips6       *ebpf.MapSpec `ebpf:"vips6"`
 }
@@ -125,11 +121,9 @@ type DecapMaps struct {
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
-	Flows       *ebpf.Map `ebpf:"flows"`
 	RowSettings *ebpf.Map `ebpf:"row_settings"`
 	Rows        *ebpf.Map `ebpf:"rows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
-	Tallies     *ebpf.Map `ebpf:"tallies"`
 	Vips4       *ebpf.Map `ebpf:"vips4"`
 	Vips6       *ebpf.Map `ebpf:"vips6"`
 }
@@ -139,11 +133,9 @@ func (m *DecapMaps) Close() error {
 		m.Counters,
 		m.Entry,
 		m.Events,
-		m.Flows,
 		m.RowSettings,
 		m.Rows,
 		m.Scratch,
-		m.Tallies,
 		m.Vips4,
 		m.Vips6,
 	)

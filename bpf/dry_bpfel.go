@@ -19,11 +19,9 @@ const (
 	DryMapCounters    = "counters"
 	DryMapEntry       = "entry"
 	DryMapEvents      = "events"
-	DryMapFlows       = "flows"
 	DryMapRowSettings = "row_settings"
 	DryMapRows        = "rows"
 	DryMapScratch     = "scratch"
-	DryMapTallies     = "tallies"
 	DryProgDryRoot    = "dry_root"
 	DryVarDry         = "dry"
 )
@@ -80,11 +78,9 @@ type DryMapSpecs struct {
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
-	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
-	Tallies     *ebpf.MapSpec `ebpf:"tallies"`
 }
 
 // DryVariableSpecs contains global variables before they are loaded into the kernel.
@@ -117,11 +113,9 @@ type DryMaps struct {
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
-	Flows       *ebpf.Map `ebpf:"flows"`
 	RowSettings *ebpf.Map `ebpf:"row_settings"`
 	Rows        *ebpf.Map `ebpf:"rows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
-	Tallies     *ebpf.Map `ebpf:"tallies"`
 }
 
 func (m *DryMaps) Close() error {
@@ -129,11 +123,9 @@ func (m *DryMaps) Close() error {
 		m.Counters,
 		m.Entry,
 		m.Events,
-		m.Flows,
 		m.RowSettings,
 		m.Rows,
 		m.Scratch,
-		m.Tallies,
 	)
 }
 

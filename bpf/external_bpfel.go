@@ -20,12 +20,10 @@ const (
 	ExternalMapEntry       = "entry"
 	ExternalMapEvents      = "events"
 	ExternalMapExternals   = "externals"
-	ExternalMapFlows       = "flows"
 	ExternalMapGenerations = "generations"
 	ExternalMapRowSettings = "row_settings"
 	ExternalMapRows        = "rows"
 	ExternalMapScratch     = "scratch"
-	ExternalMapTallies     = "tallies"
 	ExternalMapVips4       = "vips4"
 	ExternalMapVips6       = "vips6"
 	ExternalProgEnter      = "enter"
@@ -92,12 +90,10 @@ type ExternalMapSpecs struct {
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
 	Externals   *ebpf.MapSpec `ebpf:"externals"`
-	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Generations *ebpf.MapSpec `ebpf:"generations"`
 	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
-	Tallies     *ebpf.MapSpec `ebpf:"tallies"`
 	Vips4       *ebpf.MapSpec `ebpf:"vips4"`
 	Vips6       *ebpf.MapSpec `ebpf:"vips6"`
 }
@@ -134,12 +130,10 @@ type ExternalMaps struct {
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
 	Externals   *ebpf.Map `ebpf:"externals"`
-	Flows       *ebpf.Map `ebpf:"flows"`
 	Generations *ebpf.Map `ebpf:"generations"`
 	RowSettings *ebpf.Map `ebpf:"row_settings"`
 	Rows        *ebpf.Map `ebpf:"rows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
-	Tallies     *ebpf.Map `ebpf:"tallies"`
 	Vips4       *ebpf.Map `ebpf:"vips4"`
 	Vips6       *ebpf.Map `ebpf:"vips6"`
 }
@@ -150,12 +144,10 @@ func (m *ExternalMaps) Close() error {
 		m.Entry,
 		m.Events,
 		m.Externals,
-		m.Flows,
 		m.Generations,
 		m.RowSettings,
 		m.Rows,
 		m.Scratch,
-		m.Tallies,
 		m.Vips4,
 		m.Vips6,
 	)

@@ -20,12 +20,10 @@ const (
 	FirewallMapEntry            = "entry"
 	FirewallMapEvents           = "events"
 	FirewallMapFirewalls        = "firewalls"
-	FirewallMapFlows            = "flows"
 	FirewallMapPrefixes         = "prefixes"
 	FirewallMapRowSettings      = "row_settings"
 	FirewallMapRows             = "rows"
 	FirewallMapScratch          = "scratch"
-	FirewallMapTallies          = "tallies"
 	FirewallProgFirewall        = "firewall"
 	FirewallProgFirewallRules   = "firewall_rules"
 	FirewallProgFirewallRulesTc = "firewall_rules_tc"
@@ -89,12 +87,10 @@ type FirewallMapSpecs struct {
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
 	Firewalls   *ebpf.MapSpec `ebpf:"firewalls"`
-	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Prefixes    *ebpf.MapSpec `ebpf:"prefixes"`
 	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
-	Tallies     *ebpf.MapSpec `ebpf:"tallies"`
 }
 
 // FirewallVariableSpecs contains global variables before they are loaded into the kernel.
@@ -128,12 +124,10 @@ type FirewallMaps struct {
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
 	Firewalls   *ebpf.Map `ebpf:"firewalls"`
-	Flows       *ebpf.Map `ebpf:"flows"`
 	Prefixes    *ebpf.Map `ebpf:"prefixes"`
 	RowSettings *ebpf.Map `ebpf:"row_settings"`
 	Rows        *ebpf.Map `ebpf:"rows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
-	Tallies     *ebpf.Map `ebpf:"tallies"`
 }
 
 func (m *FirewallMaps) Close() error {
@@ -142,12 +136,10 @@ func (m *FirewallMaps) Close() error {
 		m.Entry,
 		m.Events,
 		m.Firewalls,
-		m.Flows,
 		m.Prefixes,
 		m.RowSettings,
 		m.Rows,
 		m.Scratch,
-		m.Tallies,
 	)
 }
 

@@ -6,6 +6,9 @@
 
 #define AI static __always_inline
 
+// A loop is a function of its own, which the verifier sees once.
+#define FUNCTION __attribute__((noinline, weak))
+
 // Maps stand in the header that reads them; engine/datapath creates and pins each once and gives it to every program.
 #define MAP(name, kind, value_type, entries, flags)                                                                    \
 	struct {                                                                                                       \

@@ -19,12 +19,10 @@ const (
 	ParseMapCounters    = "counters"
 	ParseMapEntry       = "entry"
 	ParseMapEvents      = "events"
-	ParseMapFlows       = "flows"
 	ParseMapGenerations = "generations"
 	ParseMapRowSettings = "row_settings"
 	ParseMapRows        = "rows"
 	ParseMapScratch     = "scratch"
-	ParseMapTallies     = "tallies"
 	ParseMapVips4       = "vips4"
 	ParseMapVips6       = "vips6"
 	ParseProgParse      = "parse"
@@ -86,12 +84,10 @@ type ParseMapSpecs struct {
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
-	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Generations *ebpf.MapSpec `ebpf:"generations"`
 	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
-	Tallies     *ebpf.MapSpec `ebpf:"tallies"`
 	Vips4       *ebpf.MapSpec `ebpf:"vips4"`
 	Vips6       *ebpf.MapSpec `ebpf:"vips6"`
 }
@@ -127,12 +123,10 @@ type ParseMaps struct {
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
-	Flows       *ebpf.Map `ebpf:"flows"`
 	Generations *ebpf.Map `ebpf:"generations"`
 	RowSettings *ebpf.Map `ebpf:"row_settings"`
 	Rows        *ebpf.Map `ebpf:"rows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
-	Tallies     *ebpf.Map `ebpf:"tallies"`
 	Vips4       *ebpf.Map `ebpf:"vips4"`
 	Vips6       *ebpf.Map `ebpf:"vips6"`
 }
@@ -142,12 +136,10 @@ func (m *ParseMaps) Close() error {
 		m.Counters,
 		m.Entry,
 		m.Events,
-		m.Flows,
 		m.Generations,
 		m.RowSettings,
 		m.Rows,
 		m.Scratch,
-		m.Tallies,
 		m.Vips4,
 		m.Vips6,
 	)

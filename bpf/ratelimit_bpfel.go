@@ -19,14 +19,12 @@ const (
 	RatelimitMapCounters     = "counters"
 	RatelimitMapEntry        = "entry"
 	RatelimitMapEvents       = "events"
-	RatelimitMapFlows        = "flows"
 	RatelimitMapOffenders    = "offenders"
 	RatelimitMapRatelimits   = "ratelimits"
 	RatelimitMapRowSettings  = "row_settings"
 	RatelimitMapRows         = "rows"
 	RatelimitMapScratch      = "scratch"
 	RatelimitMapSources      = "sources"
-	RatelimitMapTallies      = "tallies"
 	RatelimitMapWindows      = "windows"
 	RatelimitProgRatelimit   = "ratelimit"
 	RatelimitProgRatelimitTc = "ratelimit_tc"
@@ -87,14 +85,12 @@ type RatelimitMapSpecs struct {
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
-	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Offenders   *ebpf.MapSpec `ebpf:"offenders"`
 	Ratelimits  *ebpf.MapSpec `ebpf:"ratelimits"`
 	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
 	Sources     *ebpf.MapSpec `ebpf:"sources"`
-	Tallies     *ebpf.MapSpec `ebpf:"tallies"`
 	Windows     *ebpf.MapSpec `ebpf:"windows"`
 }
 
@@ -129,14 +125,12 @@ type RatelimitMaps struct {
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
-	Flows       *ebpf.Map `ebpf:"flows"`
 	Offenders   *ebpf.Map `ebpf:"offenders"`
 	Ratelimits  *ebpf.Map `ebpf:"ratelimits"`
 	RowSettings *ebpf.Map `ebpf:"row_settings"`
 	Rows        *ebpf.Map `ebpf:"rows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
 	Sources     *ebpf.Map `ebpf:"sources"`
-	Tallies     *ebpf.Map `ebpf:"tallies"`
 	Windows     *ebpf.Map `ebpf:"windows"`
 }
 
@@ -145,14 +139,12 @@ func (m *RatelimitMaps) Close() error {
 		m.Counters,
 		m.Entry,
 		m.Events,
-		m.Flows,
 		m.Offenders,
 		m.Ratelimits,
 		m.RowSettings,
 		m.Rows,
 		m.Scratch,
 		m.Sources,
-		m.Tallies,
 		m.Windows,
 	)
 }

@@ -53,6 +53,7 @@ struct scratch {
 	__u32 held;			// the entry of the flow that this packet began, plus 1; 0 = it began none
 	__u32 held_tally[HELD_TALLIES]; // where that flow is counted
 	__u64 held_entry;
+	__u64 given_back; // the same entry, when a later stage dropped the packet; until it is free again
 	struct note note; // of a dry run
 };
 

@@ -22,7 +22,6 @@ const (
 	SocketsMapCounters       = "counters"
 	SocketsMapEntry          = "entry"
 	SocketsMapEvents         = "events"
-	SocketsMapFlows          = "flows"
 	SocketsMapGenerations    = "generations"
 	SocketsMapRings          = "rings"
 	SocketsMapRowSettings    = "row_settings"
@@ -33,7 +32,6 @@ const (
 	SocketsMapSeats          = "seats"
 	SocketsMapSettlings      = "settlings"
 	SocketsMapSockets        = "sockets"
-	SocketsMapTallies        = "tallies"
 	SocketsMapVips4          = "vips4"
 	SocketsMapVips6          = "vips6"
 	SocketsProgSocketsKprobe = "sockets_kprobe"
@@ -105,7 +103,6 @@ type SocketsMapSpecs struct {
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
-	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Generations *ebpf.MapSpec `ebpf:"generations"`
 	Rings       *ebpf.MapSpec `ebpf:"rings"`
 	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
@@ -116,7 +113,6 @@ type SocketsMapSpecs struct {
 	Seats       *ebpf.MapSpec `ebpf:"seats"`
 	Settlings   *ebpf.MapSpec `ebpf:"settlings"`
 	Sockets     *ebpf.MapSpec `ebpf:"sockets"`
-	Tallies     *ebpf.MapSpec `ebpf:"tallies"`
 	Vips4       *ebpf.MapSpec `ebpf:"vips4"`
 	Vips6       *ebpf.MapSpec `ebpf:"vips6"`
 }
@@ -156,7 +152,6 @@ type SocketsMaps struct {
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
-	Flows       *ebpf.Map `ebpf:"flows"`
 	Generations *ebpf.Map `ebpf:"generations"`
 	Rings       *ebpf.Map `ebpf:"rings"`
 	RowSettings *ebpf.Map `ebpf:"row_settings"`
@@ -167,7 +162,6 @@ type SocketsMaps struct {
 	Seats       *ebpf.Map `ebpf:"seats"`
 	Settlings   *ebpf.Map `ebpf:"settlings"`
 	Sockets     *ebpf.Map `ebpf:"sockets"`
-	Tallies     *ebpf.Map `ebpf:"tallies"`
 	Vips4       *ebpf.Map `ebpf:"vips4"`
 	Vips6       *ebpf.Map `ebpf:"vips6"`
 }
@@ -180,7 +174,6 @@ func (m *SocketsMaps) Close() error {
 		m.Counters,
 		m.Entry,
 		m.Events,
-		m.Flows,
 		m.Generations,
 		m.Rings,
 		m.RowSettings,
@@ -191,7 +184,6 @@ func (m *SocketsMaps) Close() error {
 		m.Seats,
 		m.Settlings,
 		m.Sockets,
-		m.Tallies,
 		m.Vips4,
 		m.Vips6,
 	)

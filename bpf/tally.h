@@ -11,9 +11,6 @@
 MAP(flows, ARRAY, struct set, FLOW_SETS, BPF_F_MMAPABLE);
 MAP(tallies, ARRAY, struct tally, TALLIES, BPF_F_MMAPABLE);
 
-// Loops are functions of their own, which the verifier sees once.
-#define FUNCTION __attribute__((noinline, weak))
-
 // The bucket of a flow: one a tick while its end is near, one for 32 ticks while it is idle at most.
 AI __u32 bucket_of(__u64 entry)
 {
@@ -94,13 +91,15 @@ AI void leave_tally(__u32 place, __u32 bucket)
 	__sync_fetch_and_add(&x->sum, -1);
 }
 
-// Takes back the flow that the packet at hand began, since the packet does not get out.
+// Takes back the flow that an earlier packet began on this CPU, since that packet did not get out. It is the next one
+// of the stage that does it, so that the tables of flows are this stage's alone; without one, a flow that begins is
+// soon forgotten by itself.
 FUNCTION int release_flow(struct scratch *s)
 {
 	if (!s)
 		return 0;
-	__u32 set = (s->held - 1) / SET_WAYS, way = (s->held - 1) % SET_WAYS;
-	s->held = 0;
+	__u32 held = s->given_back - 1, set = held / SET_WAYS, way = held % SET_WAYS;
+	s->given_back = 0;
 	struct set *there = bpf_map_lookup_elem(&flows, &set);
 	if (!there || __sync_val_compare_and_swap(&there->entry[way], s->held_entry, 0) != s->held_entry)
 		return 0; // another packet has taken it on

@@ -20,12 +20,10 @@ const (
 	ArrivalsMapCounters    = "counters"
 	ArrivalsMapEntry       = "entry"
 	ArrivalsMapEvents      = "events"
-	ArrivalsMapFlows       = "flows"
 	ArrivalsMapRowSettings = "row_settings"
 	ArrivalsMapRows        = "rows"
 	ArrivalsMapScratch     = "scratch"
 	ArrivalsMapSources     = "sources"
-	ArrivalsMapTallies     = "tallies"
 	ArrivalsMapWindows     = "windows"
 	ArrivalsProgArrive     = "arrive"
 	ArrivalsVarConnKey     = "conn_key"
@@ -87,12 +85,10 @@ type ArrivalsMapSpecs struct {
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
-	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
 	Sources     *ebpf.MapSpec `ebpf:"sources"`
-	Tallies     *ebpf.MapSpec `ebpf:"tallies"`
 	Windows     *ebpf.MapSpec `ebpf:"windows"`
 }
 
@@ -130,12 +126,10 @@ type ArrivalsMaps struct {
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
-	Flows       *ebpf.Map `ebpf:"flows"`
 	RowSettings *ebpf.Map `ebpf:"row_settings"`
 	Rows        *ebpf.Map `ebpf:"rows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
 	Sources     *ebpf.Map `ebpf:"sources"`
-	Tallies     *ebpf.Map `ebpf:"tallies"`
 	Windows     *ebpf.Map `ebpf:"windows"`
 }
 
@@ -145,12 +139,10 @@ func (m *ArrivalsMaps) Close() error {
 		m.Counters,
 		m.Entry,
 		m.Events,
-		m.Flows,
 		m.RowSettings,
 		m.Rows,
 		m.Scratch,
 		m.Sources,
-		m.Tallies,
 		m.Windows,
 	)
 }

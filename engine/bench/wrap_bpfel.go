@@ -19,11 +19,9 @@ const (
 	WrapMapCounters    = "counters"
 	WrapMapEntry       = "entry"
 	WrapMapEvents      = "events"
-	WrapMapFlows       = "flows"
 	WrapMapRowSettings = "row_settings"
 	WrapMapRows        = "rows"
 	WrapMapScratch     = "scratch"
-	WrapMapTallies     = "tallies"
 	WrapProgLeast      = "least"
 	WrapProgNothing    = "nothing"
 	WrapProgWrap       = "wrap"
@@ -90,11 +88,9 @@ type WrapMapSpecs struct {
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
-	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
-	Tallies     *ebpf.MapSpec `ebpf:"tallies"`
 }
 
 // WrapVariableSpecs contains global variables before they are loaded into the kernel.
@@ -133,11 +129,9 @@ type WrapMaps struct {
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
-	Flows       *ebpf.Map `ebpf:"flows"`
 	RowSettings *ebpf.Map `ebpf:"row_settings"`
 	Rows        *ebpf.Map `ebpf:"rows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
-	Tallies     *ebpf.Map `ebpf:"tallies"`
 }
 
 func (m *WrapMaps) Close() error {
@@ -145,11 +139,9 @@ func (m *WrapMaps) Close() error {
 		m.Counters,
 		m.Entry,
 		m.Events,
-		m.Flows,
 		m.RowSettings,
 		m.Rows,
 		m.Scratch,
-		m.Tallies,
 	)
 }
 

@@ -33,8 +33,8 @@ var sources = []struct {
 	{spec.Firewall, bpf.LoadFirewall, map[string]string{"firewalls": "firewalls", "prefixes": "prefixes"}},
 	{spec.RateLimit, bpf.LoadRatelimit, map[string]string{"ratelimits": "ratelimits", "windows": "windows", "sources": "sources",
 		"offenders": "offenders"}},
-	{"", bpf.LoadConnlimit, map[string]string{"flows": "flows", "tallies": "tallies"}}, // every stage gives back what it drops
-	{spec.ConnLimit, bpf.LoadConnlimit, map[string]string{"connlimits": "connlimits", "seats": "seats", "seat_sets": "seat_sets",
+	{spec.ConnLimit, bpf.LoadConnlimit, map[string]string{"flows": "flows", "tallies": "tallies",
+		"connlimits": "connlimits", "seats": "seats", "seat_sets": "seat_sets",
 		"seat_names": "seat_names", "tally_sets": "tally_sets", "tally_names": "tally_names"}},
 	{spec.ConnLimit, bpf.LoadSockets, map[string]string{"sockets": "sockets", "census": "census"}},
 	{"", bpf.LoadDry, map[string]string{"entry_dry": "entry", "scratch_dry": "scratch", "rows_dry": "rows"}},
