@@ -196,15 +196,16 @@ func (o *owner) goLive(r ApplyRequest, p *plan.Plan, generation int) error {
 	if err := o.store.write(record); err != nil {
 		return err
 	}
-	o.kernel.Prepare(p, generation)
-	switch err := o.kernel.Activate(o.active, generation, r.Deadline); {
-	case errors.Is(err, datapath.ErrMoved), errors.Is(err, datapath.ErrLate):
-		return fmt.Errorf("%w: %w", ErrStale, err)
-	case err != nil:
+	undo := o.kernel.Prepare(p, generation)
+	if err := o.kernel.Activate(o.active, generation, r.Deadline); err != nil {
+		undo()
+		if errors.Is(err, datapath.ErrMoved) || errors.Is(err, datapath.ErrLate) {
+			err = fmt.Errorf("%w: %w", ErrStale, err)
+		}
 		return err
 	}
-	o.carryAccounts()
 	o.kernel.MarkAll(p)
+	o.carryAccounts()
 	record.Document = nil // it is on disk
 	o.countSockets()
 	o.running, o.spec, o.active = record, r.Spec, generation

@@ -23,7 +23,7 @@ func newRated(t *testing.T, bpffs, name string, limits ...spec.Rate) *node {
 func rateLimitPaths(t *testing.T, bpffs string, empty, short *path) (rows []*path, base *path) {
 	vip := spec.Rate{Rate: 10_000_000, Per: spec.PerVIP}
 	source := spec.Rate{Rate: spec.MaxSourceRate, Per: spec.PerSource, Prefix4: 32, Prefix6: 128}
-	one, both := newRated(t, bpffs, "limited", vip), newRated(t, bpffs, "both", vip, source)
+	one, both := newRated(t, bpffs, "rated", vip), newRated(t, bpffs, "both", vip, source)
 	sources := newRated(t, bpffs, "sources", source)
 	syn := short.flows.with(frame4(packet.TCP{Flags: "S"}), eachNew)
 	known, syn6 := syn.with(syn.frame, 65536), syn.with(frame6(packet.TCP{Flags: "S"}), 65536)

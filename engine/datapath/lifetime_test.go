@@ -323,3 +323,38 @@ func await(t testing.TB, what string, done func() bool) {
 		}
 	}
 }
+
+// TestComesBack: from the switch on, a backend that was gone keeps the flows that the switch sends to it. Nothing may have
+// to be done for that after the switch.
+func TestComesBack(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"removed", "in maintenance"} {
+		n := newNode(t, settleSpec)
+		all := n.clients("web", 600)
+		connected(t, all[:100])
+		back, err := spec.SetWeight(n.spec, "web", addr("10.1.1.2"), 300) // on slots that were another's before
+		if err != nil {
+			t.Fatal(err)
+		}
+		if how == "removed" {
+			n.remove(t, "web", "10.1.1.2")
+		} else {
+			n.setState(t, "web", "10.1.1.2", spec.Maintenance)
+		}
+		connected(t, all[100:200])
+		p, generation := stageSpec(t, n.Kernel, n.spec, back)
+		n.Prepare(p, generation)
+		if err := n.Activate(int(n.Control().Active), generation, 0); err != nil {
+			t.Fatal(err)
+		}
+		there := 0
+		for _, c := range all[200:] {
+			if c.connect(t) == addr("10.1.1.2") {
+				there++
+			}
+		}
+		if there < 50 {
+			t.Errorf("%s: only %d of 400 flows went to the backend that came back", how, there)
+		}
+	}
+}

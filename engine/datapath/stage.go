@@ -235,8 +235,10 @@ func (k *Kernel) stageRows(generation int, p *plan.Plan) error {
 }
 
 // Prepare makes the generations that may still be seen ready for flows that begin in the next one: the VIPs whose ring
-// differs settle in them too, so that the way back finds every flow. It is the last step before Activate.
-func (k *Kernel) Prepare(p *plan.Plan, next int) {
+// differs settle in them too, so that the way back finds every flow. And it opens the backends that were gone and come
+// back: the second packet of a flow may meet the switch before the next line of this program. It is the last step before
+// Activate; where that fails, undo closes them again.
+func (k *Kernel) Prepare(p *plan.Plan, next int) (undo func()) {
 	for g := 1; g < Generations; g++ {
 		if g == next || k.generations.all[g].Flags&GenerationLive == 0 || !k.kept(g) {
 			continue
@@ -247,6 +249,26 @@ func (k *Kernel) Prepare(p *plan.Plan, next int) {
 			}
 		}
 	}
+	opened := k.open(p)
+	return func() {
+		for _, id := range opened {
+			k.MarkBackend(id, false, true)
+		}
+	}
+}
+
+// open lets the backends of a plan that were gone take what it says, and returns their ids.
+func (k *Kernel) open(p *plan.Plan) (opened []uint16) {
+	for i := range p.VIPs {
+		c := &p.VIPs[i]
+		for j, b := range c.Spec.Backends {
+			if b.State != spec.Maintenance && b.State != spec.Down && k.Gone(c.IDs[j]) {
+				k.MarkBackend(c.IDs[j], b.TakesNew(), false)
+				opened = append(opened, c.IDs[j])
+			}
+		}
+	}
+	return opened
 }
 
 func (k *Kernel) settleIn(g, next int, c plan.Change) {
