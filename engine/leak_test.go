@@ -42,7 +42,10 @@ func leaker(n Node, work victimWork) error {
 	}
 	s.VIPs[0].Settle = time.Second
 	o := n.(*owner)
-	if _, err := o.Apply(context.Background(), ApplyRequest{Spec: withEveryStage(s)}); err != nil { // room that lasts is made when it is first needed
+	all := withEveryStage(s) // room that lasts is made when it is first needed
+	addGuard(all, 1024)
+	addProbe(all, "raw")
+	if _, err := o.Apply(context.Background(), ApplyRequest{Spec: all}); err != nil {
 		return err
 	}
 	before, err := quiet(o, s, work.Paths, func(_ resources, same time.Duration) bool { return same >= 3*tickEvery })
@@ -154,7 +157,7 @@ func TestNothingLeaks(t *testing.T) {
 	t.Parallel()
 	p := privateNode(t)
 	addNIC(t, "eth1", "")
-	work := victimWork{Paths: p, Seed: uint64(time.Now().UnixNano()), Changes: 300}
+	work := victimWork{Paths: p, Seed: uint64(time.Now().UnixNano()), Changes: 150}
 	if soak() {
 		work.Changes = 10_000
 	}

@@ -110,17 +110,25 @@ func (d victimDice) spec() *spec.Spec {
 		s.VIPs = append(s.VIPs, d.vip("dns", "10.99.0.2", spec.UDP))
 	}
 	if d.IntN(2) == 0 {
-		port := fmt.Sprint(1024 + d.IntN(4))
-		s.Stages = append(s.Stages, spec.Named{Name: "guard", Kind: spec.External, Settings: &spec.ExternalStage{Next: spec.DefaultNext, Object: spec.Object{
-			File: example("guard.o"), Maps: []spec.MapFill{{Map: "config", Entries: []spec.MapEntry{{Key: "0", Values: []spec.MapField{{Name: "port", Value: port}}}}}},
-			Watch: []spec.Watch{{Map: "hits", Key: "0", Field: "seen", Name: "seen"}}}}})
-		s.NICs[0].XDP = append([]spec.Position{{Name: "guard"}}, s.NICs[0].XDP...)
+		addGuard(s, 1024+d.IntN(4))
 	}
 	if d.IntN(2) == 0 {
-		s.Probes = []spec.Probe{{Name: "states", Object: spec.Object{File: example("states.o"), Program: []string{"raw", "typed"}[d.IntN(2)],
-			Watch: []spec.Watch{{Map: "states", Key: "1", Name: "established"}}}}}
+		addProbe(s, []string{"raw", "typed"}[d.IntN(2)])
 	}
 	return s
+}
+
+// addGuard puts an external stage in front of the first NIC's chain.
+func addGuard(s *spec.Spec, port int) {
+	s.Stages = append(s.Stages, spec.Named{Name: "guard", Kind: spec.External, Settings: &spec.ExternalStage{Next: spec.DefaultNext, Object: spec.Object{
+		File: example("guard.o"), Maps: []spec.MapFill{{Map: "config", Entries: []spec.MapEntry{{Key: "0", Values: []spec.MapField{{Name: "port", Value: fmt.Sprint(port)}}}}}},
+		Watch: []spec.Watch{{Map: "hits", Key: "0", Field: "seen", Name: "seen"}}}}})
+	s.NICs[0].XDP = append([]spec.Position{{Name: "guard"}}, s.NICs[0].XDP...)
+}
+
+func addProbe(s *spec.Spec, program string) {
+	s.Probes = []spec.Probe{{Name: "states", Object: spec.Object{File: example("states.o"), Program: program,
+		Watch: []spec.Watch{{Map: "states", Key: "1", Name: "established"}}}}}
 }
 
 // victimStages let pass whatever the tests send.
