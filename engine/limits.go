@@ -28,6 +28,11 @@ func (v view) rateLimits() []Limit {
 		}
 		row.Passed = v.meters.counter(meterKey{kind: limitPassed, id: int(l.Window)})
 		row.Over = v.meters.counter(meterKey{kind: limitRefused, id: int(l.Window)})
+		if l.Window != 0 && row.Passed.PPS > 0 { // its log knows batches only, and only whole ones
+			if row.Now = row.Passed.PPS; l.Offered {
+				row.Now += row.Over.PPS
+			}
+		}
 		if l.Source.IsValid() {
 			row.Passed, row.Over = Counter{}, Counter{Packets: l.Refused}
 		}
