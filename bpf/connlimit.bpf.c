@@ -120,8 +120,6 @@ AI enum reason judge_sockets(struct scratch *s, __u32 *reset)
 // The same where flows are counted, which every packet of theirs keeps alive.
 AI enum reason judge_flows(struct scratch *s, __u32 *reset)
 {
-	if (s->given_back && !dry)
-		release_flow(s);
 	if (s->l4_proto != IPPROTO_TCP || s->kind & (KIND_FRAGMENT | KIND_EXTENSION))
 		return 0;
 	struct connlimit *x = limits_at_hand(s);

@@ -307,6 +307,8 @@ FUNCTION int begin_flow(struct scratch *s, struct connlimit *x, struct flow *f, 
 AI enum reason limit_flow(struct scratch *s, struct connlimit *x, int syn, int limited)
 {
 	struct flow f = {.now = x->clock ? x->clock : (__u32)(coarse_now(s) >> 30), .vip = vip_at_hand(s)};
+	if (s->given_back && !dry)
+		release_flow(s, f.now);
 	if (!find_flow(s, &f))
 		return 0;
 	if (flow_alive(f.entry, f.now)) {

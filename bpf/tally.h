@@ -94,7 +94,7 @@ AI void leave_tally(__u32 place, __u32 bucket)
 // Takes back the flow that an earlier packet began on this CPU, since that packet did not get out. It is the next one
 // of the stage that does it, so that the tables of flows are this stage's alone; without one, a flow that begins is
 // soon forgotten by itself.
-FUNCTION int release_flow(struct scratch *s)
+FUNCTION int release_flow(struct scratch *s, __u32 now)
 {
 	if (!s)
 		return 0;
@@ -103,6 +103,8 @@ FUNCTION int release_flow(struct scratch *s)
 	struct set *there = bpf_map_lookup_elem(&flows, &set);
 	if (!there || __sync_val_compare_and_swap(&there->entry[way], s->held_entry, 0) != s->held_entry)
 		return 0; // another packet has taken it on
+	if (((__u32)s->held_entry - now & FLOW_ENDS_MASK) > FLOW_ENDS_MASK / 2)
+		return 1; // it has ended meanwhile, and fell out of the sums by itself
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < HELD_TALLIES; i++)
 		leave_tally(s->held_tally[i], bucket_of(s->held_entry));
