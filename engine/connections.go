@@ -30,16 +30,7 @@ func connKey(kind meterKind, l datapath.ConnLimit) meterKey {
 
 // connLimits are the limits of connections by NIC and position.
 func (v view) connLimits() []Limit {
-	names := map[uint16]string{}
-	if v.spec != nil {
-		for name, vip := range v.world.VIPs {
-			names[vip.Num] = name
-		}
-	}
-	chains := map[int]datapath.Chain{}
-	for _, c := range v.kernel.Chains() {
-		chains[c.Number] = c
-	}
+	chains, names := v.chains(), v.names()
 	var list []Limit
 	for _, l := range v.meters.connections {
 		c := chains[l.Chain]

@@ -7,13 +7,7 @@ import (
 
 // rateLimits are the limits of every ratelimit stage, as State has them.
 func (v view) rateLimits() []Limit {
-	chains, names := map[int]datapath.Chain{}, map[uint16]string{}
-	for _, c := range v.kernel.Chains() {
-		chains[c.Number] = c
-	}
-	for name, vip := range v.world.VIPs {
-		names[vip.Num] = name
-	}
+	chains, names := v.chains(), v.names()
 	var list []Limit
 	for _, l := range v.kernel.RateLimits() {
 		c := chains[l.Chain]

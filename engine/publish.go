@@ -149,18 +149,27 @@ func (v view) positions(c datapath.Chain) []spec.Position {
 	return list
 }
 
-// drops are the rows of the drop ledger by descending rate.
-func (v view) drops() []Drop {
-	names := map[uint16]string{}
-	if v.spec != nil {
-		for name, vip := range v.world.VIPs {
-			names[vip.Num] = name
-		}
-	}
+// chains are those of the node by number.
+func (v view) chains() map[int]datapath.Chain {
 	chains := map[int]datapath.Chain{}
 	for _, c := range v.kernel.Chains() {
 		chains[c.Number] = c
 	}
+	return chains
+}
+
+// names are those of the VIPs by number; none where the spec is not known.
+func (v view) names() map[uint16]string {
+	names := map[uint16]string{}
+	for name, vip := range v.world.VIPs {
+		names[vip.Num] = name
+	}
+	return names
+}
+
+// drops are the rows of the drop ledger by descending rate.
+func (v view) drops() []Drop {
+	chains, names := v.chains(), v.names()
 	var list []Drop
 	for d := range v.meters.snap.Drops {
 		c, known := chains[d.Chain]

@@ -73,19 +73,7 @@ func (x *Connections) fields(r *reader) []field {
 
 func (r *reader) connection(n *yaml.Node, a *at) Connection {
 	var l Connection
-	r.fields(n, a,
-		field{"max", "how many connections at a time", number(r, &l.Max, 1, maxConnections)},
-		field{"per", "", choice(r, &l.Per, scopes)},
-		field{"vip", "", scalar(r, &l.VIP, name)},
-		field{"prefix", "", scalar(r, &l.Prefix4, bits(32))},
-		field{"prefix6", "", scalar(r, &l.Prefix6, bits(128))},
-	)
-	if l.Per.ofSource() && l.Prefix4 == 0 {
-		l.Prefix4 = 32
-	}
-	if l.Per.ofSource() && l.Prefix6 == 0 {
-		l.Prefix6 = 64
-	}
+	r.limit(n, a, field{"max", "how many connections at a time", number(r, &l.Max, 1, maxConnections)}, &l.Per, &l.VIP, &l.Prefix4, &l.Prefix6)
 	return l
 }
 

@@ -89,20 +89,24 @@ func (x *Rates) fields(r *reader) []field {
 
 func (r *reader) rate(n *yaml.Node, a *at) Rate {
 	var l Rate
-	r.fields(n, a,
-		field{"rate", "how many new connections a second", number(r, &l.Rate, 1, maxRate)},
-		field{"per", "", choice(r, &l.Per, scopes)},
-		field{"vip", "", scalar(r, &l.VIP, name)},
-		field{"prefix", "", scalar(r, &l.Prefix4, bits(32))},
-		field{"prefix6", "", scalar(r, &l.Prefix6, bits(128))},
-	)
-	if l.Per.ofSource() && l.Prefix4 == 0 {
-		l.Prefix4 = 32
-	}
-	if l.Per.ofSource() && l.Prefix6 == 0 {
-		l.Prefix6 = 64
-	}
+	r.limit(n, a, field{"rate", "how many new connections a second", number(r, &l.Rate, 1, maxRate)}, &l.Per, &l.VIP, &l.Prefix4, &l.Prefix6)
 	return l
+}
+
+// limit reads how much a limit lets pass, and of what: the fields of every kind of limit.
+func (r *reader) limit(n *yaml.Node, a *at, much field, per *Scope, vip *string, prefix4, prefix6 *uint8) {
+	r.fields(n, a, much,
+		field{"per", "", choice(r, per, scopes)},
+		field{"vip", "", scalar(r, vip, name)},
+		field{"prefix", "", scalar(r, prefix4, bits(32))},
+		field{"prefix6", "", scalar(r, prefix6, bits(128))},
+	)
+	if per.ofSource() && *prefix4 == 0 {
+		*prefix4 = 32
+	}
+	if per.ofSource() && *prefix6 == 0 {
+		*prefix6 = 64
+	}
 }
 
 // bits reads the length of a prefix.
