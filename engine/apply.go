@@ -37,6 +37,7 @@ func (o *owner) change(r ApplyRequest) (*Applied, error) {
 	if err != nil {
 		return nil, o.undone(err)
 	}
+	o.step("apply: attached")
 	p, generation, err := o.stage(r.Spec)
 	if err != nil {
 		return nil, o.undone(invalidObject(err))
@@ -45,6 +46,7 @@ func (o *owner) change(r ApplyRequest) (*Applied, error) {
 	if err != nil {
 		return nil, o.undone(invalidObject(err))
 	}
+	o.step("apply: probes attached")
 	if !r.Force {
 		if err := o.preflight(generation); err != nil {
 			return nil, o.undone(err)
@@ -56,6 +58,7 @@ func (o *owner) change(r ApplyRequest) (*Applied, error) {
 	}
 	o.attached, o.probes = attached, probes
 	o.keepProbes()
+	o.step("apply: probes kept")
 	text := p.Text()
 	control := o.kernel.Control()
 	if int(control.Active) != generation { // so short was its time
@@ -64,6 +67,7 @@ func (o *owner) change(r ApplyRequest) (*Applied, error) {
 	took := time.Since(began)
 	o.settled(control, p)
 	o.noteChange(before, text)
+	o.step("apply: history written")
 	o.journal.add(began, "audit", r.Who, o.sentence(r, generation), text...)
 	return &Applied{Generation: generation, Revision: o.revision(), Deadline: generationOf(time.Now(), control).Deadline, Text: text,
 		Took: took}, nil
@@ -179,7 +183,9 @@ func (o *owner) stage(s *spec.Spec) (*plan.Plan, int, error) {
 			o.recount(c.Num)
 		}
 	}
+	o.step("apply: staged")
 	o.reach()
+	o.step("apply: next hops written")
 	if err := o.dryRun(p, generation); err != nil {
 		return nil, 0, err
 	}
@@ -193,10 +199,13 @@ func (o *owner) goLive(r ApplyRequest, p *plan.Plan, generation int) error {
 	if err := o.store.spare(generation, int(control.Confirmed)); err != nil {
 		return err
 	}
+	o.step("apply: confirmed spared")
 	if err := o.store.write(record); err != nil {
 		return err
 	}
+	o.step("apply: spec stored")
 	undo := o.kernel.Prepare(p, generation)
+	o.step("apply: prepared")
 	if err := o.kernel.Activate(o.active, generation, r.Deadline); err != nil {
 		undo()
 		if errors.Is(err, datapath.ErrMoved) || errors.Is(err, datapath.ErrLate) {
@@ -204,10 +213,14 @@ func (o *owner) goLive(r ApplyRequest, p *plan.Plan, generation int) error {
 		}
 		return err
 	}
+	o.step("apply: switched")
 	o.kernel.MarkAll(p)
+	o.step("apply: backends marked")
 	o.carryAccounts()
+	o.step("apply: accounts carried")
 	record.Document = nil // it is on disk
 	o.countSockets()
+	o.step("apply: sockets counted")
 	o.running, o.spec, o.active = record, r.Spec, generation
 	return nil
 }
@@ -239,7 +252,9 @@ func (o *owner) settled(control datapath.Control, p *plan.Plan) {
 	if err := o.store.confirm(int(control.Active)); err != nil {
 		o.journal.add(time.Now(), "crit", "engine", "after a reboot an older spec would come back: "+err.Error())
 	}
+	o.step("apply: confirmed on disk")
 	o.detachUnused()
+	o.step("apply: unused detached")
 }
 
 func (o *owner) sentence(r ApplyRequest, generation int) string {

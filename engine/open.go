@@ -79,7 +79,9 @@ func (o *owner) start(ctx context.Context) (err error) {
 	if err := o.store.make(); err != nil {
 		return err
 	}
+	o.step("start: store made")
 	o.openHistory()
+	o.step("start: history opened")
 	if o.hops, err = nexthop.New(); err != nil {
 		return err
 	}
@@ -92,6 +94,8 @@ func (o *owner) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	o.kernel.Step = o.options.Step
+	o.step("start: data path opened")
 	if err := o.kernel.KeepPrefixCopies(filepath.Join(o.options.Paths.State, "prefixes")); err != nil {
 		return err
 	}
@@ -99,9 +103,11 @@ func (o *owner) start(ctx context.Context) (err error) {
 	if err := o.kernel.LoadPrograms(); err != nil {
 		return err
 	}
+	o.step("start: programs loaded")
 	if err := o.kernel.Take(); err != nil {
 		return err
 	}
+	o.step("start: epoch taken")
 	o.kernel.Watch(false) // whoever looked, looked through the engine before
 	if o.kernel.Control().Active != 0 {
 		return o.adopt()
@@ -114,7 +120,9 @@ func (o *owner) adopt() error {
 	control := o.kernel.Control()
 	o.active = int(control.Active)
 	o.carryAccounts()
+	o.step("adopt: accounts carried")
 	o.kernel.Retire()
+	o.step("adopt: retired")
 	if err := o.recall(); err != nil {
 		// The data path goes on by itself; only its spec is not known here.
 		o.journal.add(time.Now(), "crit", "engine", fmt.Sprintf("the spec of generation %d cannot be read, so the data path runs "+
@@ -126,13 +134,17 @@ func (o *owner) adopt() error {
 			return err
 		}
 	}
+	o.step("adopt: confirmed on disk")
 	o.catchUp()
+	o.step("adopt: history caught up")
 	o.restore()
 	var err error
 	if o.attached, err = o.kernel.Attach(o.spec); err != nil {
 		return err
 	}
+	o.step("adopt: attached")
 	o.refresh()
+	o.step("adopt: next hops written")
 	o.kernel.LookAtPrefixFiles(o.spec, time.Now())
 	o.journal.add(time.Now(), "info", "engine", fmt.Sprintf("adopted generation %d, applied by %s at %s", o.active, o.running.Who,
 		o.running.Time.Format(time.DateTime)))

@@ -23,6 +23,9 @@ type Options struct {
 	Paths   Paths
 	Version string
 	Log     *slog.Logger // nil: silent
+	// Step is called after each effect on the kernel or the disk, with its name, and may end the process: whatever is done
+	// by then must be enough to go on from. nil in production.
+	Step func(name string)
 }
 
 // tickEvery is how often counters are read and a snapshot is made.
@@ -157,6 +160,13 @@ func (o *owner) readDrops(ctx context.Context) <-chan events.Drop {
 type request struct {
 	carryOut func()
 	finished chan struct{}
+}
+
+// step says that an effect on the kernel or the disk is done.
+func (o *owner) step(name string) {
+	if o.options.Step != nil {
+		o.options.Step(name)
+	}
 }
 
 // do runs f in the loop and waits for it.

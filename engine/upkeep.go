@@ -58,8 +58,10 @@ func (o *owner) getReady() {
 func (o *owner) follow(now time.Time) {
 	from := o.active
 	o.ended(history.WentBack, now, "")
+	o.step("back: history written")
 	o.active = int(o.kernel.Control().Active)
 	o.carryAccounts()
+	o.step("back: accounts carried")
 	if o.active == 0 {
 		o.running, o.spec, o.attached = record{}, nil, nil
 		o.journal.add(now, "warn", "kernel", fmt.Sprintf("generation %d was not confirmed in time: nothing runs, as before", from))
@@ -75,6 +77,7 @@ func (o *owner) follow(now time.Time) {
 	o.journal.add(now, "warn", "kernel", fmt.Sprintf("generation %d was not confirmed in time: back to generation %d", from, o.active))
 	o.restore()
 	o.reattach()
+	o.step("back: attached")
 }
 
 // carryAccounts has what each stage counted so far stay with it where other rows run since.
@@ -116,10 +119,14 @@ func (o *owner) restore() {
 		return
 	}
 	o.kernel.MarkAll(p)
+	o.step("restore: backends marked")
 	o.countSockets()
+	o.step("restore: sockets counted")
 	o.noteDown(p)
 	o.detachUnused()
+	o.step("restore: unused detached")
 	o.restoreProbes()
+	o.step("restore: probes restored")
 }
 
 // noteDown begins to hold the backends that are down.

@@ -98,11 +98,15 @@ func (o *owner) confirm(who string) error {
 		}
 		return fmt.Errorf("confirm: %w", err)
 	}
+	o.step("confirm: confirmed")
 	if err := o.store.confirm(o.active); err != nil {
 		return fmt.Errorf("confirm: it is live, but after a reboot an older spec would come back: %w", err)
 	}
+	o.step("confirm: on disk")
 	o.detachUnused()
+	o.step("confirm: unused detached")
 	o.ended(history.Confirmed, time.Now(), who)
+	o.step("confirm: history written")
 	o.journal.add(time.Now(), "audit", who, fmt.Sprintf("confirmed generation %d", o.active))
 	return nil
 }
@@ -120,6 +124,7 @@ func (o *owner) Detach(ctx context.Context, who string) error {
 		if err := o.hops.Release(); err != nil {
 			o.log.Warn("release neighbours", "error", err)
 		}
+		o.step("detach: neighbours released")
 		o.detached, o.spec, o.active, o.attached = true, nil, 0, nil
 		o.journal.add(time.Now(), "audit", who, "detached everything")
 		return struct{}{}, o.kernel.Remove()

@@ -21,6 +21,7 @@ type victimWork struct {
 	Paths   Paths
 	Seed    uint64
 	Changes int // 0: without end, until it is killed; else it counts what they cost
+	Walk    walker
 }
 
 // victim opens the engine and changes the node without end. It says on its output what it is about to do and what became
@@ -31,11 +32,19 @@ func victim(text string) error {
 	if err := json.Unmarshal([]byte(text), &work); err != nil {
 		return err
 	}
-	n, err := Open(context.Background(), Options{Paths: work.Paths, Version: "victim"})
+	options := Options{Paths: work.Paths, Version: "victim"}
+	way, walks := ways[work.Walk.Way]
+	if walks {
+		options.Step = work.Walk.stepper()
+	}
+	n, err := Open(context.Background(), options)
 	if err != nil {
 		return err
 	}
 	fmt.Println("open")
+	if walks {
+		return way.do(n)
+	}
 	if work.Changes > 0 {
 		return leaker(n, work)
 	}

@@ -119,6 +119,7 @@ func (k *Kernel) attachRoot(n int, nic netlink.Link) error {
 	if err != nil {
 		return fmt.Errorf("nic %s: attach %s: %w", name, c.Hook, explain(err))
 	}
+	k.step("attach: root attached")
 	c.Ifindex, c.Mode = uint32(index), mode
 	if l == nil {
 		return nil
@@ -127,6 +128,7 @@ func (k *Kernel) attachRoot(n int, nic netlink.Link) error {
 	if err := l.Pin(k.linkPin(n)); err != nil {
 		return fmt.Errorf("nic %s: pin link: %w", name, err)
 	}
+	k.step("attach: link pinned")
 	return nil
 }
 
@@ -229,7 +231,9 @@ func (k *Kernel) DetachChain(n int) error {
 	if err := k.endLink(n); err != nil {
 		return fmt.Errorf("nic %s: detach: %w", cString(c.NIC[:]), err)
 	}
+	k.step("detach: link ended")
 	*c = chain{}
+	k.step("detach: chain forgotten")
 	return nil
 }
 
@@ -239,6 +243,7 @@ func (k *Kernel) endLink(n int) error {
 	if l, err := link.LoadPinnedLink(k.linkPin(n), nil); err == nil {
 		defer l.Close()
 		_ = l.Detach() // that fails on a NIC that is gone, where there is nothing left to take off
+		k.step("detach: link detached")
 	}
 	if err := os.Remove(k.linkPin(n)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err

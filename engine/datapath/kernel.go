@@ -25,7 +25,8 @@ var (
 // Kernel is the realized state of one node: everything below its pin folder. One process writes it, the one whose epoch
 // the gate accepts; a read-only Kernel may be open in any number of others. It is not safe for concurrent use.
 type Kernel struct {
-	dir      string // BPFFS/hairpin/NODE/vABI
+	Step     func(string) // is told each effect on the kernel that is done; nil = nobody is
+	dir      string       // BPFFS/hairpin/NODE/vABI
 	writable bool
 	maps     map[string]*ebpf.Map
 	mapped   map[string]bool     // those that are memory too
@@ -106,7 +107,7 @@ func Create(dir string) (*Kernel, error) {
 	if err := removeUnfinished(dir); err != nil {
 		return nil, fmt.Errorf("create data path: %w", err)
 	}
-	temporary := fmt.Sprintf("%s_new_%d", dir, os.Getpid())
+	temporary := fmt.Sprintf("%s%s%d", dir, unfinishedMark, os.Getpid())
 	if err := os.MkdirAll(filepath.Join(temporary, "maps"), 0o700); err != nil {
 		return nil, fmt.Errorf("create data path: %w", err)
 	}
@@ -143,20 +144,6 @@ func (k *Kernel) publish(dir string) error {
 		return fmt.Errorf("publish: %w", err)
 	}
 	k.dir = dir
-	return nil
-}
-
-// removeUnfinished takes away the folders that were to get a name like dir, by processes that were killed in the middle.
-func removeUnfinished(dir string) error {
-	left, err := filepath.Glob(dir + "_new_*")
-	if err != nil {
-		return fmt.Errorf("find unfinished: %w", err)
-	}
-	for _, folder := range left {
-		if err := os.RemoveAll(folder); err != nil {
-			return fmt.Errorf("remove unfinished: %w", err)
-		}
-	}
 	return nil
 }
 
@@ -274,6 +261,12 @@ func (k *Kernel) Close() {
 	}
 	for _, p := range k.programs {
 		_ = p.Close()
+	}
+}
+
+func (k *Kernel) step(name string) {
+	if k.Step != nil {
+		k.Step(name)
 	}
 }
 

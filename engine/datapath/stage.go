@@ -28,6 +28,7 @@ func (k *Kernel) Stage(p *plan.Plan) (generation int, err error) {
 			}
 		}
 	}
+	k.step("stage: maps and programs made")
 	generation, err = k.freeGeneration()
 	if err != nil {
 		return 0, err
@@ -37,20 +38,24 @@ func (k *Kernel) Stage(p *plan.Plan) (generation int, err error) {
 	for _, c := range p.VIPs {
 		k.stageBackends(c)
 	}
+	k.step("stage: backends written")
 	entries, flags, err := k.stageVIPs(p)
 	if err != nil {
 		return 0, err
 	}
+	k.step("stage: rings written")
 	seed, err := k.writeVIPs(version, entries)
 	if err != nil {
 		return 0, err
 	}
+	k.step("stage: table written")
 	g := Generation{VIPSeed: seed, VIPVersion: uint32(version), Flags: flags | GenerationLive | k.watched}
 	copy(g.Revision[:], p.Revision)
 	if p.Spec.Agent != nil {
 		g.DecapPort = wirePort(p.Spec.Agent.EncapPort)
 	}
 	k.generations.all[generation] = g
+	k.step("stage: generation written")
 	if err := k.stageRows(generation, p); err != nil {
 		return 0, err
 	}
@@ -223,6 +228,7 @@ func (k *Kernel) stageRows(generation int, p *plan.Plan) error {
 			return fmt.Errorf("nic %s: %w", w.nic, err)
 		}
 		filled[n] = true
+		k.step("stage: row written")
 	}
 	for n := range k.chains.all {
 		if k.chains.all[n].Used != 0 && !filled[n] {
@@ -246,10 +252,12 @@ func (k *Kernel) Prepare(p *plan.Plan, next int) (undo func()) {
 		for _, c := range p.VIPs {
 			if c.Before != nil {
 				k.settleIn(g, next, c)
+				k.step("prepare: vip settles in an older generation")
 			}
 		}
 	}
 	opened := k.open(p)
+	k.step("prepare: backends opened")
 	return func() {
 		for _, id := range opened {
 			k.MarkBackend(id, false, true)
