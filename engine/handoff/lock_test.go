@@ -31,6 +31,12 @@ func TestMain(m *testing.M) {
 			fmt.Println(err)
 			os.Exit(1)
 		}
+	case "successor": // has a stream as its third descriptor
+		if err := successor(os.Getenv("HANDOFF_LOCK")); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		return
 	}
 	fmt.Println("ready")
 	_, _ = io.Copy(io.Discard, os.Stdin) // until the test ends
