@@ -130,9 +130,11 @@ struct generation {
 	__u8 revision[16]; // of the spec
 };
 _Static_assert(sizeof(struct generation) == 32, "generation");
-#define GENERATION_LIVE	    1 // its rows are filled
-#define GENERATION_ANY_PORT 2 // some VIP takes every port
-#define GENERATION_WATCHED  4 // somebody looks at what stages cost
+#define GENERATION_LIVE	    1	       // its rows are filled
+#define GENERATION_ANY_PORT 2	       // some VIP takes every port
+#define GENERATION_WATCHED  4	       // somebody looks at what stages cost
+#define GENERATION_REPORTS  8	       // the connections to the agent's VIPs are counted, for load balancers
+#define AGENT_NUM	    (VIPS - 1) // of the addresses that an agent takes packets for
 
 // What the stages of one row go by, element generation × CHAINS + chain.
 struct row {
@@ -280,11 +282,11 @@ struct counters {
 	__u64 event_at[REASONS]; // jiffies >> 5 of the last event of a reason
 	__u64 events_lost;
 	__u64 budget_tick;
-	__u64 budget_used; // entries made in the connection table in this tick
-	__u64 drops_lost;  // drops that the ledger had no row for
-	struct cost clock; // what a look at the clock costs, which is in all costs
-	__u64 conn_full;   // flows that did not begin, for want of an entry
-	__u64 pad[1];
+	__u64 budget_used;   // entries made in the connection table in this tick
+	__u64 drops_lost;    // drops that the ledger had no row for
+	struct cost clock;   // what a look at the clock costs, which is in all costs
+	__u64 conn_full;     // flows that did not begin, for want of an entry
+	__u64 conn_unplaced; // flows that began and are not counted for their source: its set was full of others
 	struct count rule[RULE_COUNTERS]; // packets that matched a rule of a firewall
 	struct drop drop[DROPS];	  // which stage dropped what of whom; exit has the sums
 	struct admission conn_chain[CHAINS];

@@ -33,10 +33,12 @@ struct connlimit {
 	__u32 reset; // answer with a reset
 	__u32 idle;  // ticks of 2^30 ns that a silent flow counts
 	__u32 clock; // the tick it is, for tests; 0 = the kernel's
+	__u32 base;  // of seats, the first that it counts in: 0 = the host's sockets, AGENT_SEATS = what agents report
+	__u32 pad;
 	struct lens lens[LENSES];
 	struct conn_limit limit[CONN_LIMITS];
 };
-_Static_assert(sizeof(struct connlimit) == 1072, "connlimit");
+_Static_assert(sizeof(struct connlimit) == 1080, "connlimit");
 
 // The flow table: sets of one cache line. An entry, from bit 0: the tick at which it ends 22, state 2, chain by which
 // it came 7, lenses by which its source counts it 4, tag 29. An entry is 0 when free.
@@ -71,28 +73,31 @@ _Static_assert(sizeof(struct tally) == 520, "tally");
 #define TALLY_SOURCES (VIPS + CHAINS)
 #define TALLIES	      (TALLY_SOURCES + TALLY_SETS * SET_WAYS)
 
-// The places that the sockets of one VIP, of one source, or of the whole host take. pending holds, from bit 0, how many
-// handshakes were let pass in this tick of 2^32 ns, in the one before, in the one before that, and the lower 16 bits of
-// the tick.
+// The places that the sockets of one VIP, of one source, of one service of an agent's, or of the whole host take.
+// pending holds, from bit 0, how many handshakes were let pass in this tick of 2^32 ns, in the one before, in the one
+// before that, and the lower 16 bits of the tick.
 struct seats {
 	__u64 pending;
-	__u64 over; // SYNs refused, of a source
-	__u32 open; // sockets
-	__u32 pad;
+	__u64 over;   // SYNs refused, of a source
+	__u32 open;   // sockets
+	__u32 opened; // ever, modulo 2^32; of a service only
 };
 _Static_assert(sizeof(struct seats) == 24, "seats");
-#define SEATS                                                                                                          \
-	(VIPS + SEAT_SETS * SET_WAYS) // 0 is the whole host's, then by number of the VIP, then by place in the sets
+// 0 is the whole host's, then by number of the VIP, then by place in the sets. From AGENT_SEATS on, what the agents of
+// backends report: of all VIPs, then by number of the VIP. Those are written by user space, but for their handshakes.
+#define AGENT_SEATS (VIPS + SEAT_SETS * SET_WAYS)
+#define SEATS	    (AGENT_SEATS + VIPS)
 
 // Whose a place in the sets is. The set itself has the hash of all of this.
 struct seat_name {
-	__u64 address[2]; // the source's prefix, as on the wire; IPv4 in the first four bytes
+	__u64 address[2]; // the source's prefix, as on the wire; IPv4 in the first four bytes. Or the service's address
 	__u32 lens;
-	__u16 vip;
+	__u16 vip; // or the service's port, as on the wire
 	__u8 family;
 	__u8 pad;
 };
 _Static_assert(sizeof(struct seat_name) == 24, "seat_name");
+#define LENS_SERVICE 0xffffffff // a service: an address of the agent's and a port
 
 // What the census of sockets goes by, and what it could not do.
 struct census {
@@ -121,6 +126,8 @@ struct socket {
 	__u32 vip;	    // 0 = none's
 	__u32 lens[LENSES]; // id; 0 = not counted by it
 	__u32 seat[LENSES];
+	__u32 service; // seat; 0 = of none
+	__u32 pad;
 };
-_Static_assert(sizeof(struct socket) == 48, "socket");
+_Static_assert(sizeof(struct socket) == 56, "socket");
 #define SOCKETS (1 << 20)

@@ -13,13 +13,13 @@ MAP(connlimits, ARRAY, struct connlimit, CONN_SETTINGS, BPF_F_MMAPABLE);
 
 // The element of seats that a limit counts in, for the packet at hand; SEATS = the limit is not for it, or its source
 // cannot be counted.
-AI __u32 seat_for(struct scratch *s, struct conn_limit *l, __u32 tick)
+AI __u32 seat_for(struct scratch *s, struct conn_limit *l, __u32 base, __u32 tick)
 {
 	__u32 vip = s->has_vip && !(s->vip.flags & VIP_ADDRESS) ? s->vip.num & (VIPS - 1) : 0;
-	if ((l->by_vip && !vip) || (l->vip && l->vip != vip))
+	if (((l->by_vip || base) && !vip) || (l->vip && l->vip != vip))
 		return SEATS;
 	if (!l->lens)
-		return l->by_vip ? vip : 0;
+		return base + (l->by_vip ? vip : 0);
 	struct seat_name n = {.lens = l->lens, .vip = l->by_vip ? vip : 0};
 	name_source(&n, s->family, s->src6, l->prefix4, l->prefix6);
 	__u32 seat = seat_of(&n, !dry, tick, 0);
@@ -42,11 +42,11 @@ AI void count_passage(struct scratch *s, struct conn_limit *l, int over)
 #define NO_ROOM	  (-2)
 
 // Takes a place within one limit. Returns the element of seats, or one of the above.
-FUNCTION int take_one(struct scratch *s, struct conn_limit *l, __u32 tick)
+FUNCTION int take_one(struct scratch *s, struct conn_limit *l, __u32 base, __u32 tick)
 {
 	if (!s || !l)
 		return NOT_MEANT;
-	__u32 seat = seat_for(s, l, tick);
+	__u32 seat = seat_for(s, l, base, tick);
 	struct seats *at = bpf_map_lookup_elem(&seats, &seat);
 	if (!at)
 		return NOT_MEANT;
@@ -82,7 +82,7 @@ AI enum reason take_seats(struct scratch *s, struct connlimit *x)
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < CONN_LIMITS && i < x->count; i++) {
 		struct conn_limit *l = &x->limit[i];
-		int seat = take_one(s, l, tick);
+		int seat = take_one(s, l, x->base, tick);
 		t.seat[i] = seat == NOT_MEANT ? SEATS : seat;
 		if (seat != NO_ROOM)
 			continue;
@@ -105,7 +105,7 @@ AI struct connlimit *limits_at_hand(struct scratch *s)
 	return bpf_map_lookup_elem(&connlimits, &i);
 }
 
-// Why the packet at hand is not let pass where sockets are counted; 0 = it is.
+// Why the packet at hand is not let pass where sockets are counted, here or by agents; 0 = it is.
 AI enum reason judge_sockets(struct scratch *s, __u32 *reset)
 {
 	if (s->l4_proto != IPPROTO_TCP || !TCP_SYN_OF(s->tcp_flags))

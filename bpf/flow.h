@@ -209,6 +209,22 @@ AI int enter_tally(__u32 place, __u32 most, __u32 until)
 	return 0;
 }
 
+// Whether a flow that has no tally by one way to tell sources apart should have one.
+AI int lacks_tally(struct lens *l, __u32 vip)
+{
+	return l->id && (vip || !l->by_vip);
+}
+
+// Counts a flow that did not begin for want of an entry, or that began and is not counted for its source.
+AI void count_lack(int unheld)
+{
+	struct counters *c = counters_of_this_cpu();
+	if (c && unheld)
+		c->conn_full++;
+	else if (c)
+		c->conn_unplaced++;
+}
+
 AI void leave_sum(__u32 place)
 {
 	struct tally *x = bpf_map_lookup_elem(&tallies, &place);
@@ -255,7 +271,7 @@ FUNCTION int write_flow(struct flow *f, struct scratch *s)
 FUNCTION int begin_flow(struct scratch *s, struct connlimit *x, struct flow *f, int limited)
 {
 	struct most m = {};
-	__u32 reason = 0, n = 0, until;
+	__u32 reason = 0, n = 0, unplaced = 0, until;
 	if (!s || !x || !f)
 		return 0;
 	until = f->now - 2;
@@ -274,6 +290,8 @@ FUNCTION int begin_flow(struct scratch *s, struct connlimit *x, struct flow *f, 
 			continue;
 		if (i > 1 && place != TALLIES)
 			f->entry |= 1ULL << (FLOW_LENS_SHIFT + i - 2);
+		else if (i > 1)
+			unplaced |= lacks_tally(&x->lens[i - 2], f->vip);
 		if (enter_tally(place, most, until)) {
 			if (most)
 				count_flow_passage(s, i, 0);
@@ -286,10 +304,10 @@ FUNCTION int begin_flow(struct scratch *s, struct connlimit *x, struct flow *f, 
 	if (dry)
 		return reason;
 	if (!reason && !write_flow(f, s)) {
-		struct counters *c = counters_of_this_cpu();
-		if (c)
-			c->conn_full++;
+		count_lack(1);
 		reason = REASON_CONN_LIMITED;
+	} else if (!reason && unplaced) {
+		count_lack(0);
 	}
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < HELD_TALLIES; i++) {

@@ -163,7 +163,11 @@ AI __u32 claim_way(struct set *set, __u32 first, __u64 hash, struct seat_name *n
 	struct seat_name *name = bpf_map_lookup_elem(&seat_names, &place);
 	if (name)
 		*name = *n;
-	return VIPS + place;
+	place += VIPS;
+	struct seats *x = bpf_map_lookup_elem(&seats, &place);
+	if (x && n->lens == LENS_SERVICE)
+		x->opened = 0;
+	return place;
 }
 
 #define CLAIM_TRIES 3 // two CPUs that want the same place for one source give it up and try again

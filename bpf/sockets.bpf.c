@@ -1,56 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //go:build ignore
 
+#include "ends.h"
 #include "packet.h"
 #include "seats.h"
-#include <bpf/bpf_core_read.h>
 
 // The census: counts the TCP sockets that others opened to this host, from the end of their handshake until they are
 // closed. The kernel calls it at every change of a socket's state, with the socket locked; a look at all sockets finds
 // those that are older than the census, with the socket locked as well.
-
-#define KERNEL __attribute__((preserve_access_index))
-
-// What is read of the kernel's structs; where it lies is found out when the program is loaded.
-struct ns_common {
-	unsigned int inum;
-} KERNEL;
-
-struct net {
-	struct ns_common ns;
-} KERNEL;
-
-typedef struct {
-	struct net *net;
-} possible_net_t;
-
-struct in6_addr_of_kernel {
-	__u64 part[2];
-};
-
-struct sock_common {
-	__be32 skc_daddr;
-	__be32 skc_rcv_saddr;
-	__be16 skc_dport;
-	__u16 skc_num;
-	short unsigned int skc_family;
-	volatile unsigned char skc_state;
-	possible_net_t skc_net;
-	struct in6_addr_of_kernel skc_v6_daddr;
-	struct in6_addr_of_kernel skc_v6_rcv_saddr;
-} KERNEL;
-
-struct sock {
-	struct sock_common __sk_common;
-	__u16 sk_protocol;
-} KERNEL;
-
-struct bpf_iter_meta;
-
-struct bpf_iter__tcp {
-	struct bpf_iter_meta *meta;
-	struct sock_common *sk_common;
-} KERNEL;
 
 // States of a TCP socket.
 #define STATE_ESTABLISHED 1
@@ -61,9 +18,6 @@ struct bpf_iter__tcp {
 	(1 << 1 | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 9 | 1 << 11) // established until closed, but for TIME_WAIT
 
 #define EXISTS 17 // error of the kernel's
-
-#define FAMILY_IPV4 2
-#define FAMILY_IPV6 10
 
 // One a live socket.
 struct {
@@ -80,70 +34,27 @@ MAP(control, ARRAY, struct control, 1, BPF_F_MMAPABLE);
 // Where the arguments of a function lie in the registers of a kprobe; the loader knows the machine.
 const volatile __u32 argument[2] = {};
 
-// One end of a connection and its other.
-struct ends {
-	__u64 remote[2];
-	__u64 local[2];
-	__be16 remote_port;
-	__be16 local_port;
-	__u8 family; // 4, 6
-};
-
 AI struct census *the_census(void)
 {
 	__u32 zero = 0;
 	return bpf_map_lookup_elem(&census, &zero);
 }
 
-AI int is_mapped(const __u64 *address)
-{
-	return !address[0] && (__u32)address[1] == bpf_htonl(0xffff);
-}
-
-// Reads the ends of a socket of this host's network namespace. Returns 0 where it is of another, or not of TCP.
-AI int read_ends(struct census *p, struct sock_common *sk, struct ends *e)
-{
-	struct net *net = BPF_CORE_READ(sk, skc_net.net);
-	if (BPF_CORE_READ(net, ns.inum) != p->netns)
-		return 0;
-	__u16 family = BPF_CORE_READ(sk, skc_family);
-	e->remote_port = BPF_CORE_READ(sk, skc_dport);
-	e->local_port = bpf_htons(BPF_CORE_READ(sk, skc_num));
-	e->family = 4;
-	if (family == FAMILY_IPV6) {
-		bpf_core_read(e->remote, sizeof(e->remote), &sk->skc_v6_daddr);
-		bpf_core_read(e->local, sizeof(e->local), &sk->skc_v6_rcv_saddr);
-		if (!is_mapped(e->remote)) {
-			e->family = 6;
-			return 1;
-		}
-	} else if (family != FAMILY_IPV4) {
-		return 0;
-	}
-	e->remote[0] = (__u32)BPF_CORE_READ(sk, skc_daddr);
-	e->local[0] = (__u32)BPF_CORE_READ(sk, skc_rcv_saddr);
-	e->remote[1] = e->local[1] = 0;
-	return 1;
-}
-
-// A connection within the host meets no chain.
-AI int is_loopback(struct ends *e)
-{
-	if (e->family == 4)
-		return (__u8)e->remote[0] == 127;
-	return !e->remote[0] && e->remote[1] == bpf_cpu_to_be64(1);
-}
-
-// The number of the VIP whose address and port a connection came to, in what is live; 0 = none.
-AI __u32 vip_of(struct ends *e)
+AI struct generation *live_generation(void)
 {
 	__u32 zero = 0;
 	struct control *c = bpf_map_lookup_elem(&control, &zero);
 	if (!c)
 		return 0;
 	__u32 active = *(volatile __u32 *)&c->active & (GENERATIONS - 1);
-	struct generation *g = bpf_map_lookup_elem(&generations, &active);
-	if (!g)
+	return bpf_map_lookup_elem(&generations, &active);
+}
+
+// The number of the VIP whose address and port a connection came to, or whose address alone, in what is live; 0 = none.
+AI __u32 vip_of(struct ends *e, int address_alone)
+{
+	struct generation *g = live_generation();
+	if (!g || (address_alone && !(g->flags & GENERATION_REPORTS)))
 		return 0;
 	struct scratch s = {
 		.version = g->vip_version,
@@ -154,7 +65,7 @@ AI __u32 vip_of(struct ends *e)
 		.dst_port = e->local_port,
 		.dst6 = {e->local[0], e->local[1]},
 	};
-	find_vip(&s);
+	find_service(&s, address_alone ? 0 : IPPROTO_TCP);
 	return s.has_vip ? s.vip.num & (VIPS - 1) : 0;
 }
 
@@ -197,13 +108,40 @@ AI void uncount_source(struct socket *o, __u32 i)
 	o->seat[i] = 0;
 }
 
+// Counts a socket for the service that it was opened to, where an agent reports of it. What this host opened to itself
+// came by no load balancer.
+AI void count_service(struct census *p, struct socket *o, struct ends *e)
+{
+	if (vip_of(e, 1) != AGENT_NUM || (e->local[0] == e->remote[0] && e->local[1] == e->remote[1]))
+		return;
+	struct seat_name n = {.lens = LENS_SERVICE, .vip = e->local_port, .family = e->family};
+	n.address[0] = e->local[0];
+	n.address[1] = e->local[1];
+	o->service = seat_of(&n, 1, 0, 1);
+	struct seats *x = bpf_map_lookup_elem(&seats, &o->service);
+	if (!o->service || !x) {
+		__sync_fetch_and_add(&p->unplaced, 1);
+		return;
+	}
+	add_open(o->service, 1);
+	__sync_fetch_and_add(&x->opened, 1); // last: what is read as opened is open, or was
+}
+
+AI void uncount_service(struct socket *o)
+{
+	if (o->service)
+		add_open(o->service, -1);
+	o->service = 0;
+}
+
 // Counts a socket everywhere but in its record.
 AI void count_socket(struct census *p, struct socket *o, struct ends *e)
 {
-	o->vip = vip_of(e);
+	o->vip = vip_of(e, 0);
 	add_open(0, 1);
 	if (o->vip)
 		add_open(o->vip, 1);
+	count_service(p, o, e);
 	for (__u32 i = 0; i < LENSES; i++)
 		count_source(p, o, e, i);
 }
@@ -213,6 +151,7 @@ AI void uncount_socket(struct socket *o)
 	add_open(0, -1);
 	if (o->vip)
 		add_open(o->vip, -1);
+	uncount_service(o);
 	for (__u32 i = 0; i < LENSES; i++)
 		uncount_source(o, i);
 }
@@ -258,7 +197,7 @@ AI int on_change(void *sk, int old, int new)
 		return 0;
 	}
 	struct ends e;
-	if (BPF_CORE_READ((struct sock *)sk, sk_protocol) == IPPROTO_TCP && read_ends(p, sk, &e))
+	if (BPF_CORE_READ((struct sock *)sk, sk_protocol) == IPPROTO_TCP && read_ends(p->netns, sk, &e))
 		open_socket(p, (__u64)sk, &e);
 	return 0;
 }
@@ -318,7 +257,7 @@ AI int somebody_listens(struct census *p, struct ends *e)
 // Puts a counted socket where it belongs by now: its VIP may have come since, and the ways to tell sources apart.
 AI void count_again(struct census *p, struct socket *o, struct ends *e)
 {
-	__u32 vip = vip_of(e), moved = vip != o->vip;
+	__u32 vip = vip_of(e, 0), moved = vip != o->vip;
 	o->pass = p->pass;
 	if (moved) {
 		if (o->vip)
@@ -327,6 +266,10 @@ AI void count_again(struct census *p, struct socket *o, struct ends *e)
 		if (vip)
 			add_open(vip, 1);
 	}
+	if (o->service && vip_of(e, 1) != AGENT_NUM)
+		uncount_service(o);
+	else if (!o->service)
+		count_service(p, o, e);
 	for (__u32 i = 0; i < LENSES; i++) {
 		struct lens *l = &p->lens[i];
 		if (o->lens[i] == l->id && !(moved && l->by_vip) && (o->seat[i] || !l->id))
@@ -349,7 +292,7 @@ int sockets_look(struct bpf_iter__tcp *ctx)
 		note_listener(p, sk);
 		return 0;
 	}
-	if (!(1 << (state & 15) & OPEN_STATES) || !read_ends(p, sk, &e))
+	if (!(1 << (state & 15) & OPEN_STATES) || !read_ends(p->netns, sk, &e))
 		return 0;
 	__u64 key = (__u64)sk;
 	struct socket *there = bpf_map_lookup_elem(&sockets, &key);

@@ -68,3 +68,16 @@ func socketProblems(c SocketCount) (warn []Problem) {
 	}
 	return warn
 }
+
+// flowProblems says what the count of flows lacks.
+func flowProblems(s *State) (warn []Problem) {
+	if s.FlowsLost > 0 {
+		warn = append(warn, Problem{Key: "flows lost", Severity: "warn", What: fmt.Sprintf("%d connections were refused because connlimit had "+
+			"no room to count one more", s.FlowsLost), Cure: "look whether it is a flood of SYNs; if not, count fewer flows by a shorter idle time"})
+	}
+	if s.Unplaced > 0 {
+		warn = append(warn, Problem{Key: "flows unplaced", Severity: "warn", What: fmt.Sprintf("%d connections were let pass and not counted "+
+			"for their source: too many others had connections", s.Unplaced), Cure: "tell sources apart by a shorter prefix"})
+	}
+	return warn
+}

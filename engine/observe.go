@@ -74,7 +74,7 @@ func (s *State) observeKernel(now time.Time, p Paths, k *datapath.Kernel, r reco
 	s.NICs, s.Reasons, s.VIPs = v.nics(), v.reasons(), v.vips()
 	s.Rules, s.Lists = v.rules(), v.lists()
 	s.Limits, s.Sockets = append(v.rateLimits(), v.connLimits()...), v.sockets()
-	s.FlowsLost = v.kernel.FlowsUnheld()
+	s.FlowsLost, s.Unplaced = v.kernel.FlowsUnheld(), v.kernel.FlowsUnplaced()
 	s.Drops, s.DropsLost = v.drops(), m.snap.DropsLost
 	s.EventsLost = m.snap.EventsLost
 	s.Metrics = onceRead(k.Metrics(s.Spec))

@@ -84,10 +84,7 @@ func problemsOf(s *State) []Problem {
 			What: fmt.Sprintf("%d drops are missing from the drop ledger: it was full; the reasons' totals have them", s.DropsLost)})
 	}
 	warn = append(warn, socketProblems(s.Sockets)...)
-	if s.FlowsLost > 0 {
-		warn = append(warn, Problem{Key: "flows lost", Severity: "warn", What: fmt.Sprintf("%d connections were refused because connlimit had "+
-			"no room to count one more", s.FlowsLost), Cure: "look whether it is a flood of SYNs; if not, count fewer flows by a shorter idle time"})
-	}
+	warn = append(warn, flowProblems(s)...)
 	if s.EventsLost > 0 {
 		warn = append(warn, Problem{Key: "events lost", Severity: "warn", What: fmt.Sprintf("%d sampled drops were lost: the ring buffer was full", s.EventsLost)})
 	}

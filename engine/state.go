@@ -38,6 +38,7 @@ type State struct {
 
 	DropsLost  uint64 // drops that Drops had no row for, ever
 	FlowsLost  uint64 // connections refused because the flow table of connlimit had no room for one more, ever
+	Unplaced   uint64 // flows that connlimit does not count for their source, for want of room, ever
 	EventsLost uint64 // events the ring buffer had no room for, ever
 }
 

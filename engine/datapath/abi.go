@@ -3,7 +3,7 @@
 package datapath
 
 // ABI is the number of bpf/abi.h's layout. It is part of the pin path, so that two layouts never meet.
-const ABI = 2
+const ABI = 3
 
 // Sizes of bpf/abi.h.
 const (
@@ -32,7 +32,8 @@ const (
 	ConnSettings   = 256
 	Lenses         = 4
 	SeatSets       = 8192
-	Seats          = VIPs + SeatSets*SetWays
+	AgentSeats     = VIPs + SeatSets*SetWays
+	Seats          = AgentSeats + VIPs
 	FlowSets       = 131072
 	TallySets      = 2048
 	TallySources   = VIPs + Chains
@@ -65,6 +66,7 @@ const (
 	GenerationLive    = 1
 	GenerationAnyPort = 2
 	GenerationWatched = 4
+	GenerationReports = 8
 )
 
 // rowSettings is what the stages of one chain go by in one generation, by position.
@@ -208,28 +210,28 @@ type admission struct{ Passed, Over Count }
 
 // counters of one CPU.
 type counters struct {
-	Exit       [Chains][Reasons]Count
-	VIP        [VIPs]Count
-	VIPDrop    [VIPs]Count
-	Backend    [Backends]Count
-	Stray      [VIPs]uint64
-	StrayAt    [VIPs]uint64
-	Unheld     [VIPs]uint64
-	EventAt    [Reasons]uint64
-	EventsLost uint64
-	BudgetTick uint64
-	BudgetUsed uint64
-	DropsLost  uint64
-	Clock      Cost
-	ConnFull   uint64
-	_          uint64
-	Rule       [RuleCounters]Count
-	Drop       [Drops]drop
-	ConnChain  [Chains]admission
-	ConnVIP    [VIPs]admission
-	Cost       [Chains][Positions]Cost
-	Passage    [Chains][Positions]passage
-	Window     [Windows]Judged
+	Exit         [Chains][Reasons]Count
+	VIP          [VIPs]Count
+	VIPDrop      [VIPs]Count
+	Backend      [Backends]Count
+	Stray        [VIPs]uint64
+	StrayAt      [VIPs]uint64
+	Unheld       [VIPs]uint64
+	EventAt      [Reasons]uint64
+	EventsLost   uint64
+	BudgetTick   uint64
+	BudgetUsed   uint64
+	DropsLost    uint64
+	Clock        Cost
+	ConnFull     uint64
+	ConnUnplaced uint64
+	Rule         [RuleCounters]Count
+	Drop         [Drops]drop
+	ConnChain    [Chains]admission
+	ConnVIP      [VIPs]admission
+	Cost         [Chains][Positions]Cost
+	Passage      [Chains][Positions]passage
+	Window       [Windows]Judged
 }
 
 // Hook is where a chain is attached.

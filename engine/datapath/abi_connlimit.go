@@ -18,6 +18,8 @@ type connSettings struct {
 	Reset uint32
 	Idle  uint32 // ticks of 2^30 ns; 0 = sockets are counted
 	Clock uint32 // the tick it is, for tests; 0 = the kernel's
+	Base  uint32 // of seats, the first that it counts in: 0, or AgentSeats
+	_     uint32
 	Lens  [Lenses]lens
 	Limit [ConnLimits]connLimit
 }
@@ -29,16 +31,20 @@ type tally struct {
 	Bucket [TallyNear + TallyFar]uint32
 }
 
-// seats are the places that the sockets of the host, of a VIP or of a source take. Pending, from bit 0: handshakes of this
+// seats are the places that the sockets of the host, of a VIP, of a source or of an agent's service take. Pending, from bit 0: handshakes of this
 // tick, of the one before and of the one before that, 16 bits each, and the tick.
 type seats struct {
 	Pending uint64
 	Over    uint64
 	Open    uint32
-	_       uint32
+	Opened  uint32 // ever, modulo 2^32; of a service only
 }
 
-// seatName is whose a place in the sets is.
+// lensService is of the names of services.
+const lensService = 0xffffffff
+
+// seatName is whose a place in the sets is: a source's, or a service's, which has an address and, as VIP, a port as on the
+// wire.
 type seatName struct {
 	Address [16]byte
 	Lens    uint32
@@ -80,9 +86,11 @@ const (
 
 // socket is where an open socket is counted.
 type socket struct {
-	Who  uint64
-	Pass uint32
-	VIP  uint32
-	Lens [Lenses]uint32
-	Seat [Lenses]uint32
+	Who     uint64
+	Pass    uint32
+	VIP     uint32
+	Lens    [Lenses]uint32
+	Seat    [Lenses]uint32
+	Service uint32 // seat; 0 = of none
+	_       uint32
 }

@@ -90,3 +90,11 @@ func (k *Kernel) FlowsUnheld() (sum uint64) {
 	}
 	return sum
 }
+
+// FlowsUnplaced is how many flows began that are not counted for their source, because its set was full of others, ever.
+func (k *Kernel) FlowsUnplaced() (sum uint64) {
+	for i := range k.counters.all {
+		sum += k.counters.all[i].ConnUnplaced
+	}
+	return sum
+}

@@ -298,6 +298,35 @@ func (n *node) shadowVerdict(t testing.TB, chain int) uint32 {
 	return xdpTX
 }
 
+// TestFlowUnplaced: a flow whose source finds its set full of others passes, counts for its VIP, and is noted once.
+func TestFlowUnplaced(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, fmt.Sprintf(flowSpec, 100000, 100000, 100000))
+	chain := n.chain(t, "eth0", XDP)
+	n.setClock(1 << 20)
+	send := func(flags string) {
+		if verdict, _ := n.run(t, chain, frame(ip4{}, tcp{Flags: flags}), 0); verdict != xdpTX {
+			t.Errorf("%q: verdict %d", flags, verdict)
+		}
+	}
+	send("S")
+	send("R")
+	if lost := n.FlowsUnplaced(); lost != 0 {
+		t.Fatalf("%d are not counted for their source, while there is room", lost)
+	}
+	for i := range n.tallySets.all {
+		for way := range SetWays {
+			n.tallySets.all[i][way] = 1
+			n.tallies.all[TallySources+i*SetWays+way] = tally{Sum: 1, Tick: 1<<20 - dropAfter}
+		}
+	}
+	send("S")
+	send("A")
+	if _, web, _ := n.openFlows(t, chain); web != 1 || n.FlowsUnplaced() != 1 {
+		t.Errorf("%d flows of the VIP, %d not counted for their source; one came", web, n.FlowsUnplaced())
+	}
+}
+
 // TestFlowFlood: a flood of ACKs writes nothing, and one of SYNs pushes out no flow.
 func TestFlowFlood(t *testing.T) {
 	t.Parallel()

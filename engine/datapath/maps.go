@@ -34,11 +34,15 @@ var sources = []struct {
 	{spec.RateLimit, bpf.LoadRatelimit, map[string]string{"ratelimits": "ratelimits", "windows": "windows", "sources": "sources",
 		"offenders": "offenders"}},
 	{spec.ConnLimit, bpf.LoadConnlimit, map[string]string{"flows": "flows", "tallies": "tallies",
-		"connlimits": "connlimits", "seats": "seats", "seat_sets": "seat_sets",
-		"seat_names": "seat_names", "tally_sets": "tally_sets", "tally_names": "tally_names"}},
-	{spec.ConnLimit, bpf.LoadSockets, map[string]string{"sockets": "sockets", "census": "census"}},
+		"connlimits": "connlimits", "tally_sets": "tally_sets", "tally_names": "tally_names"}},
+	{counting, bpf.LoadSockets, map[string]string{"sockets": "sockets", "census": "census", "seats": "seats",
+		"seat_sets": "seat_sets", "seat_names": "seat_names"}},
 	{"", bpf.LoadDry, map[string]string{"entry_dry": "entry", "scratch_dry": "scratch", "rows_dry": "rows"}},
 }
+
+// counting is no stage of a chain: it needs the maps of whoever has this host's sockets counted, a limit or an agent that
+// reports.
+const counting spec.Stage = "census"
 
 // plain are the maps that no program reads.
 var plain = []struct {
@@ -130,11 +134,12 @@ func (k *Kernel) writeMeta(cpus uint32) error {
 
 // openMaps opens every pin and checks that it is what it is called: a foreign map under one of our names is refused.
 func (k *Kernel) openMaps() error {
-	if err := k.openMapsOf(""); err != nil {
-		return err
-	}
+	needs := []spec.Stage{"", counting}
 	for _, st := range stages {
-		if err := k.openMapsOf(st.name); err != nil {
+		needs = append(needs, st.name)
+	}
+	for _, of := range needs {
+		if err := k.openMapsOf(of); err != nil {
 			return err
 		}
 	}

@@ -72,6 +72,11 @@ func (k *Kernel) need(of spec.Stage) error {
 	if k.needed[of] {
 		return nil
 	}
+	if of == spec.ConnLimit {
+		if err := k.need(counting); err != nil {
+			return err
+		}
+	}
 	if err := k.createMaps(of); err != nil {
 		return fmt.Errorf("stage %s: %w", of, err)
 	}

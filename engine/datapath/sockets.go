@@ -260,6 +260,9 @@ func (k *Kernel) dropStale(keys []uint64) error {
 				k.uncount(seat)
 			}
 		}
+		if value.Service != 0 {
+			k.uncount(value.Service)
+		}
 	}
 	return nil
 }
