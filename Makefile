@@ -17,7 +17,7 @@ ifneq ($(shell id -u),0)
 TEST += -exec 'sudo -E'
 endif
 
-.PHONY: help build cross lab test soak generate format lint bench
+.PHONY: help build cross lab test soak generate freeze format lint bench
 
 help: ## this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ generate: ## the bindings and objects of the C anew (needs clang 16.0.6)
 	{ echo 'make generate: $(CLANG) $(LLVM) is needed, since its output is committed' >&2; exit 1; }
 	$(GO) generate ./bpf/... ./engine/bench/...
 	@for c in testdata/external/*.bpf.c; do o=$${c%.bpf.c}.o; $(CLANG) $(OBJECT) -c $$c -o $$o && $(STRIP) -g $$o || exit 1; done
+
+freeze: ## a node of today's ABI into testdata/abi/N, for the tests of later ones (once for each ABI, when it is done)
+	HAIRPIN_FREEZE=1 $(TEST) -run '^TestFreeze$$' ./engine
 
 format: ## gofmt and clang-format, in place
 	gofmt -w $$(git ls-files '*.go')

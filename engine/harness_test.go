@@ -79,8 +79,15 @@ var neighbours = []string{"10.1.0.11", "10.1.0.12", "10.1.0.13", "10.1.0.14", "1
 
 func addNIC(t *testing.T, name, address string) {
 	t.Helper()
-	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name, MTU: 1600}, PeerName: name + "peer"}
-	if err := netlink.LinkAdd(veth); err != nil {
+	addVeth(t, netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}}, address)
+}
+
+// addVeth adds a NIC and the wire behind it.
+func addVeth(t *testing.T, veth netlink.Veth, address string) {
+	t.Helper()
+	name := veth.Name
+	veth.MTU, veth.PeerName = 1600, name+"peer"
+	if err := netlink.LinkAdd(&veth); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range []string{name, name + "peer"} {
