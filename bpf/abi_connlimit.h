@@ -63,9 +63,10 @@ enum flow_state {
 #define TALLY_FAR	64 // buckets of 32 ticks, for those that are open
 #define TALLY_FAR_SHIFT 5
 #define TALLY_CYCLE	2048 // ticks
+#define TALLY_TURNS	0x80000000
 struct tally {
 	__u32 sum;
-	__u32 tick; // the last one that was dropped
+	__u32 tick; // the last one that was dropped; bit 31: a CPU is at it
 	__u32 bucket[TALLY_NEAR + TALLY_FAR];
 };
 _Static_assert(sizeof(struct tally) == 520, "tally");

@@ -199,8 +199,8 @@ AI int enter_tally(__u32 place, __u32 most, __u32 until)
 		return 1;
 	if (dry)
 		return !most || x->sum < most;
-	if (*(volatile __u32 *)&x->tick != until)
-		turn_tally(x, until);
+	if (*(volatile __u32 *)&x->tick != until && !turn_tally(x, until) && most)
+		return 0;
 	if (most && *(volatile __u32 *)&x->sum >= most)
 		return 0;
 	if (__sync_fetch_and_add(&x->sum, 1) < most || !most)

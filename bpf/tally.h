@@ -29,50 +29,59 @@ AI void drop_bucket(struct tally *x, __u32 i)
 	__sync_fetch_and_add(&x->sum, -n);
 }
 
-#define FAR_WIDTH  (1 << TALLY_FAR_SHIFT)
-#define TALLY_TURN (TALLY_FAR + TALLY_NEAR + 2 * FAR_WIDTH)
+#define FAR_WIDTH (1 << TALLY_FAR_SHIFT)
 
-FUNCTION int drop_near(struct tally *x, __u32 tick)
+// Drops what ended after `from`, by `until`: at most a cycle later. Near ends are never TALLY_NEAR ticks ahead.
+FUNCTION int drop_ended(struct tally *x, __u32 from, __u32 until)
+{
+	if (!x)
+		return 0;
+	__u32 far = (from + 1) >> TALLY_FAR_SHIFT, far_end = (until + 1) >> TALLY_FAR_SHIFT;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 1; i <= TALLY_NEAR && i <= until - from; i++)
+		drop_bucket(x, (from + i) & (TALLY_NEAR - 1));
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i <= TALLY_FAR && i < far_end - far; i++)
+		drop_bucket(x, TALLY_NEAR + ((far + i) & (TALLY_FAR - 1)));
+	return 1;
+}
+
+#define TURN_TRIES 16
+#define TURN_WAITS 1024
+
+FUNCTION int await_turn(struct tally *x)
 {
 	if (!x)
 		return 0;
 #pragma clang loop unroll(disable)
-	for (__u32 i = 1; i <= FAR_WIDTH; i++)
-		drop_bucket(x, (tick + i) & (TALLY_NEAR - 1));
-	return 1;
+	for (__u32 i = 0; i < TURN_WAITS; i++)
+		if (!(*(volatile __u32 *)&x->tick & TALLY_TURNS))
+			return 1;
+	return 0;
 }
 
-// Drops what ended by a tick, at first by the width of a bucket of open flows. A bucket goes a whole tick after the
-// last packet that may still move a flow out of it.
+// Drops what ended by a tick; a bucket goes a whole tick after the last packet that may still move a flow out of it.
+// One CPU does so while the others wait, for what they would count meanwhile may be in a bucket that is about to be
+// dropped: some microseconds, of a tally that nobody came by for long. Returns 0 where it takes longer than that.
 FUNCTION int turn_tally(struct tally *x, __u32 until)
 {
 	if (!x)
 		return 0;
 #pragma clang loop unroll(disable)
-	for (__u32 i = 0; i < TALLY_TURN; i++) {
-		__u32 tick = *(volatile __u32 *)&x->tick, next = tick + 1;
-		__s32 behind = until - tick;
-		int wide = behind > TALLY_NEAR;
-		if (behind <= 0)
+	for (__u32 i = 0; i < TURN_TRIES; i++) {
+		__u32 tick = *(volatile __u32 *)&x->tick;
+		if (tick & TALLY_TURNS) {
+			await_turn(x);
+			continue;
+		}
+		if ((__s32)(until - tick) <= 0)
 			return 1;
-		if (!*(volatile __u32 *)&x->sum) { // nothing is in any bucket
-			__sync_val_compare_and_swap(&x->tick, tick, until);
+		if (__sync_val_compare_and_swap(&x->tick, tick, tick | TALLY_TURNS) != tick)
 			continue;
-		}
-		if (behind > TALLY_CYCLE) { // everything ended long ago
-			__sync_val_compare_and_swap(&x->tick, tick, until - TALLY_CYCLE);
-			continue;
-		}
-		if (wide)
-			next |= FAR_WIDTH - 1;
-		if (__sync_val_compare_and_swap(&x->tick, tick, next) != tick)
-			continue;
-		if (wide)
-			drop_near(x, tick);
-		else
-			drop_bucket(x, next & (TALLY_NEAR - 1));
-		if ((next & (FAR_WIDTH - 1)) == FAR_WIDTH - 1)
-			drop_bucket(x, TALLY_NEAR + (next >> TALLY_FAR_SHIFT & (TALLY_FAR - 1)));
+		if (*(volatile __u32 *)&x->sum)
+			drop_ended(x, until - tick > TALLY_CYCLE ? until - TALLY_CYCLE : tick, until);
+		__sync_lock_test_and_set(&x->tick, until);
+		return 1;
 	}
 	return 0;
 }

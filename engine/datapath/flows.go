@@ -13,6 +13,8 @@ const flowTick = 30
 const (
 	farWidth  = 32
 	dropAfter = 2 // the end of its last tick
+
+	tallyTurns = 1 << 31 // of a tally's tick: a CPU is dropping what ended
 )
 
 // lensShift is where an entry of the flow table says by which lenses its source counts it.
@@ -37,6 +39,7 @@ func (k flowSource) tallyNow(place uint32) uint32 {
 		until = k.clock - dropAfter
 	}
 	x := k.tallies.all[place]
+	x.Tick &^= tallyTurns // what the CPU that is at it has dropped already is empty
 	for range TallyFar * farWidth {
 		if int32(until-x.Tick) <= 0 || x.Sum == 0 {
 			break

@@ -4,14 +4,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
-
 	"hairpin/engine/packet"
 	"hairpin/engine/spec"
 )
@@ -184,12 +181,11 @@ func TestFlowsOnAllCPUs(t *testing.T) {
 		}
 		return verdict == xdpTX
 	}
-	for round := range 20 {
-		n.setClock(uint32(1<<20 + round*5000))
-		if !send(2, round, 80) { // what ended in between falls out of the sums
-			t.Fatalf("round %d: the first SYN did not pass", round)
-		}
-		passed := [2]int{1, 0}
+	now := uint32(1 << 20)
+	for round := range soak(20) {
+		now += []uint32{13, 40, 70, 300, 5000}[round%5] // what began before has ended, and falls out while both CPUs come
+		n.setClock(now)
+		passed := [2]int{}
 		var all sync.WaitGroup
 		for worker := range passed {
 			all.Add(1)
@@ -221,12 +217,7 @@ func (n *node) onEveryCPU(t *testing.T, chain int, in []byte) {
 		all.Add(1)
 		go func() {
 			defer all.Done()
-			runtime.LockOSThread() // and it ends with the goroutine
-			var only unix.CPUSet
-			only.Set(cpu)
-			if err := unix.SchedSetaffinity(0, &only); err != nil {
-				return // such a CPU is possible and not there
-			}
+			onCPU(cpu)
 			if _, err := n.roots[chain].Run(&ebpf.RunOptions{Data: in, DataOut: make([]byte, 200), Repeat: 1}); err != nil {
 				t.Error(err)
 			}
