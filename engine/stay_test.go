@@ -225,7 +225,6 @@ func TestConnectionsStay(t *testing.T) {
 		case 1:
 			waiting := c.spec(t)
 			mustApply(t, o, waiting, time.Minute)
-			c.forget(waiting)
 			c.goOn(t, p, what+", a change that waits")
 			c.begin(t, p, waiting, 10)
 			if c.IntN(2) == 0 {

@@ -27,10 +27,12 @@ func (o *owner) upkeep(now time.Time) {
 	if err := o.kernel.RetireExternals(); err != nil {
 		o.journal.add(now, "warn", "engine", err.Error())
 	}
-	o.holdDown(now)
 	o.endSettling(now)
-	if o.kernel.Control().Pending == 0 && o.kernel.FreeBackends(o.wantedIDs()) > 0 {
-		o.meters.forgetBackends(o.kernel.Backends())
+	if o.kernel.Control().Pending == 0 { // else it may go back to what it would lose
+		o.holdDown(now)
+		if o.kernel.FreeBackends(o.wantedIDs()) > 0 {
+			o.meters.forgetBackends(o.kernel.Backends())
+		}
 	}
 	o.reloadLists(now)
 	if now.Sub(o.swept) >= sweepEvery {

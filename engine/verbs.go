@@ -99,6 +99,8 @@ func (o *owner) confirm(who string) error {
 		return fmt.Errorf("confirm: %w", err)
 	}
 	o.step("confirm: confirmed")
+	o.closeRemoved()
+	o.step("confirm: backends closed")
 	if err := o.store.confirm(o.active); err != nil {
 		return fmt.Errorf("confirm: it is live, but after a reboot an older spec would come back: %w", err)
 	}
@@ -109,6 +111,19 @@ func (o *owner) confirm(who string) error {
 	o.step("confirm: history written")
 	o.journal.add(time.Now(), "audit", who, fmt.Sprintf("confirmed generation %d", o.active))
 	return nil
+}
+
+// closeRemoved ends the flows of the backends that the change took away which was just confirmed.
+func (o *owner) closeRemoved() {
+	if o.lost() {
+		return
+	}
+	p, err := o.compute(o.spec)
+	if err != nil {
+		o.journal.add(time.Now(), "crit", "engine", err.Error())
+		return
+	}
+	o.kernel.MarkAll(p)
 }
 
 // wentBack tells whether the kernel went back since this engine last looked.

@@ -172,7 +172,8 @@ func (k *Kernel) MarkBackend(id uint16, takesNew, gone bool) {
 func (k *Kernel) Gone(id uint16) bool { return k.backends.all[id].Flags&BackendGone != 0 }
 
 // MarkAll says of every id of a plan that went live what it takes, and that all others are gone. One that is down keeps
-// its flows until it is marked gone.
+// its flows until it is marked gone. While the plan waits for confirmation it closes none: the kernel may go back to them
+// with nobody left to open them.
 func (k *Kernel) MarkAll(p *plan.Plan) {
 	top := uint16(k.topBackend())
 	wanted, staged := make([]*spec.Backend, int(top)+1), true
@@ -189,15 +190,13 @@ func (k *Kernel) MarkAll(p *plan.Plan) {
 	if k.live = nil; staged {
 		k.live = &plan.Plan{Spec: p.Spec, VIPs: p.VIPs} // without what it was made of
 	}
+	waits := k.Control().Pending != 0
 	for id := uint16(1); id <= top; id++ {
 		if k.backends.all[id].Family == 0 {
 			continue
 		}
-		if b := wanted[id]; b != nil {
-			gone := k.backends.all[id].Flags&BackendGone != 0
-			k.MarkBackend(id, b.TakesNew(), b.State == spec.Maintenance || b.State == spec.Down && gone)
-		} else {
-			k.MarkBackend(id, false, true)
-		}
+		b, gone := wanted[id], k.Gone(id)
+		closes := b == nil || b.State == spec.Maintenance
+		k.MarkBackend(id, b != nil && b.TakesNew(), closes && (gone || !waits) || gone && b != nil && b.State == spec.Down)
 	}
 }

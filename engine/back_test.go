@@ -1,0 +1,75 @@
+package engine
+
+import (
+	"testing"
+	"time"
+
+	"hairpin/engine/plan"
+	"hairpin/engine/spec"
+)
+
+// TestBackToRemovedBackend: while a change waits, the backends that it takes away keep what they have, and when the kernel
+// goes back with no engine left, new flows to them live, also on slots that settled before. Once it is confirmed they are
+// closed.
+func TestBackToRemovedBackend(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		what string
+		take func(*testing.T, *spec.Spec) *spec.Spec
+	}{
+		{"removed", func(t *testing.T, s *spec.Spec) *spec.Spec {
+			taken, err := spec.RemoveBackend(s, "web", s.VIPs[0].Backends[1].Address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return taken
+		}},
+		{"in maintenance", func(t *testing.T, s *spec.Spec) *spec.Spec { return setState(t, s, "10.1.0.12", spec.Maintenance) }},
+		{"down", func(t *testing.T, s *spec.Spec) *spec.Spec { return setState(t, s, "10.1.0.12", spec.Down) }},
+	} {
+		t.Run(row.what, func(t *testing.T) {
+			p := privateNode(t)
+			c := newCrowd(t, 1)
+			both := parse(t, `
+version: 1
+nics: {eth0: {xdp: [balancer]}}
+vips:
+  - {name: web, addresses: [10.99.0.1], port: 80, protocol: tcp, ring: 251, backends: [{address: 10.1.0.11}, {address: 10.1.0.12}]}
+  - {name: sip, addresses: [10.99.0.1], port: 5060, protocol: udp, ring: 251, backends: [{address: 10.1.0.11}]}
+`)
+			one, err := spec.RemoveBackend(both, "web", both.VIPs[0].Backends[1].Address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := running(t, p)
+			mustApply(t, o, one, 0)
+			a := mustApply(t, o, both, 0) // half of the slots settle
+			c.begin(t, p, both, 50)
+			mustApply(t, o, row.take(t, both), time.Second)
+			inside(t, o, func() { o.upkeep(time.Now().Add(2 * plan.FlapHold)) })
+			c.goOn(t, p, "while it waits")
+			o.Close()
+			wentBackBy(t, p, a.Generation)
+			c.goOn(t, p, "when it went back")
+			c.begin(t, p, both, 200)
+			c.goOn(t, p, "begun when it had gone back")
+
+			o = running(t, p)
+			consistent(t, p, o)
+			taken := row.take(t, both)
+			mustApply(t, o, taken, time.Minute)
+			consistent(t, p, o)
+			if err := o.Confirm(t.Context(), "test"); err != nil {
+				t.Fatal(err)
+			}
+			inside(t, o, func() {
+				o.upkeep(time.Now().Add(time.Hour))
+				for _, b := range o.kernel.Backends() {
+					if b.Address == both.VIPs[0].Backends[1].Address && !b.Gone {
+						t.Errorf("%s takes packets still: %+v", b.Address, b)
+					}
+				}
+			})
+		})
+	}
+}
