@@ -69,13 +69,14 @@ var rules = []rule{
 		"what an older hairpin made is read and brought back without today's idea of it"},
 	{"engine/bench", []string{"./...", "github.com/cilium/ebpf/...", "golang.org/x/sys/unix"},
 		"measuring reaches for whatever is measured"},
-	{"ui", []string{"./ui/...", "./engine", "./engine/spec", "./engine/reason", "./keymaps", "./themes", "github.com/charmbracelet/...",
+	{"ui", []string{"./ui/...", "./engine", "./engine/spec", "./engine/reason", "./engine/near", "./keymaps", "./themes", "github.com/charmbracelet/...",
 		"github.com/muesli/...", "github.com/pelletier/go-toml/v2/...", "golang.org/x/sys/unix", "golang.org/x/term"},
 		"what a person sees is made of State and changed through Node"},
 	{"ui/uitest", []string{"./ui/...", "./engine", "./engine/spec", "github.com/charmbracelet/...", "github.com/google/go-cmp/cmp",
 		"github.com/creack/pty", "golang.org/x/sys/unix", "golang.org/x/tools/txtar"},
 		"tests of screens share one driver, which may use what tests use"},
-	{"ui/command", []string{"./engine", "./engine/spec", "./engine/reason", "./engine/lab", "github.com/spf13/cobra", "golang.org/x/term"},
+	{"ui/command", []string{"./engine", "./engine/spec", "./engine/reason", "./engine/near", "./engine/lab", "./ui/action", "./ui/keymap", "./ui/layer",
+		"./ui/settings", "./ui/theme", "github.com/spf13/cobra", "golang.org/x/term"},
 		"commands need no screen and must not pay for one"},
 }
 

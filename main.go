@@ -30,7 +30,9 @@ func main() {
 }
 
 func console(ctx context.Context, n engine.Node, o command.Console) error {
-	return app.Run(ctx, n, app.Options{Armed: o.Armed, Who: o.Who, Config: o.Config})
+	return app.Run(ctx, n, app.Options{
+		Armed: o.Armed, Who: o.Who, Config: o.Config, Keymap: o.Keymap, Theme: o.Theme, Glyphs: o.Glyphs,
+	})
 }
 
 // endings are the signals that end hairpin in order. One that the caller has ignored, as nohup does, stays ignored.

@@ -26,6 +26,14 @@ func Word(typed string, known []string) string {
 	return ""
 }
 
+// Hint is Word as a question behind a sentence that says that typed is not known: ", did you mean port?", or nothing.
+func Hint(typed string, known []string) string {
+	if w := Word(typed, known); w != "" {
+		return ", did you mean " + w + "?"
+	}
+	return ""
+}
+
 // distance counts the letters to insert, drop, replace, or swap with their neighbour to get from a to b
 // (optimal string alignment).
 func distance(a, b string) int {

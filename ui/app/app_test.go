@@ -290,7 +290,7 @@ func TestBadConfigurationIsSaid(t *testing.T) {
 		}
 		o.Theme = "no-such-theme"
 	})
-	d.has("skipped 3 things in the configuration (? lists them): no-such-theme")
+	d.has("skipped 3 things in the configuration (? lists them): theme: no theme is calle")
 	d.press("?")
 	for range 3 {
 		d.screen()

@@ -63,7 +63,7 @@ const deafness = 425 * time.Millisecond
 // New is a console that has not been drawn. The options must be whole: see Run.
 func New(ctx context.Context, node engine.Node, f *feed.Feed, o Options) *Model {
 	o = o.withDefaults()
-	m := &Model{ctx: ctx, node: node, feed: f, opts: o, keys: o.keys(), pages: page.New(), now: o.Now(), after: later}
+	m := &Model{ctx: ctx, node: node, feed: f, opts: o, keys: o.settings().Keymap(o.Keymap), pages: page.New(), now: o.Now(), after: later}
 	m.kit, m.glyphs, m.problems = o.kit()
 	for _, p := range m.keys.Problems {
 		m.problems = append(m.problems, p.String())

@@ -3,14 +3,11 @@
 package app
 
 import (
-	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
-	"hairpin/ui/keymap"
 	"hairpin/ui/page"
-	"hairpin/ui/term"
+	"hairpin/ui/settings"
 	"hairpin/ui/theme"
 	"hairpin/ui/widget"
 )
@@ -24,7 +21,7 @@ type Options struct {
 	Why   string // the reason recorded while Armed
 
 	Config      string              // the node's folder of settings; empty = /etc/hairpin
-	Theme       string              // name; empty = HAIRPIN_THEME, else the default
+	Theme       string              // name or file; empty = HAIRPIN_THEME, else the default
 	Glyphs      string              // block, braille or ascii; empty = HAIRPIN_GLYPHS, else block where the terminal knows UTF-8
 	Keymap      string              // preset or file; empty = HAIRPIN_KEYMAP, else what the files say
 	In, Out     *os.File            // the terminal; nil = standard input and output
@@ -57,29 +54,12 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// own is the person's own folder of settings; empty when there is none. The working directory is never one.
-func (o Options) own() string {
-	if dir := o.Getenv("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "hairpin")
-	}
-	if home := o.Getenv("HOME"); filepath.IsAbs(home) {
-		return filepath.Join(home, ".config", "hairpin")
-	}
-	return ""
-}
-
-// keys loads the keymap: the node's file, then the person's.
-func (o Options) keys() *keymap.Keymap {
-	files := []string{filepath.Join(o.Config, "keymap.toml")}
-	if own := o.own(); own != "" {
-		files = append(files, filepath.Join(own, "keymap.toml"))
-	}
-	return keymap.Load(o.Keymap, files...)
-}
+// settings are the folders of keys and looks.
+func (o Options) settings() settings.Settings { return settings.Of(o.Config, o.Getenv) }
 
 // kit loads theme and glyphs for this terminal, and says what was wrong with their files.
 func (o Options) kit() (k page.Kit, wanted theme.Glyphs, problems []string) {
-	profile, colour := term.Profile(o.Getenv)
+	profile, colour := theme.Detect(o.Getenv)
 	name := o.Theme
 	switch {
 	case !colour:
@@ -87,11 +67,7 @@ func (o Options) kit() (k page.Kit, wanted theme.Glyphs, problems []string) {
 	case name == "":
 		name = theme.Fallback
 	}
-	layers := []fs.FS{os.DirFS(filepath.Join(o.Config, "themes"))}
-	if own := o.own(); own != "" {
-		layers = append(layers, os.DirFS(filepath.Join(own, "themes")))
-	}
-	t, wrong := theme.Load(name, layers...)
+	t, wrong := o.settings().Theme(name)
 	for _, p := range wrong {
 		problems = append(problems, p.String())
 	}

@@ -31,6 +31,8 @@ type Console struct {
 	Armed  bool   // changes are allowed from the first key on
 	Who    string // for the audit trail
 	Config string // folder of keymap and themes
+
+	Keymap, Theme, Glyphs string // empty = as the environment and the files say
 }
 
 // tree is what the commands of one run share.
@@ -67,7 +69,6 @@ func execute(ctx context.Context, t *tree, args []string) int {
 func newRoot(t *tree) *cobra.Command {
 	root := newConsole(t)
 	root.SilenceUsage, root.SilenceErrors = true, true
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &failure{exitUsage, err, `"` + c.CommandPath() + ` --help" shows the flags`}
 	})
@@ -75,7 +76,11 @@ func newRoot(t *tree) *cobra.Command {
 	root.AddCommand(
 		newRun(t), newStatus(t), newPlan(t), newApply(t), newConfirm(t), newHistory(t), newRollback(t), newDetach(t), newSpec(t),
 		newChain(t), newLimits(t), newDrops(t),
+		newKeys(t), newThemes(t), newConfig(t), newCompletion(t),
 		newLab(), newVersion(t), newExitCodes(), newReasons())
+	if err := t.complete(root, t.completers()); err != nil {
+		panic(err) // a flag has two completions
+	}
 	return root
 }
 

@@ -34,6 +34,10 @@ func newConsole(t *tree) *cobra.Command {
 			return errors.Join(t.Console(c.Context(), n, o), n.Close())
 		},
 	}
-	c.Flags().BoolVar(&o.Armed, "armed", false, "open with changes allowed")
+	f := c.Flags()
+	f.BoolVar(&o.Armed, "armed", false, "open with changes allowed")
+	f.StringVar(&o.Keymap, "keymap", "", "`PRESET` or file of keys (HAIRPIN_KEYMAP); \"hairpin keys\" prints them")
+	f.StringVar(&o.Theme, "theme", "", "`NAME` or file of looks (HAIRPIN_THEME); \"hairpin themes\" shows them")
+	f.StringVar(&o.Glyphs, "glyphs", "", "`SET` of characters to draw with: block, braille or ascii (HAIRPIN_GLYPHS)")
 	return c
 }

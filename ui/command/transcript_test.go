@@ -59,6 +59,9 @@ func replay(t *testing.T, archive *txtar.Archive) string {
 	t.Setenv("HAIRPIN_NODE", "lb1")
 	t.Setenv("HAIRPIN_CONFIG", "etc")
 	t.Setenv("JOURNAL_STREAM", "8:1") // no times in the log
+	for _, name := range []string{"HOME", "XDG_CONFIG_HOME", "HAIRPIN_KEYMAP", "HAIRPIN_THEME", "HAIRPIN_GLYPHS"} {
+		t.Setenv(name, "") // nobody's own files
+	}
 	for _, f := range archive.Files {
 		if err := os.MkdirAll(filepath.Dir(f.Name), 0o755); err != nil {
 			t.Fatal(err)

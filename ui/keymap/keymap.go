@@ -2,17 +2,18 @@
 package keymap
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
 	"hairpin/ui/action"
+	"hairpin/ui/layer"
 )
 
 // Keymap is a finished set of bindings. It never changes once loaded.
 type Keymap struct {
-	Name     string // the preset below everything
-	Problems []Problem
+	Name     string   // the preset below everything
+	Layers   []string // what it was made of, weakest first
+	Problems []layer.Problem
 	scopes   map[action.Scope][]Binding
 }
 
@@ -20,26 +21,11 @@ type Keymap struct {
 type Binding struct {
 	Keys   []string
 	Action action.ID
+	From   layer.Place // where it is written; the zero value = it is fixed
 }
 
 // String is how a chord is written in help and footers.
 func (b Binding) String() string { return strings.Join(b.Keys, " ") }
-
-// Problem is a line, or a whole file, that was skipped.
-type Problem struct {
-	File string
-	Line int    // 0 = the whole file
-	What string // the reason
-	Used string // what is used instead
-}
-
-func (p Problem) String() string {
-	at := p.File
-	if p.Line > 0 {
-		at = fmt.Sprintf("%s:%d", p.File, p.Line)
-	}
-	return fmt.Sprintf("%s: %s; %s", at, p.What, p.Used)
-}
 
 // Match is how far a row of keys leads.
 type Match int
@@ -83,6 +69,9 @@ func (k *Keymap) Keys(scope action.Scope, id action.ID) []string {
 	}
 	return out
 }
+
+// In are the bindings written for a scope, the strongest first, those of None among them.
+func (k *Keymap) In(scope action.Scope) []Binding { return slices.Clone(k.scopes[scope]) }
 
 // Chords are the bindings that begin with these keys, for the popup that shows how to go on.
 func (k *Keymap) Chords(scope action.Scope, keys []string) []Binding {

@@ -132,7 +132,6 @@ t = {t = "backend.toggle"}
 
 func TestBadFilesAreSkippedWhole(t *testing.T) {
 	for _, row := range []struct{ text, want string }{
-		{"schema = 1\n[global\nx = 1\n", ":2: "},
 		{"schema = 2\n[global]\nn = \"list.down\"\n", ": schema is 2, this version reads 1"},
 		{"[global]\nn = \"list.down\"\n", ": schema is 0"},
 	} {

@@ -4,12 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
+	"hairpin/engine/near"
 	"hairpin/keymaps"
 	"hairpin/ui/action"
+	"hairpin/ui/layer"
 )
 
 // Default is the preset below everything where no file and no flag names another.
@@ -17,62 +18,74 @@ const Default = "classic"
 
 // Load builds the keymap. choice is what a flag or the environment says: empty, a preset, or a file. A preset is
 // taken alone, so that a known keyboard can be had on somebody else's machine; a file is laid over the others. files
-// are the node's and the person's own, weakest first; those that do not exist are passed over. It always returns a
-// keymap that works: whatever could not be used is in its Problems.
+// are the node's and the person's own, weakest first; those that do not exist are passed over. The strongest that
+// inherits something says which preset is below all. Load always returns a keymap that works: whatever could not be used
+// is in its Problems.
 func Load(choice string, files ...string) *Keymap {
-	preset := ""
+	below := base{at: layer.Place{File: "keymap"}}
 	switch {
-	case strings.ContainsAny(choice, "/.") && choice != "":
+	case IsFile(choice):
 		files = append(files, choice)
 	case choice != "":
-		preset, files = choice, nil
+		below.name, files = choice, nil
 	}
 	var layers []file
 	for _, name := range files {
-		data, err := os.ReadFile(name)
+		data, err := layer.Read(name)
 		if errors.Is(err, fs.ErrNotExist) && name != choice {
 			continue
 		}
 		f := file{name: name}
 		if err != nil {
-			f.skip(0, strings.TrimPrefix(err.Error(), "open "+name+": "), "the file is skipped")
+			f.skip(0, err.Error(), "the file is skipped")
 		} else {
 			f = parse(name, data)
 		}
-		if f.inherits != "" && preset == "" {
-			preset = f.inherits
+		if f.inherits.name != "" {
+			below = f.inherits
 		}
 		layers = append(layers, f)
 	}
 	k := newKeymap()
-	k.Name = k.preset(preset, nil)
+	k.Name = k.preset(below)
 	for _, f := range layers {
 		k.lay(f)
 	}
 	return k
 }
 
-// preset lays an embedded keymap with those it inherits, and returns the name of the one that was used.
-func (k *Keymap) preset(name string, above []string) string {
-	if name == "" {
-		name = Default
+// IsFile tells whether a choice names a file, and not a preset.
+func IsFile(choice string) bool { return strings.ContainsAny(choice, "/.") }
+
+// preset lays an embedded keymap over those it inherits, and returns the name of the one that was used.
+func (k *Keymap) preset(b base) string {
+	if b.name == "" {
+		b.name = Default
 	}
-	data, err := keymaps.Files.ReadFile(name + ".toml")
-	if err != nil {
-		what := fmt.Sprintf("no preset is called %q (there are: %s)", name, strings.Join(Presets(), ", "))
-		k.Problems = append(k.Problems, Problem{File: "keymap", What: what, Used: Default + " is used"})
-		return k.preset(Default, nil)
+	var stack []file
+	for name := b.name; name != "" && len(stack) <= len(Presets()); {
+		data, err := keymaps.Files.ReadFile(name + ".toml")
+		if err != nil {
+			break
+		}
+		f := parse(name+".toml", data)
+		stack = append(stack, f)
+		name = f.inherits.name
 	}
-	f := parse(name+".toml", data)
-	if f.inherits != "" && len(above) < len(Presets()) {
-		k.preset(f.inherits, append(above, name))
+	if len(stack) == 0 {
+		what := fmt.Sprintf("no preset is called %q (there are: %s)%s", b.name, strings.Join(Presets(), ", "), near.Hint(b.name, Presets()))
+		k.Problems = append(k.Problems, layer.Problem{Place: b.at, What: what, Used: Default + " is used"})
+		return k.preset(base{})
 	}
-	k.lay(f)
-	return name
+	for i := len(stack) - 1; i >= 0; i-- {
+		k.lay(stack[i])
+	}
+	return b.name
 }
 
 // lay binds what a file says over what is there.
 func (k *Keymap) lay(f file) {
+	k.Layers = append(k.Layers, f.name)
 	k.Problems = append(k.Problems, f.problems...)
 	fresh := map[action.Scope]int{}
 	for _, l := range f.lines {

@@ -1,7 +1,6 @@
 package term
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -165,9 +164,4 @@ func TestCanvasASCII(t *testing.T) {
 	if got := term.Screen().Row(0); got != frame {
 		t.Errorf("row %q, want %q", got, frame)
 	}
-}
-
-func ExampleProfile() {
-	fmt.Println(Profile(func(name string) string { return map[string]string{"TERM": "xterm-256color"}[name] }))
-	// Output: ansi256 true
 }

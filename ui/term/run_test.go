@@ -52,7 +52,7 @@ func start(t *testing.T, model tea.Model, read bool, o Options) *session {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	s.cancel = cancel
-	o.In, o.Out, o.Getenv = slave, slave, env("TERM=xterm-256color")
+	o.In, o.Out, o.Getenv = slave, slave, uitest.Env("TERM=xterm-256color")
 	go func() {
 		defer close(s.done)
 		_, s.stats, s.err = Run(ctx, model, o)
@@ -256,13 +256,13 @@ func TestRunTellsHowItEnded(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer null.Close()
-		_, _, err = Run(t.Context(), &script{}, Options{In: null, Out: null, Getenv: env("TERM=xterm")})
+		_, _, err = Run(t.Context(), &script{}, Options{In: null, Out: null, Getenv: uitest.Env("TERM=xterm")})
 		if !errors.Is(err, ErrNoTerminal) {
 			t.Errorf("ended with %v", err)
 		}
 	})
 	t.Run("a dumb terminal", func(t *testing.T) {
-		_, _, err := Run(t.Context(), &script{}, Options{Getenv: env("TERM=dumb")})
+		_, _, err := Run(t.Context(), &script{}, Options{Getenv: uitest.Env("TERM=dumb")})
 		if !errors.Is(err, ErrNoTerminal) {
 			t.Errorf("ended with %v", err)
 		}

@@ -2,15 +2,13 @@ package theme
 
 import (
 	"bytes"
-	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
-	"strings"
 
-	"github.com/pelletier/go-toml/v2"
+	"hairpin/engine/near"
+	"hairpin/ui/layer"
 )
 
 // schema is the version of the file format that this program reads.
@@ -23,7 +21,7 @@ type file struct {
 	inherits string
 	palette  map[string]colour
 	looks    map[Token]look
-	problems []Problem
+	problems []layer.Problem
 }
 
 type document struct {
@@ -33,19 +31,16 @@ type document struct {
 	Tokens   map[string]string `toml:"tokens"`
 }
 
-// maxBadLines bounds how many lines are skipped one by one; a file with more is skipped as a whole.
-const maxBadLines = 20
-
 // parse reads a theme file. It is nil, with the problem, when the whole file must be skipped.
-func parse(path string, src []byte) (*file, []Problem) {
+func parse(path string, src []byte) (*file, []layer.Problem) {
 	f := &file{path: path, lines: bytes.Split(src, []byte("\n")), palette: map[string]colour{}, looks: map[Token]look{}}
-	doc, err := f.decode()
-	if err != nil {
-		return nil, []Problem{{File: path, What: err.Error(), Used: "the theme below it"}}
+	var doc document
+	if _, err := layer.Decode(src, &doc, true, f.skip); err != nil {
+		return nil, []layer.Problem{f.whole(0, err.Error())}
 	}
 	if doc.Schema != schema {
-		what := fmt.Sprintf("schema is %d, this program reads %d", doc.Schema, schema)
-		return nil, []Problem{{File: path, Line: f.line("", "schema"), What: what, Used: "the theme below it"}}
+		what := fmt.Sprintf("schema is %d, this version reads %d", doc.Schema, schema)
+		return nil, []layer.Problem{f.whole(f.line("", "schema"), what)}
 	}
 	f.inherits = doc.Inherits
 	for name, c := range doc.Palette {
@@ -58,7 +53,7 @@ func parse(path string, src []byte) (*file, []Problem) {
 	for name, text := range doc.Tokens {
 		l, err := parseLook(text)
 		if !slices.Contains(Tokens(), Token(name)) {
-			err = errors.New("no such token")
+			err = fmt.Errorf("no such token%s", near.Hint(name, tokenNames()))
 		}
 		if err != nil {
 			f.skip(f.line("tokens", name), fmt.Sprintf("tokens.%s: %v", name, err))
@@ -66,56 +61,16 @@ func parse(path string, src []byte) (*file, []Problem) {
 		}
 		f.looks[Token(name)] = l
 	}
-	slices.SortFunc(f.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
-	return f, f.problems
-}
-
-// decode reads the TOML and, when a line is not TOML or is not a key of ours, blanks it and reads again.
-func (f *file) decode() (document, error) {
-	lines := slices.Clone(f.lines)
-	for range maxBadLines {
-		var doc document
-		dec := toml.NewDecoder(bytes.NewReader(bytes.Join(lines, []byte("\n"))))
-		err := dec.DisallowUnknownFields().Decode(&doc)
-		if err == nil {
-			return doc, nil
-		}
-		bad := locate(err)
-		if len(bad) == 0 {
-			return doc, err
-		}
-		for line, what := range bad {
-			if line < 1 || line > len(lines) || len(lines[line-1]) == 0 {
-				return doc, err
-			}
-			lines[line-1] = nil
-			f.skip(line, what)
-		}
-	}
-	return document{}, fmt.Errorf("more than %d lines cannot be read", maxBadLines)
-}
-
-// locate says which lines an error of the decoder is about.
-func locate(err error) map[int]string {
-	var strict *toml.StrictMissingError
-	if errors.As(err, &strict) {
-		bad := map[int]string{}
-		for _, e := range strict.Errors {
-			row, _ := e.Position()
-			bad[row] = fmt.Sprintf("unknown key %s", strings.Join(e.Key(), "."))
-		}
-		return bad
-	}
-	var decode *toml.DecodeError
-	if errors.As(err, &decode) {
-		row, _ := decode.Position()
-		return map[int]string{row: strings.TrimPrefix(decode.Error(), "toml: ")}
-	}
-	return nil
+	return f, layer.Few(f.problems)
 }
 
 func (f *file) skip(line int, what string) {
-	f.problems = append(f.problems, Problem{File: f.path, Line: line, What: what, Used: "the inherited value"})
+	f.problems = append(f.problems, layer.Problem{Place: layer.Place{File: f.path, Line: line}, What: what, Used: "the inherited value is used"})
+}
+
+// whole is the problem of a file of which nothing is used.
+func (f *file) whole(line int, what string) layer.Problem {
+	return layer.Problem{Place: layer.Place{File: f.path, Line: line}, What: what, Used: "the theme below it is used"}
 }
 
 var (

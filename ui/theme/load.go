@@ -4,24 +4,26 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
-	"reflect"
 	"slices"
+	"strings"
 
+	"hairpin/engine/near"
 	"hairpin/themes"
+	"hairpin/ui/layer"
 )
 
-// Load resolves a theme from the built-in themes and the layers over them, lowest first; each holds files NAME.toml at
-// its root, and may be a folder that does not exist. A file inherits what it does not set: from the theme that
+// Load resolves a theme from the built-in themes and the layers over them, lowest first; each holds files NAME.toml, and
+// need not exist. A file inherits what it does not set: from the theme that
 // `inherits` names, else from the file of the same name in a lower layer, else from the fallback. A palette entry
 // that is set anew also changes the inherited tokens that use it.
 //
 // There is always a theme: what cannot be used is left out and told. The profile is ANSI256; see WithProfile.
-func Load(name string, layers ...fs.FS) (*Theme, []Problem) {
-	l := loader{layers: append([]fs.FS{themes.FS}, layers...)}
+func Load(name string, layers ...layer.Dir) (*Theme, []layer.Problem) {
+	l := newLoader(layers)
 	chain := l.chain(name)
 	if len(chain) == 0 {
-		l.problems = append(l.problems, Problem{File: name, What: "there is no such theme", Used: Fallback})
+		what := fmt.Sprintf("no theme is called %q (there are: %s)%s", name, strings.Join(l.names(), ", "), near.Hint(name, l.names()))
+		l.problems = append(l.problems, layer.Problem{Place: layer.Place{File: "theme"}, What: what, Used: Fallback + " is used"})
 		name, chain = Fallback, l.chain(Fallback)
 	}
 	palette, looks := map[string]colour{}, map[Token]look{}
@@ -32,9 +34,32 @@ func Load(name string, layers ...fs.FS) (*Theme, []Problem) {
 	return build(name, ANSI256, palette, looks), l.problems
 }
 
+// Names are the themes that can be asked for: the built-in ones and those of the layers.
+func Names(layers ...layer.Dir) []string { return newLoader(layers).names() }
+
 type loader struct {
 	layers   []fs.FS
-	problems []Problem
+	problems []layer.Problem
+}
+
+func newLoader(dirs []layer.Dir) *loader {
+	l := &loader{layers: []fs.FS{themes.FS}}
+	for _, d := range dirs {
+		l.layers = append(l.layers, d)
+	}
+	return l
+}
+
+func (l *loader) names() []string {
+	var names []string
+	for _, fsys := range l.layers {
+		files, _ := fs.Glob(fsys, "*.toml") // a folder that cannot be read has no themes
+		for _, f := range files {
+			names = append(names, strings.TrimSuffix(f, ".toml"))
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // place is one file among the layers.
@@ -66,7 +91,8 @@ func (l *loader) chain(name string) []*file {
 		}
 		if next < 0 || used[place{next, parent}] {
 			what := fmt.Sprintf("inherits %q, which does not exist or inherits this file", f.inherits)
-			l.problems = append(l.problems, Problem{File: f.path, Line: f.line("", "inherits"), What: what, Used: Fallback})
+			at := layer.Place{File: f.path, Line: f.line("", "inherits")}
+			l.problems = append(l.problems, layer.Problem{Place: at, What: what, Used: Fallback + " is used"})
 			break
 		}
 		name, at = parent, from
@@ -87,7 +113,7 @@ func (l *loader) find(name string, from int) (*file, int) {
 		}
 		path := l.path(level, name)
 		if err != nil {
-			l.problems = append(l.problems, Problem{File: path, What: err.Error(), Used: "the theme below it"})
+			l.problems = append(l.problems, (&file{path: path}).whole(0, err.Error()))
 			continue
 		}
 		f, problems := parse(path, src)
@@ -109,10 +135,10 @@ func (l *loader) highest(name string, from int) int {
 	return -1
 }
 
-// path is what an operator can open. os.DirFS is a string, and the only kind of layer that has a place.
+// path is what a person can open, or the bare name of a built-in file.
 func (l *loader) path(level int, name string) string {
-	if v := reflect.ValueOf(l.layers[level]); v.Kind() == reflect.String {
-		return filepath.Join(v.String(), name+".toml")
+	if d, ok := l.layers[level].(layer.Dir); ok {
+		return d.Path(name + ".toml")
 	}
 	return name + ".toml"
 }
@@ -131,9 +157,8 @@ func (l *loader) resolve(chain []*file, palette map[string]colour, looks map[Tok
 				break
 			}
 			what := fmt.Sprintf("tokens.%s: no colour %q in the palette", k, name)
-			l.problems = append(l.problems, Problem{
-				File: f.path, Line: f.line("tokens", string(k)), What: what, Used: "the inherited value",
-			})
+			at := layer.Place{File: f.path, Line: f.line("tokens", string(k))}
+			l.problems = append(l.problems, layer.Problem{Place: at, What: what, Used: "the inherited value is used"})
 			looks[k] = look{}
 		}
 	}

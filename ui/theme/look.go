@@ -39,6 +39,19 @@ func parseLook(text string) (look, error) {
 	return l, nil
 }
 
+// String is the look as a theme file has it.
+func (l look) String() string {
+	words := []string{l.fg}
+	if l.bg != "" {
+		words = append(words, "on", l.bg)
+	}
+	text := strings.TrimSpace(strings.Join(append(words, l.attrs...), " "))
+	if text == "" {
+		return "plain"
+	}
+	return text
+}
+
 // missing is the first colour that the palette does not have.
 func (l look) missing(palette map[string]colour) (string, bool) {
 	for _, name := range []string{l.fg, l.bg} {

@@ -1,6 +1,10 @@
 package theme
 
-import "github.com/muesli/termenv"
+import (
+	"strings"
+
+	"github.com/muesli/termenv"
+)
 
 // Profile is how many colours the terminal shows.
 type Profile int
@@ -32,4 +36,26 @@ func (p Profile) termenv() termenv.Profile {
 		return termenv.ANSI256
 	}
 	return termenv.ANSI
+}
+
+// Detect is how many colours the terminal shows, by TERM and COLORTERM: many sshd pass only the former. Colour is
+// false when NO_COLOR is set: draw with the mono theme then, in the profile that is returned, which keeps bold
+// and reverse.
+func Detect(getenv func(string) string) (p Profile, colour bool) {
+	if getenv("NO_COLOR") != "" {
+		return ANSI16, false
+	}
+	term := getenv("TERM")
+	switch c := getenv("COLORTERM"); {
+	case (c == "truecolor" || c == "24bit") && !strings.HasPrefix(term, "screen"):
+		return TrueColor, true
+	case strings.HasSuffix(term, "-direct"):
+		return TrueColor, true
+	}
+	for _, known := range []string{"256color", "kitty", "alacritty", "ghostty", "wezterm", "foot", "contour"} {
+		if strings.Contains(term, known) {
+			return ANSI256, true
+		}
+	}
+	return ANSI16, true
 }

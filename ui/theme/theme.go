@@ -25,6 +25,21 @@ type Theme struct {
 // Style is how a token is drawn. Every token of Tokens has one, in every theme.
 func (t *Theme) Style(k Token) lipgloss.Style { return t.styles[k] }
 
+// Look is how a token is drawn, in the words of theme files: "red bold".
+func (t *Theme) Look(k Token) string { return t.looks[k].String() }
+
+// Colours are the foreground and the background of a token as the profile has them: #rrggbb, or a number. Those that are
+// the terminal's own are empty.
+func (t *Theme) Colours(k Token) (fg, bg string) {
+	in := func(name string) string {
+		if c, ok := t.palette[name]; ok {
+			return c.in(t.Profile)
+		}
+		return ""
+	}
+	return in(t.looks[k].fg), in(t.looks[k].bg)
+}
+
 // WithProfile is the same theme for another terminal.
 func (t *Theme) WithProfile(p Profile) *Theme {
 	return build(t.Name, p, t.palette, t.looks)
