@@ -73,14 +73,16 @@ func (r *reader) mapFills(n *yaml.Node, a *at) []MapFill {
 		fill, here := MapFill{Map: key.Value}, a.field(key.Value)
 		r.pairs(value, here, func(key, value *yaml.Node) {
 			e := MapEntry{Key: key.Value}
-			if at := here.field(key.Value); follow(value).Kind == yaml.MappingNode {
-				r.pairs(value, at, func(key, value *yaml.Node) {
-					text, _ := r.text(value, at.field(key.Value))
+			r.either(value, here.field(key.Value), func(n *yaml.Node, a *at) {
+				if text, ok := r.text(n, a); ok {
+					e.Values = []MapField{{"", text}}
+				}
+			}, func(n *yaml.Node, a *at) {
+				r.pairs(n, a, func(key, value *yaml.Node) {
+					text, _ := r.text(value, a.field(key.Value))
 					e.Values = append(e.Values, MapField{key.Value, text})
 				})
-			} else if text, ok := r.text(value, at); ok {
-				e.Values = []MapField{{"", text}}
-			}
+			})
 			fill.Entries = append(fill.Entries, e)
 		})
 		all = append(all, fill)

@@ -56,20 +56,22 @@ func (r *reader) nics(n *yaml.Node, a *at) []NIC {
 
 // position reads the name of a stage, or a mapping with it and how it stands there.
 func (r *reader) position(n *yaml.Node, a *at) (p Position) {
-	if follow(n).Kind != yaml.MappingNode {
-		p.Name, _ = r.text(n, a)
-		return p
-	}
-	r.fields(n, a,
-		field{"stage", "the name of a stage", scalar(r, &p.Name, name)},
-		field{"disabled", "", choice(r, &p.Disabled, truths)},
-		field{"shadow", "", choice(r, &p.Shadow, truths)},
-	)
+	r.either(n, a, scalar(r, &p.Name, name), func(n *yaml.Node, a *at) {
+		r.fields(n, a,
+			field{"stage", "the name of a stage", scalar(r, &p.Name, name)},
+			field{"disabled", "", choice(r, &p.Disabled, truths)},
+			field{"shadow", "", choice(r, &p.Shadow, truths)},
+		)
+	})
 	return p
 }
 
 // stages reads the settings of stages by name. Each is of the kind that its name or its field kind says.
 func (r *reader) stages(n *yaml.Node, a *at) []Named {
+	if r.shape != nil {
+		r.shapeStages()
+		return nil
+	}
 	var all []Named
 	r.pairs(n, a, func(key, value *yaml.Node) {
 		here := a.field(key.Value)

@@ -15,6 +15,7 @@ const mostVisits = 1 << 19
 type reader struct {
 	*faults
 	visits int
+	shape  shape // not nil: nothing is read, this says what may be; see Schema
 }
 
 // read fills in what is written at a place of the document.
@@ -29,6 +30,10 @@ type field struct {
 
 // fields reads the mapping n, which has no other fields than these.
 func (r *reader) fields(n *yaml.Node, a *at, known ...field) {
+	if r.shape != nil {
+		r.shapeFields(known)
+		return
+	}
 	have := make([]bool, len(known))
 	names := make([]string, len(known))
 	for i, f := range known {
@@ -58,6 +63,10 @@ func (r *reader) fields(n *yaml.Node, a *at, known ...field) {
 // pairs calls each for the pairs of the mapping n, in the document's order and without those whose key is unfit. It
 // is false when n could not be read to its end. A mapping left empty has no pairs.
 func (r *reader) pairs(n *yaml.Node, a *at, each func(key, value *yaml.Node)) bool {
+	if r.shape != nil {
+		r.shapePairs(each)
+		return false
+	}
 	if n = r.use(n, a); n == nil || !r.is(n, a, yaml.MappingNode) {
 		return false
 	}
@@ -88,6 +97,10 @@ func (r *reader) pairs(n *yaml.Node, a *at, each func(key, value *yaml.Node)) bo
 // list is a reader of at most most items, each read by item. A list left empty has none.
 func list[T any](r *reader, dst *[]T, most int, item func(n *yaml.Node, a *at) T) read {
 	return func(n *yaml.Node, a *at) {
+		if r.shape != nil {
+			r.shapeList(most, func(n *yaml.Node, a *at) { item(n, a) })
+			return
+		}
 		if n = r.use(n, a); n == nil || !r.is(n, a, yaml.SequenceNode) {
 			return
 		}

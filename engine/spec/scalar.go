@@ -13,6 +13,10 @@ import (
 
 // text is the value of the single value n.
 func (r *reader) text(n *yaml.Node, a *at) (string, bool) {
+	if r.shape != nil {
+		r.shapeScalar(nil)
+		return "", false
+	}
 	if n = r.use(n, a); n == nil || !r.is(n, a, yaml.ScalarNode) {
 		return "", false
 	}
@@ -22,6 +26,10 @@ func (r *reader) text(n *yaml.Node, a *at) (string, bool) {
 // scalar is a reader of a single value that parse turns into a T, or into what is wrong with it.
 func scalar[T any](r *reader, dst *T, parse func(string) (T, string)) read {
 	return func(n *yaml.Node, a *at) {
+		if r.shape != nil {
+			r.shapeScalar(dst)
+			return
+		}
 		s, ok := r.text(n, a)
 		if !ok {
 			return
@@ -39,6 +47,10 @@ func name(s string) (string, string) { return s, "" }
 
 // number is a reader of whole numbers from lo to hi.
 func number[T ~uint16 | ~uint32](r *reader, dst *T, lo, hi T) read {
+	if r.shape != nil {
+		usual := *dst
+		return func(*yaml.Node, *at) { shapeNumber(r, usual, lo, hi) }
+	}
 	return scalar(r, dst, func(s string) (T, string) {
 		n, why := wholeNumber(s, uint64(lo), uint64(hi))
 		return T(n), why
@@ -47,6 +59,10 @@ func number[T ~uint16 | ~uint32](r *reader, dst *T, lo, hi T) read {
 
 // choice is a reader of one of words.
 func choice[T comparable](r *reader, dst *T, words []word[T]) read {
+	if r.shape != nil {
+		usual := *dst
+		return func(*yaml.Node, *at) { shapeChoice(r, usual, words) }
+	}
 	return scalar(r, dst, func(s string) (T, string) { return lookup(words, s) })
 }
 

@@ -76,7 +76,7 @@ func newRoot(t *tree) *cobra.Command {
 	root.AddCommand(
 		newRun(t), newStatus(t), newPlan(t), newApply(t), newConfirm(t), newHistory(t), newRollback(t), newDetach(t), newSpec(t),
 		newChain(t), newLimits(t), newDrops(t),
-		newKeys(t), newThemes(t), newConfig(t), newCompletion(t),
+		newKeys(t), newThemes(t), newConfig(t), newSchema(t), newCompletion(t),
 		newLab(), newVersion(t), newExitCodes(), newReasons())
 	if err := t.complete(root, t.completers()); err != nil {
 		panic(err) // a flag has two completions

@@ -27,7 +27,7 @@ type file struct {
 type document struct {
 	Schema   int               `toml:"schema"`
 	Inherits string            `toml:"inherits"`
-	Palette  map[string]colour `toml:"palette"`
+	Palette  map[string]entry  `toml:"palette"`
 	Tokens   map[string]string `toml:"tokens"`
 }
 
@@ -43,9 +43,10 @@ func parse(path string, src []byte) (*file, []layer.Problem) {
 		return nil, []layer.Problem{f.whole(f.line("", "schema"), what)}
 	}
 	f.inherits = doc.Inherits
-	for name, c := range doc.Palette {
-		if err := c.check(); err != nil {
-			f.skip(f.line("palette", name), fmt.Sprintf("palette.%s.%v", name, err))
+	for name, e := range doc.Palette {
+		c, err := e.colour()
+		if err != nil {
+			f.skip(f.line("palette", name), fmt.Sprintf("palette.%s: %v", name, err))
 			continue
 		}
 		f.palette[name] = c

@@ -106,9 +106,10 @@ func TestBadFiles(t *testing.T) {
 		{
 			"colours out of range",
 			"schema = 1\n[palette]\nblue = {true = \"#zzz\", ansi256 = 1, ansi16 = 1}\nred = {true = \"#000000\", ansi256 = 256, ansi16 = 1}\n",
-			[]string{"x.toml:3: palette.blue.true", "x.toml:4: palette.red.ansi256"},
+			[]string{"x.toml:3: palette.blue: true", "x.toml:4: palette.red: ansi256"},
 			"75",
 		},
+		{"half a colour", "schema = 1\n[palette]\nblue = {true = \"#ffffff\"}\n", []string{"x.toml:3: palette.blue: a colour has true, ansi256 and ansi16"}, "75"},
 		{"newer schema", "schema = 2\n[tokens]\nok = \"red\"\n", []string{"x.toml:1: schema is 2"}, "75"},
 		{"no schema", "[tokens]\nok = \"red\"\n", []string{"x.toml: schema is 0"}, "75"},
 		{"parent that is not there", "schema = 1\ninherits = \"nope\"\n[tokens]\nok = \"red\"\n", []string{"x.toml:2: inherits \"nope\""}, "203"},
