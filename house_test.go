@@ -50,6 +50,7 @@ var rules = []rule{
 	{"engine/datapath", []string{"./bpf", "./engine/filter", "./engine/plan", "./engine/spec", "./engine/maglev", "./engine/reason", "./engine/packet",
 		"github.com/cilium/ebpf/...", "github.com/vishvananda/netlink/...", "golang.org/x/sys/unix"},
 		"only datapath touches maps, programs and links, so only one room can break a node"},
+	{"engine/arms", nil, "who may change a node is decided without knowing what one is"},
 	{"engine/handoff", []string{"golang.org/x/sys/unix"},
 		"ownership is a lock, whatever is owned"},
 	{"engine/history", nil, "what was changed is read by whoever has the file"},

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -13,11 +12,6 @@ import (
 	"hairpin/engine/plan"
 	"hairpin/engine/spec"
 )
-
-// Apply implements Node.
-func (o *owner) Apply(ctx context.Context, r ApplyRequest) (*Applied, error) {
-	return do(ctx, o, func() (*Applied, error) { return o.apply(r) })
-}
 
 func (o *owner) apply(r ApplyRequest) (*Applied, error) {
 	if err := o.ready(); err != nil {

@@ -73,8 +73,20 @@ func (c *client) Plan(ctx context.Context, s *spec.Spec) (*Plan, error) {
 // Apply implements Node.
 func (c *client) Apply(ctx context.Context, r ApplyRequest) (*Applied, error) {
 	a, err := c.ask(ctx, call{Verb: verbApply, Spec: string(spec.Marshal(r.Spec)), Revision: r.Revision, Deadline: r.Deadline,
-		Who: r.Who, Why: r.Why, Force: r.Force})
+		Why: r.Why, Force: r.Force})
 	return a.Applied, err
+}
+
+// Arm implements Node.
+func (c *client) Arm(ctx context.Context, r ArmRequest) error {
+	_, err := c.ask(ctx, call{Verb: verbArm, Why: r.Why, Share: r.Share})
+	return err
+}
+
+// Disarm implements Node.
+func (c *client) Disarm(ctx context.Context) error {
+	_, err := c.ask(ctx, call{Verb: verbDisarm})
+	return err
 }
 
 // WatchCosts implements Node.
@@ -84,14 +96,14 @@ func (c *client) WatchCosts(ctx context.Context) error {
 }
 
 // Confirm implements Node.
-func (c *client) Confirm(ctx context.Context, who string) error {
-	_, err := c.ask(ctx, call{Verb: verbConfirm, Who: who})
+func (c *client) Confirm(ctx context.Context, _ string) error {
+	_, err := c.ask(ctx, call{Verb: verbConfirm})
 	return err
 }
 
 // Detach implements Node.
-func (c *client) Detach(ctx context.Context, who string) error {
-	_, err := c.ask(ctx, call{Verb: verbDetach, Who: who})
+func (c *client) Detach(ctx context.Context, _ string) error {
+	_, err := c.ask(ctx, call{Verb: verbDetach})
 	return err
 }
 
@@ -134,7 +146,7 @@ func (c *client) connect(ctx context.Context) (*line, error) {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ECONNREFUSED):
 		return nil, ErrNoOwner
 	case errors.Is(err, unix.EACCES):
-		return nil, fmt.Errorf("%w: %s is for root and its group; use sudo", ErrRefused, c.path)
+		return nil, fmt.Errorf("%w: %s is for root and the group %s; use sudo", ErrRefused, c.path, armsGroup)
 	case err != nil:
 		return nil, err
 	}
@@ -221,7 +233,7 @@ func orphaned(last *State, since time.Time, why error) *State {
 	}
 	s := withProblem(last, Problem{Key: "engine gone", Severity: "crit", Since: since, What: what,
 		Cure: `the data path goes on by itself; start an engine with "hairpin run"`})
-	s.PID = 0
+	s.PID, s.Armed = 0, nil
 	return s
 }
 
@@ -255,7 +267,10 @@ func (c *client) hear(l *line) (shown bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		s.Role, s.Spec = Observer, l.spec
+		s.Role, s.Spec, s.Barred = Observer, l.spec, l.hello.Barred
+		if s.Armed != nil {
+			s.Armed.Own = s.Armed.Party == l.hello.Party
+		}
 		if l.specFault != nil {
 			s = withProblem(s, Problem{Key: "other version", Severity: "warn", Since: s.Time, Cure: "use the version that runs: " + s.Version,
 				What: fmt.Sprintf("this version of hairpin cannot read the running spec: %v", l.specFault)})

@@ -37,7 +37,7 @@ func TestVerbs(t *testing.T) {
 	node.plan = func(_ context.Context, s *spec.Spec) (*Plan, error) { planned = s; return plan, nil }
 	node.apply = func(_ context.Context, r ApplyRequest) (*Applied, error) { got = r; return applied, nil }
 	serve(t, path, node, nil)
-	c := dial(t, path)
+	c := armed(t, path)
 	if p, err := c.Plan(t.Context(), exampleSpec()); err != nil || !reflect.DeepEqual(p, plan) || !planned.Equal(exampleSpec()) {
 		t.Errorf("plan: %+v %v; of %+v", p, err, planned)
 	}
@@ -47,7 +47,7 @@ func TestVerbs(t *testing.T) {
 	if !got.Spec.Equal(request.Spec) {
 		t.Errorf("applied was %+v", got.Spec)
 	}
-	got.Spec = request.Spec
+	got.Spec, request.Who = request.Spec, "root" // by the kernel's word
 	if got != request {
 		t.Errorf("the request was %+v, want %+v", got, request)
 	}
@@ -60,7 +60,7 @@ func TestVerbs(t *testing.T) {
 	if s, err := c.Past(t.Context(), 7); err != nil || s.NIC("eth7") == nil {
 		t.Errorf("the spec of change 7: %+v %v", s, err)
 	}
-	if calls := node.all(); !slices.Equal(calls, []string{"plan", "apply", "confirm by me", "detach by you", "history", "past 7"}) {
+	if calls := node.all(); !slices.Equal(calls, []string{"plan", "apply", "confirm by root", "detach by root", "history", "past 7"}) {
 		t.Errorf("the node was asked %v", calls)
 	}
 }
@@ -101,7 +101,7 @@ func TestAnswerAfterState(t *testing.T) {
 		return &Applied{Generation: 9}, nil
 	}
 	serve(t, path, node, nil)
-	c := dial(t, path)
+	c := armed(t, path)
 	if _, err := c.Apply(t.Context(), ApplyRequest{Spec: exampleSpec()}); err != nil || c.State().Generation.Active != 9 {
 		t.Errorf("%+v %v", c.State().Generation, err)
 	}
@@ -230,7 +230,7 @@ func TestLostAnswer(t *testing.T) {
 		return nil, ctx.Err()
 	}
 	stop := serve(t, path, node, nil)
-	c := dial(t, path)
+	c := armed(t, path)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-begun; cancel() }()
 	_, err := c.Apply(ctx, ApplyRequest{Spec: exampleSpec()})
@@ -238,6 +238,9 @@ func TestLostAnswer(t *testing.T) {
 		t.Errorf("given up: %v", err)
 	}
 	other := dial(t, path)
+	if err := other.Arm(t.Context(), ArmRequest{Why: "test", Share: true}); err != nil {
+		t.Fatal(err)
+	}
 	go func() { <-begun; stop() }()
 	_, err = other.Apply(t.Context(), ApplyRequest{Spec: exampleSpec()})
 	if err == nil || errors.Is(err, ErrNoOwner) || !strings.HasSuffix(err.Error(), "before it answered; whether it was carried out is not known: look before you repeat it") {
@@ -250,7 +253,7 @@ func TestManyAsk(t *testing.T) {
 	node, path := newFake(), socketPath(t)
 	node.apply = func(_ context.Context, r ApplyRequest) (*Applied, error) { return &Applied{Revision: r.Revision}, nil }
 	serve(t, path, node, nil)
-	c := dial(t, path)
+	c := armed(t, path)
 	var all sync.WaitGroup
 	for i := range 100 {
 		all.Go(func() {

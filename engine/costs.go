@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -12,19 +11,15 @@ import (
 // again every second or two.
 const CostLease = 5 * time.Second
 
-// WatchCosts implements Node.
-func (o *owner) WatchCosts(ctx context.Context) error {
-	_, err := do(ctx, o, func() (struct{}, error) {
-		if err := o.ready(); err != nil {
-			return struct{}{}, fmt.Errorf("watch costs: %w", err)
-		}
-		if o.watched.IsZero() {
-			o.kernel.Watch(true)
-		}
-		o.watched = time.Now()
-		return struct{}{}, nil
-	})
-	return err
+func (o *owner) watchCosts() error {
+	if err := o.ready(); err != nil {
+		return fmt.Errorf("watch costs: %w", err)
+	}
+	if o.watched.IsZero() {
+		o.kernel.Watch(true)
+	}
+	o.watched = time.Now()
+	return nil
 }
 
 // endWatch stops measuring when nobody has looked for a while.

@@ -142,6 +142,7 @@ func TestChainEdits(t *testing.T) {
 // change applies s, again where the engine says that the running spec has changed meanwhile.
 func (n *network) change(t *testing.T, node engine.Node, s *spec.Spec) *engine.Applied {
 	t.Helper()
+	arm(t, n.ctx, node)
 	for {
 		a, err := node.Apply(n.ctx, engine.ApplyRequest{Spec: s, Who: "test"})
 		if err == nil {

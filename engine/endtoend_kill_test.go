@@ -66,6 +66,7 @@ func TestKilledUnderLoad(t *testing.T) {
 		s := edited(t, node.State().Spec, func(s *spec.Spec, vip string) (*spec.Spec, error) {
 			return spec.SetWeight(s, vip, n.address(1+d.IntN(4)), 50+d.Uint32N(100))
 		})
+		arm(t, n.ctx, node)
 		changed := make(chan error, 1)
 		go func() {
 			_, err := node.Apply(n.ctx, engine.ApplyRequest{Spec: s, Who: "test"})

@@ -270,11 +270,20 @@ func perfect(t *testing.T, what string, r lab.LoadResult, backends ...int) {
 
 func apply(t *testing.T, ctx context.Context, n engine.Node, s *spec.Spec) *engine.Applied {
 	t.Helper()
+	arm(t, ctx, n)
 	a, err := n.Apply(ctx, engine.ApplyRequest{Spec: s, Who: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return a
+}
+
+// arm lets the test change the node through n, also where it has done so through another connection.
+func arm(t *testing.T, ctx context.Context, n engine.Node) {
+	t.Helper()
+	if err := n.Arm(ctx, engine.ArmRequest{Why: "test", Share: true}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // edited is s after edits of one VIP after the other.

@@ -144,12 +144,21 @@ func open(t *testing.T, p Paths) Node {
 	for limit := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		n, err := Open(context.Background(), Options{Paths: p, Version: "test"})
 		if err == nil {
+			rearm(t, n)
 			return n
 		}
 		var held *handoff.HeldError // by nobody: a child that another test starts has a copy of all descriptors for a moment
 		if !errors.As(err, &held) || held.By.PID != 0 || time.Now().After(limit) {
 			t.Fatal(err)
 		}
+	}
+}
+
+// rearm lets the test change the node through n for ten minutes more.
+func rearm(t *testing.T, n Node) {
+	t.Helper()
+	if err := n.Arm(t.Context(), ArmRequest{Why: "test"}); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -163,6 +172,7 @@ func running(t *testing.T, p Paths) *owner {
 
 func mustApply(t *testing.T, n Node, s *spec.Spec, deadline time.Duration) *Applied {
 	t.Helper()
+	rearm(t, n)
 	a, err := n.Apply(t.Context(), ApplyRequest{Spec: s, Deadline: deadline, Who: "test"})
 	if err != nil {
 		t.Fatal(err)

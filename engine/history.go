@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -88,33 +87,28 @@ func (o *owner) catchUp() {
 	}
 }
 
-// History implements Node.
-func (o *owner) History(ctx context.Context) ([]Change, error) {
-	return do(ctx, o, func() ([]Change, error) {
-		if o.past == nil {
-			return nil, fmt.Errorf("history: %w: changes are not kept on this node, its events say why", ErrRefused)
-		}
-		return o.past.Changes(), nil
-	})
+func (o *owner) changes() ([]Change, error) {
+	if o.past == nil {
+		return nil, fmt.Errorf("history: %w: changes are not kept on this node, its events say why", ErrRefused)
+	}
+	return o.past.Changes(), nil
 }
 
-// Past implements Node.
-func (o *owner) Past(ctx context.Context, number int) (*spec.Spec, error) {
-	return do(ctx, o, func() (*spec.Spec, error) {
-		if o.past == nil {
-			return nil, fmt.Errorf("history: %w: changes are not kept on this node, its events say why", ErrRefused)
-		}
-		text, err := o.past.Spec(number)
-		if errors.Is(err, history.ErrNone) {
-			return nil, fmt.Errorf("history: %w: %w", ErrInvalid, err)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("history: %w", err)
-		}
-		s, err := spec.Parse(fmt.Sprintf("spec of change %d", number), text)
-		if err != nil {
-			return nil, fmt.Errorf("history: %w", err)
-		}
-		return s, nil
-	})
+// pastSpec is the spec that a change made the running one.
+func (o *owner) pastSpec(number int) (*spec.Spec, error) {
+	if o.past == nil {
+		return nil, fmt.Errorf("history: %w: changes are not kept on this node, its events say why", ErrRefused)
+	}
+	text, err := o.past.Spec(number)
+	if errors.Is(err, history.ErrNone) {
+		return nil, fmt.Errorf("history: %w: %w", ErrInvalid, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	s, err := spec.Parse(fmt.Sprintf("spec of change %d", number), text)
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	return s, nil
 }

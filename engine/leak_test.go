@@ -45,7 +45,7 @@ func leaker(n Node, work victimWork) error {
 	all := withEveryStage(s) // room that lasts is made when it is first needed
 	addGuard(all, 1024)
 	addProbe(all, "raw")
-	if _, err := o.Apply(context.Background(), ApplyRequest{Spec: all}); err != nil {
+	if _, err := armAndApply(o, ApplyRequest{Spec: all}); err != nil {
 		return err
 	}
 	before, err := quiet(o, s, work.Paths, func(_ resources, same time.Duration) bool { return same >= 3*tickEvery })
@@ -58,7 +58,7 @@ func leaker(n Node, work victimWork) error {
 		if d.IntN(4) == 0 {
 			r.Deadline = time.Minute
 		}
-		if _, err := n.Apply(context.Background(), r); err != nil {
+		if _, err := armAndApply(n, r); err != nil {
 			return err
 		}
 		if err := n.Confirm(context.Background(), ""); err != nil {

@@ -19,6 +19,7 @@ var errHungUp = errors.New("the engine hung up")
 // line is a client's connection to one owner. One goroutine reads; any number asks.
 type line struct {
 	conn      net.Conn
+	hello     hello      // of the engine
 	spec      *spec.Spec // of the pictures that come; the reader's
 	specFault error      // why it could not be read
 
@@ -44,8 +45,8 @@ func (l *line) greet() error {
 	if err := l.send(hello{Protocol: protocol}); err != nil {
 		return err
 	}
-	var h hello
-	if err := l.receive(maxHello, &h); err != nil {
+	h := &l.hello
+	if err := l.receive(maxHello, h); err != nil {
 		return err
 	}
 	switch {
@@ -118,7 +119,7 @@ func (l *line) ask(ctx context.Context, k call) (answer, error) {
 		return answer{}, err
 	}
 	unknown := ""
-	if !k.Verb.onlyLooks() {
+	if k.Verb.needs() != needNothing {
 		unknown = "; whether it was carried out is not known: look before you repeat it"
 	}
 	select {

@@ -15,11 +15,25 @@ type Node interface {
 	// Changed subscribes to snapshots: the channel is signalled after each new one and holds one signal, so a slow reader
 	// sees the latest only. It is closed when no more will come. Ask once.
 	Changed() <-chan struct{}
+	// Close releases the engine and leaves the data path running.
+	Close() error
+	Verbs
+}
+
+// Verbs is what may be asked of an engine, by one party: this process's own console, or a connection to the owner's socket.
+// Who changes anything must be armed: ErrRefused otherwise.
+type Verbs interface {
+	// Arm lets this party, and no other, change the node for ten minutes, or gives it the whole time again. State.Armed shows
+	// it to everybody. ErrRefused while another is armed, or if this one may not change the node at all.
+	Arm(ctx context.Context, r ArmRequest) error
+	// Disarm gives back what this party holds, or another session of the same user.
+	Disarm(ctx context.Context) error
 	// Plan says what Apply would do, without doing any of it.
 	Plan(ctx context.Context, s *spec.Spec) (*Plan, error)
 	// Apply makes s the running spec, or leaves everything as it was and says why.
 	Apply(ctx context.Context, r ApplyRequest) (*Applied, error)
-	// Confirm keeps the running generation; until then, one applied with a deadline goes back by itself.
+	// Confirm keeps the running generation; until then, one applied with a deadline goes back by itself. It needs no arms: the
+	// armed one may have lost his connection.
 	Confirm(ctx context.Context, who string) error
 	// WatchCosts has what each stage costs measured and shown for CostLease from now, in one packet of 64. It is for whoever
 	// looks at it just now, and ends by itself. Who may only look may ask for it.
@@ -30,8 +44,13 @@ type Node interface {
 	History(ctx context.Context) ([]Change, error)
 	// Past is the spec that a change of History made the running one. ErrInvalid when it is not kept.
 	Past(ctx context.Context, number int) (*spec.Spec, error)
-	// Close releases the engine and leaves the data path running.
-	Close() error
+}
+
+// ArmRequest says what somebody wants to change the node for.
+type ArmRequest struct {
+	Who   string // for the audit trail; over the socket the engine puts the user there whom the kernel names
+	Why   string // a ticket, or a few words
+	Share bool   // for a command: act within what the same user has armed from the same place, if he has
 }
 
 // Plan is what a change would do, in words and in numbers.
@@ -56,7 +75,7 @@ type ApplyRequest struct {
 	Spec     *spec.Spec
 	Revision string        // from Plan; empty applies whatever runs now
 	Deadline time.Duration // 0 = confirmed at once; else it goes back by itself unless confirmed in time
-	Who      string        // for the audit trail
+	Who      string        // as in ArmRequest
 	Why      string
 	Force    bool // also if it ends the SSH session of somebody who works on this node
 }

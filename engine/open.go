@@ -22,8 +22,9 @@ func Open(ctx context.Context, options Options) (Node, error) {
 	o := &owner{
 		options: options, log: options.Log, requests: make(chan request), done: make(chan struct{}), silent: make(chan struct{}), since: time.Now(),
 		reached: map[netip.Addr]nexthop.NextHop{}, downAt: map[uint16]time.Time{}, meters: newMeters(),
-		rings: map[uint16]ringView{}, watchers: watchers{},
+		rings: map[uint16]ringView{}, watchers: watchers{}, guard: newGuard(),
 	}
+	o.seat = seat{engine: o, party: ownConsole()}
 	if o.log == nil {
 		o.log = slog.New(slog.DiscardHandler)
 	}
@@ -209,7 +210,9 @@ func (o *owner) firstSpec() (*spec.Spec, string, error) {
 // listen answers front ends in other processes.
 func (o *owner) listen(ctx context.Context) {
 	defer close(o.silent)
-	if err := Serve(ctx, o, o.options.Paths.Socket()); err != nil && ctx.Err() == nil {
+	s := newServer(o)
+	s.observers = o.options.Observers
+	if err := s.serve(ctx, o.options.Paths.Socket()); err != nil && ctx.Err() == nil {
 		o.log.Error("the socket for other processes is closed", "error", err)
 	}
 }

@@ -26,6 +26,9 @@ type Options struct {
 	// Step is called after each effect on the kernel or the disk, with its name, and may end the process: whatever is done
 	// by then must be enough to go on from. nil in production.
 	Step func(name string)
+
+	// Observers lets every user of the machine look at the node. Without it, only those may who may also be armed.
+	Observers bool
 }
 
 // tickEvery is how often counters are read and a snapshot is made.
@@ -34,6 +37,8 @@ const tickEvery = time.Second
 // owner is the engine of the process that owns the node. One goroutine, run, owns everything below loop; the others send
 // it requests and read snapshots.
 type owner struct {
+	seat     // of this process's own console
+	guard    *guard
 	options  Options
 	log      *slog.Logger
 	lock     *handoff.Lock
@@ -103,6 +108,7 @@ func (o *owner) run(ctx context.Context) {
 			continue
 		case <-changed:
 			o.refresh()
+		case <-o.guard.news: // publish writes it down
 		case d := <-drops:
 			if o.detached {
 				continue // nothing is left that could say whose it was

@@ -18,8 +18,9 @@ func (o *owner) publish(now time.Time) {
 	if !o.detached && o.wentBack() {
 		o.follow(now)
 	}
+	o.takeNotes(now)
 	s := &State{
-		Time: now, Node: o.options.Paths.Node, Version: o.options.Version, PID: os.Getpid(), Role: Owner, Since: o.since,
+		Time: now, Armed: o.armed(now), Node: o.options.Paths.Node, Version: o.options.Version, PID: os.Getpid(), Role: Owner, Since: o.since,
 		Spec: o.spec, Revision: o.revision()}
 	if o.detached {
 		s.Generation.Active = -1

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"hairpin/engine/arms"
 	"hairpin/engine/history"
 	"hairpin/engine/spec"
 )
@@ -21,13 +23,14 @@ type fake struct {
 	plan    func(context.Context, *spec.Spec) (*Plan, error)
 	apply   func(context.Context, ApplyRequest) (*Applied, error)
 	err     error // of Confirm and Detach
+	guard   *guard
 
 	mu    sync.Mutex
 	calls []string
 }
 
 func newFake() *fake {
-	f := &fake{changed: make(chan struct{}, 1)}
+	f := &fake{changed: make(chan struct{}, 1), guard: newGuard()}
 	f.plan = func(context.Context, *spec.Spec) (*Plan, error) { return &Plan{Revision: "abc"}, nil }
 	f.apply = func(context.Context, ApplyRequest) (*Applied, error) { return &Applied{Generation: 3}, nil }
 	f.state.Store(&State{Node: "lb1", PID: 1, Role: Owner})
@@ -57,6 +60,36 @@ func (f *fake) all() []string {
 func (f *fake) State() *State            { return f.state.Load() }
 func (f *fake) Changed() <-chan struct{} { return f.changed }
 func (f *fake) Close() error             { return errors.New("a client closed the owner") }
+
+func (f *fake) doors() *guard         { return f.guard }
+func (f *fake) as(p arms.Party) Verbs { return fakeSeat{f, p} }
+
+// fakeSeat is a fake for one party: it arms as an engine does, and publishes it.
+type fakeSeat struct {
+	*fake
+	party arms.Party
+}
+
+func (f fakeSeat) Arm(_ context.Context, r ArmRequest) error {
+	err := f.guard.arm(f.party, r.Why, r.Share)
+	f.showArmed()
+	return err
+}
+
+func (f fakeSeat) Disarm(context.Context) error {
+	err := f.guard.disarm(f.party)
+	f.showArmed()
+	return err
+}
+
+func (f *fake) Arm(ctx context.Context, r ArmRequest) error { return f.as(arms.Party{}).Arm(ctx, r) }
+func (f *fake) Disarm(ctx context.Context) error            { return f.as(arms.Party{}).Disarm(ctx) }
+
+func (f *fake) showArmed() {
+	s := *f.State()
+	s.Armed = f.guard.armed(time.Now())
+	f.publish(&s)
+}
 
 func (f *fake) Plan(ctx context.Context, s *spec.Spec) (*Plan, error) {
 	f.called("plan")
@@ -93,10 +126,13 @@ func (f *fake) Past(_ context.Context, number int) (*spec.Spec, error) {
 	return &spec.Spec{Version: spec.Version, NICs: []spec.NIC{{Name: "eth7"}}}, f.err
 }
 
+// stranger is a user who may not change the node.
+const stranger = 54321
+
 // uid makes a server take every client for that user.
 func uid(n uint32) func(*server) {
 	return func(s *server) {
-		s.peer = func(*net.UnixConn) (peer, error) { return peer{pid: 99, uid: n}, nil }
+		s.peer = func(*net.UnixConn) (peer, error) { return peer{pid: os.Getpid(), uid: n}, nil }
 	}
 }
 

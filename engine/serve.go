@@ -6,52 +6,37 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"hairpin/engine/arms"
 	"hairpin/engine/spec"
 )
 
-// maxClients is how many connections there may be at a time; half of them are for root alone.
+// maxClients is how many connections there may be at a time; half of them are for those alone who may change the node.
 const maxClients = 64
 
-// Serve lets other processes see and use n through a unix socket at path until ctx ends. Whoever may open the socket may
-// look and plan; only root may change anything. A client that is slow, silent or hostile takes nobody's time but its own.
-// The caller owns the node, so a socket that nobody listens on any more is a dead predecessor's and is replaced.
-func Serve(ctx context.Context, n Node, path string) error {
-	return newServer(n, credentials).serve(ctx, path)
+// host is an engine that others may use.
+type host interface {
+	Node
+	// as is what one of several parties may ask, each by what it holds.
+	as(arms.Party) Verbs
+	// doors decides who may ask what.
+	doors() *guard
 }
 
-// peer is who is at the other end, as the kernel says it.
-type peer struct {
-	pid int
-	uid uint32
-}
-
-func credentials(c *net.UnixConn) (peer, error) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return peer{}, err
-	}
-	var cred *unix.Ucred
-	var asked error
-	if err := raw.Control(func(fd uintptr) {
-		cred, asked = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); err != nil {
-		return peer{}, err
-	}
-	if asked != nil {
-		return peer{}, fmt.Errorf("ask who connects: %w", asked)
-	}
-	return peer{int(cred.Pid), cred.Uid}, nil
-}
-
-// server is one listening socket. Each connection has goroutines of its own, and none of them is waited for by the node.
+// server is one listening socket. Whoever may open it may look and plan; what else one may is the guard's word. A client
+// that is slow, silent or hostile takes nobody's time but its own: each connection has goroutines of its own, and none of
+// them is waited for by the node. The process owns the node, so a socket that nobody listens on any more is a dead
+// predecessor's and is replaced.
 type server struct {
-	node     Node
-	peer     func(*net.UnixConn) (peer, error)
-	patience time.Duration // with a client that is slow
+	node      host
+	group     *group
+	peer      func(*net.UnixConn) (peer, error)
+	patience  time.Duration // with a client that is slow
+	observers bool          // everybody may open it
+	lookers   chan struct{} // holds one while a client that may only look is served: together they take the time of one
+	last      atomic.Uint64 // number of a connection
 
 	mu      sync.Mutex
 	clients map[*session]bool
@@ -66,12 +51,13 @@ type picture struct {
 	specFrame []byte
 }
 
-func newServer(n Node, who func(*net.UnixConn) (peer, error)) *server {
-	return &server{node: n, peer: who, patience: frameTime, clients: map[*session]bool{}}
+func newServer(n host) *server {
+	return &server{node: n, group: newGroup(), peer: credentials, patience: frameTime, lookers: make(chan struct{}, 1),
+		clients: map[*session]bool{}}
 }
 
 func (s *server) serve(ctx context.Context, path string) error {
-	l, err := listen(ctx, path, s.patience/2) // less than a server waits for a client that says nothing
+	l, err := listen(ctx, path, access{s.group.find(), s.observers}, s.patience/2) // less than a server waits for a client that says nothing
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", path, err)
 	}
@@ -128,7 +114,7 @@ func (s *server) admit(c *session) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	room := maxClients
-	if c.peer.uid != 0 {
+	if c.party.Barred != "" {
 		room /= 2
 	}
 	if len(s.clients) >= room {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"hairpin/engine/arms"
 	"hairpin/engine/spec"
 )
 
@@ -18,7 +19,7 @@ const waitingCalls = 16
 type session struct {
 	server *server
 	conn   *net.UnixConn
-	peer   peer
+	party  arms.Party
 	dirty  chan struct{} // one signal: there is a newer state
 }
 
@@ -37,10 +38,11 @@ func (s *server) attend(ctx context.Context, conn *net.UnixConn) {
 	context.AfterFunc(ctx, func() { conn.Close() })
 
 	c := &session{server: s, conn: conn, dirty: make(chan struct{}, 1)}
-	var err error
-	if c.peer, err = s.peer(conn); err != nil {
+	who, err := s.peer(conn)
+	if err != nil {
 		return
 	}
+	c.party = s.group.party(who, s.last.Add(1))
 	if why := c.greet(); why != "" {
 		refuse(conn, time.Now().Add(s.patience), why)
 		return
@@ -50,7 +52,8 @@ func (s *server) attend(ctx context.Context, conn *net.UnixConn) {
 		return
 	}
 	defer s.leave(c)
-	if !c.send(hello{Protocol: protocol}) {
+	defer s.node.doors().left(c.party)
+	if !c.send(hello{Protocol: protocol, Party: c.party.ID, Barred: c.party.Barred}) {
 		return
 	}
 	calls, answers := make(chan call, waitingCalls), make(chan answer)
@@ -100,8 +103,7 @@ func (c *session) work(ctx, served context.Context, calls <-chan call, answers c
 			return
 		case k := <-calls:
 			a := answer{ID: k.ID}
-			err := c.do(ctx, served, k, &a)
-			a.Fault = faultOf(err)
+			a.Fault = faultOf(c.inTurn(ctx, func() error { return c.do(ctx, served, k, &a) }))
 			select {
 			case answers <- a:
 			case <-ctx.Done():
@@ -111,35 +113,54 @@ func (c *session) work(ctx, served context.Context, calls <-chan call, answers c
 	}
 }
 
+// inTurn calls f; for those who may only look one after the other, so that a crowd of them keeps nobody from the node's loop
+// who may change something.
+func (c *session) inTurn(ctx context.Context, f func() error) error {
+	if c.party.Barred == "" {
+		return f()
+	}
+	select {
+	case c.server.lookers <- struct{}{}:
+		defer func() { <-c.server.lookers }()
+		return f()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // do carries out one call. A plan is given up when its client hangs up; a change that was asked for is carried out.
 func (c *session) do(ctx, served context.Context, k call, a *answer) error {
-	if !k.Verb.onlyLooks() && c.peer.uid != 0 {
-		return fmt.Errorf("%w: only root may %s on this node, this is uid %d", ErrRefused, k.Verb, c.peer.uid)
+	err := c.server.node.doors().allow(c.party, k.Verb)
+	if err != nil {
+		return err
 	}
 	var s *spec.Spec
-	var err error
 	if k.Verb == verbPlan || k.Verb == verbApply {
 		if s, err = spec.Parse("the caller's spec", []byte(k.Spec)); err != nil {
 			return fmt.Errorf("%w: %w", ErrInvalid, err)
 		}
 	}
-	n := c.server.node
+	n, who := c.server.node.as(c.party), c.party.Who
 	switch k.Verb {
+	case verbArm:
+		err = n.Arm(ctx, ArmRequest{Who: who, Why: k.Why, Share: k.Share})
+	case verbDisarm:
+		err = n.Disarm(ctx)
 	case verbPlan:
 		a.Plan, err = n.Plan(ctx, s)
 	case verbApply:
-		a.Applied, err = n.Apply(served, ApplyRequest{Spec: s, Revision: k.Revision, Deadline: k.Deadline, Who: k.Who, Why: k.Why, Force: k.Force})
+		a.Applied, err = n.Apply(served, ApplyRequest{Spec: s, Revision: k.Revision, Deadline: k.Deadline, Who: who, Why: k.Why, Force: k.Force})
 	case verbWatch:
 		err = n.WatchCosts(ctx)
 	case verbConfirm:
-		err = n.Confirm(served, k.Who)
+		err = n.Confirm(served, who)
 	case verbHistory:
 		a.Changes, err = n.History(ctx)
 	case verbPast:
 		s, err = n.Past(ctx, k.Number)
 		a.Spec = string(spec.Marshal(s))
 	case verbDetach:
-		err = n.Detach(served, k.Who)
+		err = n.Detach(served, who)
 	default:
 		err = fmt.Errorf("%w: this engine knows no %q", ErrRefused, k.Verb)
 	}

@@ -16,8 +16,29 @@ import (
 // maxPath is what fits the kernel's address of a unix socket, with the zero at its end.
 const maxPath = 107
 
-// listen makes the socket, which root and its group may open.
-func listen(ctx context.Context, path string, patience time.Duration) (*listener, error) {
+// access is who may open the socket besides its own user: the group, if there is one, and everybody if all may look.
+type access struct {
+	gid      *uint32
+	everyone bool
+}
+
+// give opens the socket to those who may.
+func (a access) give(path string) error {
+	mode := os.FileMode(0o600)
+	if a.gid != nil {
+		// An engine that is neither root nor in the group cannot give it away, and keeps it.
+		if err := os.Chown(path, -1, int(*a.gid)); err == nil {
+			mode = 0o660
+		}
+	}
+	if a.everyone {
+		mode = 0o666
+	}
+	return os.Chmod(path, mode)
+}
+
+// listen makes the socket.
+func listen(ctx context.Context, path string, who access, patience time.Duration) (*listener, error) {
 	if len(path) > maxPath {
 		return nil, fmt.Errorf("the path has %d bytes, that of a unix socket can have %d", len(path), maxPath)
 	}
@@ -32,7 +53,7 @@ func listen(ctx context.Context, path string, patience time.Duration) (*listener
 		return nil, err
 	}
 	l.SetUnlinkOnClose(false) // by then it may be a successor's
-	if err := os.Chmod(path, 0o660); err != nil {
+	if err := who.give(path); err != nil {
 		l.Close()
 		return nil, err
 	}

@@ -4,21 +4,49 @@ import (
 	"context"
 	"net"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
 
 const shortPatience = 300 * time.Millisecond
 
-func TestSocketOpensToRootAndItsGroup(t *testing.T) {
-	path := socketPath(t)
-	serve(t, path, newFake(), nil)
-	st, err := os.Lstat(path)
-	if err != nil || st.Mode() != os.ModeSocket|0o660 {
-		t.Errorf("%v %v", st.Mode(), err)
+// TestSocketOpens to its own user, to the group if there is one, and to everybody if the operator says so.
+func TestSocketOpens(t *testing.T) {
+	const gid = 54321
+	for _, row := range []struct {
+		group, everyone bool
+		mode            os.FileMode
+		gid             uint32
+	}{
+		{false, false, 0o600, 0}, {true, false, 0o660, gid}, {false, true, 0o666, 0}, {true, true, 0o666, gid},
+	} {
+		path := socketPath(t)
+		serve(t, path, newFake(), func(s *server) {
+			s.observers, s.group = row.everyone, groupOf(gid, row.group)
+		})
+		st, err := os.Lstat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if owner := st.Sys().(*syscall.Stat_t); st.Mode() != os.ModeSocket|row.mode || owner.Gid != row.gid {
+			t.Errorf("%+v: mode %v, group %d", row, st.Mode(), owner.Gid)
+		}
 	}
+}
+
+// groupOf is the group under that number, or none.
+func groupOf(gid uint32, exists bool) *group {
+	return &group{lookup: func(name string) (*user.Group, error) {
+		if !exists {
+			return nil, user.UnknownGroupError(name)
+		}
+		return &user.Group{Name: name, Gid: strconv.Itoa(int(gid))}, nil
+	}}
 }
 
 func TestSocketIsRemoved(t *testing.T) {
@@ -53,7 +81,7 @@ func TestSocketOfThePredecessor(t *testing.T) {
 	stop := serve(t, path, newFake(), nil)
 	n := newFake()
 	n.publish(&State{PID: 8})
-	s := newServer(n, credentials)
+	s := newServer(n)
 	ctx, end := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.serve(ctx, path) }()
@@ -95,7 +123,7 @@ func TestSocketIsNoSocket(t *testing.T) {
 
 func refuses(t *testing.T, path, why string) {
 	t.Helper()
-	s := newServer(newFake(), credentials)
+	s := newServer(newFake())
 	s.patience = shortPatience
 	if err := s.serve(t.Context(), path); err == nil || !strings.Contains(err.Error(), why) {
 		t.Errorf("%v, want one that says %q", err, why)
@@ -114,9 +142,9 @@ func socketPath(t *testing.T) string {
 }
 
 // serve serves n at path until the test ends or what it returns is called.
-func serve(t *testing.T, path string, n Node, change func(*server)) (stop func()) {
+func serve(t *testing.T, path string, n host, change func(*server)) (stop func()) {
 	t.Helper()
-	s := newServer(n, credentials)
+	s := newServer(n)
 	if change != nil {
 		change(s)
 	}
@@ -148,6 +176,14 @@ func dial(t *testing.T, path string) *client {
 	}
 	t.Cleanup(func() { n.Close() })
 	return n.(*client)
+}
+
+// armed is a client that may change the node.
+func armed(t *testing.T, path string) *client {
+	t.Helper()
+	c := dial(t, path)
+	rearm(t, c)
+	return c
 }
 
 // await waits for something that another goroutine or process does.

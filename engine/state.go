@@ -35,6 +35,8 @@ type State struct {
 	Problems []Problem
 	Watched  bool     // somebody looks at what stages cost, so it is measured
 	Metrics  []Metric // of external stages and probes, in the spec's order
+	Armed    *Armed   // who may change the node now; nil = nobody
+	Barred   string   // why this process may not be armed at all; empty = it may
 
 	DropsLost  uint64 // drops that Drops had no row for, ever
 	FlowsLost  uint64 // connections refused because the flow table of connlimit had no room for one more, ever
@@ -51,6 +53,16 @@ const (
 	Observer Role = "observer" // another process's engine writes
 	Pins     Role = "pins"     // no engine runs
 )
+
+// Armed is the one party that may change the node.
+type Armed struct {
+	Party        uint64 // which connection; 0 = the owner's own console
+	Who          string // the user
+	From         string // the address of his SSH session, or else his terminal
+	Why          string
+	Since, Until time.Time
+	Own          bool `json:"-"` // it is this process
+}
 
 // Generation is the gate's word on what is live.
 type Generation struct {

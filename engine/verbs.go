@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -12,18 +11,15 @@ import (
 	"hairpin/engine/spec"
 )
 
-// Plan implements Node.
-func (o *owner) Plan(ctx context.Context, s *spec.Spec) (*Plan, error) {
-	return do(ctx, o, func() (*Plan, error) {
-		if err := o.ready(); err != nil {
-			return nil, fmt.Errorf("plan: %w", err)
-		}
-		p, err := o.compute(s)
-		if err != nil {
-			return nil, err
-		}
-		return o.shownPlan(p), nil
-	})
+func (o *owner) plan(s *spec.Spec) (*Plan, error) {
+	if err := o.ready(); err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
+	p, err := o.compute(s)
+	if err != nil {
+		return nil, err
+	}
+	return o.shownPlan(p), nil
 }
 
 // ready is the first thing that every request asks: what it is carried out against is what the kernel runs now.
@@ -76,12 +72,6 @@ func (o *owner) revision() string {
 	return o.named.revision
 }
 
-// Confirm implements Node.
-func (o *owner) Confirm(ctx context.Context, who string) error {
-	_, err := do(ctx, o, func() (struct{}, error) { return struct{}{}, o.confirm(who) })
-	return err
-}
-
 func (o *owner) confirm(who string) error {
 	if err := o.ready(); err != nil {
 		return fmt.Errorf("confirm: %w", err)
@@ -129,20 +119,16 @@ func (o *owner) closeRemoved() {
 // wentBack tells whether the kernel went back since this engine last looked.
 func (o *owner) wentBack() bool { return int(o.kernel.Control().Active) != o.active }
 
-// Detach implements Node.
-func (o *owner) Detach(ctx context.Context, who string) error {
-	_, err := do(ctx, o, func() (struct{}, error) {
-		if o.detached {
-			return struct{}{}, nil
-		}
-		o.log.Info("detach", "who", who)
-		if err := o.hops.Release(); err != nil {
-			o.log.Warn("release neighbours", "error", err)
-		}
-		o.step("detach: neighbours released")
-		o.detached, o.spec, o.active, o.attached = true, nil, 0, nil
-		o.journal.add(time.Now(), "audit", who, "detached everything")
-		return struct{}{}, o.kernel.Remove()
-	})
-	return err
+func (o *owner) detach(who string) error {
+	if o.detached {
+		return nil
+	}
+	o.log.Info("detach", "who", who)
+	if err := o.hops.Release(); err != nil {
+		o.log.Warn("release neighbours", "error", err)
+	}
+	o.step("detach: neighbours released")
+	o.detached, o.spec, o.active, o.attached = true, nil, 0, nil
+	o.journal.add(time.Now(), "audit", who, "detached everything")
+	return o.kernel.Remove()
 }

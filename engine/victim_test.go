@@ -68,7 +68,7 @@ func (d victimDice) change(n Node) error {
 	if d.IntN(2) == 0 {
 		r.Deadline = time.Duration(1+d.IntN(60)) * time.Millisecond
 	}
-	a, err := n.Apply(context.Background(), r)
+	a, err := armAndApply(n, r)
 	switch {
 	case errors.Is(err, ErrStale), errors.Is(err, ErrLate): // the kernel went back in the middle
 		return tell("failed", revision)
@@ -91,6 +91,14 @@ func (d victimDice) change(n Node) error {
 		return err
 	}
 	return tell("confirmed", revision)
+}
+
+// armAndApply goes on for as long as it takes, however short one stays armed.
+func armAndApply(n Node, r ApplyRequest) (*Applied, error) {
+	if err := n.Arm(context.Background(), ArmRequest{Why: "test"}); err != nil {
+		return nil, err
+	}
+	return n.Apply(context.Background(), r)
 }
 
 func tell(what, revision string) error {

@@ -14,7 +14,7 @@ import (
 
 // protocol names the form of what follows. Both sides must speak the same: they come from the same binary, and one that
 // was replaced on disk is the case in which they do not.
-const protocol = 1
+const protocol = 2
 
 // Bounds of one frame, in bytes, and of the time in which its reader must take it or its writer complete it.
 const (
@@ -30,6 +30,9 @@ const (
 type hello struct {
 	Protocol int
 	Refused  string `json:",omitempty"` // why the server hangs up
+
+	Party  uint64 `json:",omitempty"` // the number of this connection; see Armed
+	Barred string `json:",omitempty"` // why it may change nothing; empty = it may, once it is armed
 }
 
 // call is a frame from a client that asks for something.
@@ -39,15 +42,18 @@ type call struct {
 	Spec     string        `json:",omitempty"` // YAML
 	Revision string        `json:",omitempty"`
 	Deadline time.Duration `json:",omitempty"`
-	Who      string        `json:",omitempty"`
 	Why      string        `json:",omitempty"`
 	Number   int           `json:",omitempty"` // of a change
 	Force    bool          `json:",omitempty"`
+	Share    bool          `json:",omitempty"`
 }
 
+// verb is what a call asks for. Whatever is not said in needs to ask for less, only the armed may call.
 type verb string
 
 const (
+	verbArm     verb = "arm"
+	verbDisarm  verb = "disarm"
 	verbPlan    verb = "plan"
 	verbApply   verb = "apply"
 	verbWatch   verb = "watch costs"
@@ -56,11 +62,6 @@ const (
 	verbHistory verb = "history"
 	verbPast    verb = "past"
 )
-
-// onlyLooks tells whether a verb leaves the node as it is.
-func (v verb) onlyLooks() bool {
-	return v == verbPlan || v == verbWatch || v == verbHistory || v == verbPast
-}
 
 // news is a frame from the server: one of its parts.
 type news struct {

@@ -28,7 +28,10 @@ func TestStateTravels(t *testing.T) {
 	if got.Role != Observer {
 		t.Errorf("the role is %s", got.Role)
 	}
-	got.Spec, got.Role = s.Spec, s.Role
+	if got.Armed.Own || got.Barred != "" {
+		t.Errorf("the party is %+v, barred by %q", got.Armed, got.Barred)
+	}
+	got.Spec, got.Role, got.Armed.Own, got.Barred = s.Spec, s.Role, s.Armed.Own, s.Barred // of each process's own
 	if !reflect.DeepEqual(got, s) {
 		a, _ := json.MarshalIndent(got, "", " ")
 		b, _ := json.MarshalIndent(s, "", " ")

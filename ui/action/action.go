@@ -36,7 +36,7 @@ type Action struct {
 	Title string // one or two words: footer, palette
 	Help  string // one sentence, no full stop
 	Scope Scope
-	Arms  bool   // touches the node, or what will be applied to it: refused while the console is read-only
+	Arms  bool   // touches the node, or what will be applied to it: refused while the console is not armed
 	Arg   string // what the palette takes behind the name; empty = nothing
 }
 

@@ -116,7 +116,7 @@ var table = [...]Action{
 	{ID: Redo, Scope: Global, Title: "redo", Help: "stage again what was undone"},
 	{ID: Discard, Scope: Global, Title: "discard", Help: "drop everything that is staged"},
 	{ID: Apply, Scope: Global, Title: "apply", Help: "preview what is staged and make it live", Arms: true},
-	{ID: Confirm, Scope: Global, Title: "confirm", Help: "keep the running generation", Arms: true},
+	{ID: Confirm, Scope: Global, Title: "confirm", Help: "keep the running generation"},
 	{ID: Detach, Scope: Global, Title: "detach", Help: "remove everything of hairpin's from this node", Arms: true},
 	{ID: Quit, Scope: Global, Title: "quit", Help: "leave the console; asks about the data path"},
 

@@ -210,7 +210,7 @@ func (m *Model) ask(request any) tea.Cmd {
 	case call:
 		return m.act(r)
 	case armReason:
-		m.armFor(r)
+		return m.armFor(r)
 	case filterText:
 		p := m.pages[r.screen]
 		p.SetFilter(page.NewFilter(r.text))

@@ -1,9 +1,10 @@
 package app
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
-	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -14,16 +15,16 @@ import (
 	"hairpin/ui/theme"
 )
 
-// armed is how long the console takes changes after it was armed.
-const armed = 10 * time.Minute
-
-// arm is the permission to change the node: until when, and what for. The zero value is read-only.
-type arm struct {
-	until time.Time
-	why   string
+// armed is who may change the node now, by the engine's word; nil when nobody may.
+func (m *Model) armed() *engine.Armed {
+	if m.live == nil || m.live.Armed == nil || !m.now.Before(m.live.Armed.Until) {
+		return nil
+	}
+	return m.live.Armed
 }
 
-func (m *Model) isArmed() bool { return m.now.Before(m.arm.until) }
+// isArmed tells whether it is this console.
+func (m *Model) isArmed() bool { return m.armed() != nil && m.armed().Own }
 
 // armReason is the request to arm.
 type armReason string
@@ -32,36 +33,71 @@ type armReason string
 func (m *Model) toggleArm(reason string) tea.Cmd {
 	switch {
 	case m.isArmed() && reason == "":
-		m.arm = arm{}
-		m.say(theme.ReadOnly, "read-only again%s", m.stillStaged())
+		return m.disarm()
 	case reason != "":
 		return m.ask(armReason(reason))
-	default:
-		m.push(&overlay.Input{
-			Title: "ARM " + m.name(),
-			Body:  []overlay.Line{{Token: theme.Hint, Text: "Changes are allowed for ten minutes. Why? (for the audit trail)"}},
-			Check: func(text string) (any, error) {
-				if text = strings.TrimSpace(text); text == "" {
-					return nil, errors.New("a reason is needed: a ticket, or a few words")
-				}
-				return armReason(text), nil
-			},
-		})
 	}
+	m.push(&overlay.Input{
+		Title: "ARM " + m.name(),
+		Body:  []overlay.Line{{Token: theme.Hint, Text: "Changes are allowed for ten minutes. Why? (for the audit trail)"}},
+		Check: func(text string) (any, error) {
+			if text = strings.TrimSpace(text); text == "" {
+				return nil, errors.New("a reason is needed: a ticket, or a few words")
+			}
+			return armReason(text), nil
+		},
+	})
 	return nil
 }
 
-func (m *Model) armFor(why armReason) {
-	m.arm = arm{until: m.now.Add(armed), why: string(why)}
-	m.say(theme.Armed, "armed for ten minutes; nothing is changed before a preview")
+// armFor asks the engine to let this console change the node.
+func (m *Model) armFor(why armReason) tea.Cmd {
+	request := engine.ArmRequest{Who: m.opts.Who, Why: string(why)}
+	return m.start("arming", planLimit, func(ctx context.Context, node engine.Node) func(*Model) tea.Cmd {
+		err := node.Arm(ctx, request)
+		return func(m *Model) tea.Cmd {
+			if err != nil {
+				m.interrupt(failed("ARM", err))
+				return nil
+			}
+			m.say(theme.Armed, "armed for ten minutes; nothing is changed before a preview")
+			return nil
+		}
+	})
 }
 
-// disarmWhenOver takes the permission back, and says so, once.
-func (m *Model) disarmWhenOver() {
-	if !m.arm.until.IsZero() && !m.isArmed() {
-		m.arm = arm{}
-		m.say(theme.ReadOnly, "ten minutes are over: read-only again%s", m.stillStaged())
+func (m *Model) disarm() tea.Cmd {
+	return m.start("disarming", planLimit, func(ctx context.Context, node engine.Node) func(*Model) tea.Cmd {
+		err := node.Disarm(ctx)
+		return func(m *Model) tea.Cmd {
+			if err != nil {
+				m.interrupt(failed("DISARM", err))
+				return nil
+			}
+			m.was = nil
+			m.say(theme.ReadOnly, "read-only again%s", m.stillStaged())
+			return nil
+		}
+	})
+}
+
+// noticeDisarmed says once that this console is armed no more, where it was not asked to be.
+func (m *Model) noticeDisarmed() {
+	was := m.was
+	if m.was = nil; m.isArmed() {
+		m.was = m.armed()
 	}
+	if was == nil || m.was != nil {
+		return
+	}
+	why := "not armed any more, Events says why"
+	switch {
+	case !m.now.Before(was.Until):
+		why = "ten minutes are over"
+	case m.live == nil || m.live.PID == 0:
+		why = "the engine is gone"
+	}
+	m.say(theme.ReadOnly, "%s: read-only again%s", why, m.stillStaged())
 }
 
 func (m *Model) stillStaged() string {
@@ -71,17 +107,31 @@ func (m *Model) stillStaged() string {
 	return "; what is staged stays staged"
 }
 
+// others is who else is armed, in a clause; empty when nobody is.
+func (m *Model) others() string {
+	a := m.armed()
+	if a == nil || a.Own {
+		return ""
+	}
+	return fmt.Sprintf("%s from %s: %s, %s left", a.Who, a.From, a.Why, left(a.Until.Sub(m.now)))
+}
+
 // refusal says why an action cannot be done now, or nothing. What is refused stays visible, greyed.
 func (m *Model) refusal(a action.Action, t page.Target) string {
-	switch {
-	case (a.Arms || a.ID == action.Arm) && m.live == nil:
-		return "the engine has not said anything yet"
-	case (a.Arms || a.ID == action.Arm) && m.live.Role == engine.Pins:
-		return "no engine runs on this node"
-	case a.Arms && !m.isArmed():
-		return "read-only: " + m.keyOf(action.Arm) + " arms"
-	case a.Arms && m.job.running():
-		return m.job.what + " is under way"
+	if a.Arms || a.ID == action.Arm || a.ID == action.Confirm {
+		if why := m.unchangeable(); why != "" {
+			return why
+		}
+	}
+	if a.Arms || a.ID == action.Arm {
+		switch others := m.others(); {
+		case others != "" && m.armed().Who == m.opts.Who:
+			return "armed elsewhere: " + others + `; "hairpin disarm" ends that`
+		case others != "":
+			return "armed: " + others
+		case a.Arms && !m.isArmed():
+			return "read-only: " + m.keyOf(action.Arm) + " arms"
+		}
 	}
 	switch a.ID {
 	case action.Apply, action.Discard, action.Undo:
@@ -113,6 +163,21 @@ func (m *Model) refusal(a action.Action, t page.Target) string {
 		return m.noStage(t)
 	case action.Limits:
 		return m.noLimit(t)
+	}
+	return ""
+}
+
+// unchangeable says why this console cannot change the node whoever is armed, or nothing.
+func (m *Model) unchangeable() string {
+	switch {
+	case m.live == nil:
+		return "the engine has not said anything yet"
+	case m.live.Role == engine.Pins:
+		return "no engine runs on this node"
+	case m.live.Barred != "":
+		return m.live.Barred
+	case m.job.running():
+		return m.job.what + " is under way"
 	}
 	return ""
 }

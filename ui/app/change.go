@@ -105,7 +105,7 @@ func (m *Model) apply(r applyIt) tea.Cmd {
 		return nil
 	}
 	request := engine.ApplyRequest{
-		Spec: r.spec, Revision: r.revision, Deadline: confirmTime, Who: m.opts.Who, Why: reason(m.arm.why, r.edits),
+		Spec: r.spec, Revision: r.revision, Deadline: confirmTime, Who: m.opts.Who, Why: reason(m.armed().Why, r.edits),
 	}
 	return m.start("applying", applyLimit, func(ctx context.Context, node engine.Node) func(*Model) tea.Cmd {
 		done, err := node.Apply(ctx, request)
@@ -115,9 +115,6 @@ func (m *Model) apply(r applyIt) tea.Cmd {
 				return nil
 			}
 			m.staged = staged.List{}
-			if !done.Deadline.IsZero() && m.arm.until.Before(done.Deadline) {
-				m.arm.until = done.Deadline // who may apply may confirm
-			}
 			if done.Deadline.IsZero() { // else the banner says it
 				m.say(theme.OK, "generation %d is live", done.Generation)
 			}

@@ -40,6 +40,7 @@ func open80(t testing.TB, s *engine.State, changes ...setup) *driver {
 	for _, change := range changes {
 		change(&o)
 	}
+	d.node.Clock(func() time.Time { return d.now })
 	f := feed.New(t.Context(), d.node)
 	<-f.Ready()
 	d.m = New(t.Context(), d.node, f, o)
@@ -48,6 +49,10 @@ func open80(t testing.TB, s *engine.State, changes ...setup) *driver {
 		return nil
 	}
 	d.size(80, 24)
+	if o.Armed {
+		d.run(d.m.armFor(armReason(o.Why)))
+		d.m.flash = flash{}
+	}
 	return d
 }
 
@@ -93,7 +98,7 @@ func (d *driver) pass(by time.Duration) {
 // show publishes a snapshot and waits until it is in the mailbox.
 func (d *driver) show(s *engine.State) {
 	d.node.Show(s)
-	d.m.feed.Put(s)
+	d.m.feed.Put(d.node.State())
 	d.send(tickMsg{})
 }
 

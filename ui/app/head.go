@@ -57,7 +57,9 @@ func (m *Model) state(v page.Verdict, detail int) string {
 func (m *Model) mode(long bool) string {
 	switch {
 	case m.isArmed():
-		return m.kit.Say(theme.Armed, "ARMED "+left(m.arm.until.Sub(m.now)))
+		return m.kit.Say(theme.Armed, "ARMED "+left(m.armed().Until.Sub(m.now)))
+	case long && m.others() != "":
+		return m.kit.Say(theme.Warn, m.armed().Who+" armed "+left(m.armed().Until.Sub(m.now)))
 	case long:
 		return m.kit.Say(theme.ReadOnly, "read-only")
 	}
@@ -121,6 +123,9 @@ func (m *Model) second(v page.Verdict, w int) string {
 		filter = k.Say(theme.Filter, "/"+f.Text) + " "
 	}
 	line := " " + k.Say(token, v.Sentence(m.seenAt()))
+	if armed := m.others(); armed != "" && widget.Width(line)+len(" armed: ")+widget.Width(armed)+widget.Width(filter)+1 < w {
+		filter += k.Say(theme.Warn, "armed: "+armed) + " "
+	}
 	cure := k.Say(theme.Hint, "; "+v.Cure)
 	switch {
 	case crumb != "" && v.Cause != "":

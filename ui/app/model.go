@@ -41,7 +41,7 @@ type Model struct {
 	stack  []open
 	chord  chord
 	flash  flash
-	arm    arm
+	was    *engine.Armed // what this console held at the last look
 	staged staged.List
 	next   *spec.Spec // live.Spec with what is staged
 	job    job
@@ -69,9 +69,6 @@ func New(ctx context.Context, node engine.Node, f *feed.Feed, o Options) *Model 
 		m.problems = append(m.problems, p.String())
 	}
 	m.place = page.Place{Screen: action.GoOverview}
-	if o.Armed {
-		m.arm = arm{until: m.now.Add(armed), why: o.Why}
-	}
 	m.refresh()
 	return m
 }
@@ -90,9 +87,13 @@ func later(d time.Duration, msg tea.Msg) tea.Cmd {
 	return tea.Tick(d, func(time.Time) tea.Msg { return msg })
 }
 
-// Init starts the clock and waits for the first snapshot.
+// Init arms if it is asked to, starts the clock and waits for the first snapshot.
 func (m *Model) Init() tea.Cmd {
-	return tea.Batch(m.tick(), func() tea.Msg {
+	var arm tea.Cmd
+	if m.opts.Armed {
+		arm = m.armFor(armReason(m.opts.Why))
+	}
+	return tea.Batch(arm, m.tick(), func() tea.Msg {
 		select {
 		case <-m.feed.Ready():
 		case <-m.ctx.Done():
@@ -130,7 +131,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 // refresh takes one snapshot for everything that is drawn until the next.
 func (m *Model) refresh() {
 	m.shown, m.live = m.feed.Shown(), m.feed.Latest()
-	m.disarmWhenOver()
+	m.noticeDisarmed()
 	m.notice()
 	m.relay()
 }

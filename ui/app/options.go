@@ -15,10 +15,10 @@ import (
 // Options say how the console opens. The zero value is a console on standard input and output, read-only, with the
 // looks and keys of the node's and the person's own files.
 type Options struct {
-	Armed bool   // changes are allowed from the first key on, for as long as after arming by hand
+	Armed bool   // the first thing that the console does is to arm
 	Node  string // the name shown and typed to confirm; empty = the one in the snapshots
 	Who   string // for the audit trail
-	Why   string // the reason recorded while Armed
+	Why   string // the reason for which it is Armed
 
 	Config      string              // the node's folder of settings; empty = /etc/hairpin
 	Theme       string              // name or file; empty = HAIRPIN_THEME, else the default
@@ -50,6 +50,9 @@ func (o Options) withDefaults() Options {
 	or(&o.Theme, "HAIRPIN_THEME")
 	or(&o.Glyphs, "HAIRPIN_GLYPHS")
 	or(&o.Keymap, "HAIRPIN_KEYMAP")
+	if o.Why == "" {
+		o.Why = "opened with --armed"
+	}
 	or(&o.Who, "SUDO_USER", "USER", "LOGNAME")
 	return o
 }

@@ -65,6 +65,9 @@ func (t *tree) applySpec(c *cobra.Command, n engine.Node, from string, r engine.
 		return nil
 	}
 	r.Revision = p.Revision
+	if err := t.arm(c, n, r.Why); err != nil {
+		return fmt.Errorf("apply %s: %w", from, err)
+	}
 	a, err := n.Apply(c.Context(), r)
 	if err != nil {
 		return fmt.Errorf("apply %s: %w", from, err)

@@ -39,9 +39,10 @@ type Console struct {
 type tree struct {
 	Env
 	engines
-	paths engine.Paths
-	who   string                               // gives the commands
-	after func(time.Duration) <-chan time.Time // time.After
+	paths     engine.Paths
+	observers bool                                 // see observersFlag
+	who       string                               // gives the commands
+	after     func(time.Duration) <-chan time.Time // time.After
 }
 
 // Main runs the command line args, without the program's name, and gives the process's exit code.
@@ -74,7 +75,7 @@ func newRoot(t *tree) *cobra.Command {
 	})
 	pathFlags(root, &t.paths)
 	root.AddCommand(
-		newRun(t), newStatus(t), newPlan(t), newApply(t), newConfirm(t), newHistory(t), newRollback(t), newDetach(t), newSpec(t),
+		newRun(t), newStatus(t), newPlan(t), newApply(t), newConfirm(t), newHistory(t), newRollback(t), newDisarm(t), newDetach(t), newSpec(t),
 		newChain(t), newLimits(t), newDrops(t),
 		newKeys(t), newThemes(t), newConfig(t), newSchema(t), newCompletion(t),
 		newLab(), newVersion(t), newExitCodes(), newReasons())

@@ -39,5 +39,6 @@ func newConsole(t *tree) *cobra.Command {
 	f.StringVar(&o.Keymap, "keymap", "", "`PRESET` or file of keys (HAIRPIN_KEYMAP); \"hairpin keys\" prints them")
 	f.StringVar(&o.Theme, "theme", "", "`NAME` or file of looks (HAIRPIN_THEME); \"hairpin themes\" shows them")
 	f.StringVar(&o.Glyphs, "glyphs", "", "`SET` of characters to draw with: block, braille or ascii (HAIRPIN_GLYPHS)")
+	observersFlag(c, t)
 	return c
 }

@@ -23,7 +23,10 @@ Without an engine it also removes what no engine could adopt: damaged pins.`,
 			case errors.Is(err, engine.ErrNoOwner):
 				err = t.remove(t.paths)
 			case err == nil:
-				err = errors.Join(n.Detach(c.Context(), t.who), n.Close())
+				if err = t.arm(c, n, ""); err == nil {
+					err = n.Detach(c.Context(), t.who)
+				}
+				err = errors.Join(err, n.Close())
 			}
 			if err != nil {
 				return err

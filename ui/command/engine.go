@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"log/slog"
 
 	"hairpin/engine"
 )
@@ -10,8 +9,8 @@ import (
 // realEngines is this node.
 type realEngines struct{}
 
-func (realEngines) open(ctx context.Context, p engine.Paths, version string, log *slog.Logger) (engine.Node, error) {
-	return engine.Open(ctx, engine.Options{Paths: p, Version: version, Log: log})
+func (realEngines) open(ctx context.Context, o engine.Options) (engine.Node, error) {
+	return engine.Open(ctx, o)
 }
 
 func (realEngines) dial(ctx context.Context, p engine.Paths) (engine.Node, error) {

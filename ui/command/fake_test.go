@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"time"
 
 	"hairpin/engine"
@@ -24,6 +23,7 @@ type fake struct {
 	openErr  error
 	applyErr error
 	readings int
+	armed    bool
 }
 
 // fakes are the nodes that a transcript may name.
@@ -53,7 +53,7 @@ func fakes(name string, asked io.Writer) (*fake, error) {
 	return f, nil
 }
 
-func (f *fake) open(context.Context, engine.Paths, string, *slog.Logger) (engine.Node, error) {
+func (f *fake) open(context.Context, engine.Options) (engine.Node, error) {
 	if f.openErr != nil {
 		return nil, f.openErr
 	}
@@ -107,7 +107,28 @@ func (f *fake) Plan(_ context.Context, s *spec.Spec) (*engine.Plan, error) {
 	return p, nil
 }
 
+func (f *fake) Arm(_ context.Context, r engine.ArmRequest) error {
+	f.armed = r.Why != "" && r.Share
+	return nil
+}
+
+func (f *fake) Disarm(context.Context) error {
+	fmt.Fprintln(f.asked, "disarm")
+	return nil
+}
+
+// refusal refuses what only the armed may do.
+func (f *fake) refusal() error {
+	if !f.armed {
+		return fmt.Errorf("%w: not armed, or not as a command", engine.ErrRefused)
+	}
+	return nil
+}
+
 func (f *fake) Apply(_ context.Context, r engine.ApplyRequest) (*engine.Applied, error) {
+	if err := f.refusal(); err != nil {
+		return nil, err
+	}
 	if f.applyErr != nil {
 		return nil, f.applyErr
 	}
@@ -155,6 +176,9 @@ func changes(running string) []engine.Change {
 }
 
 func (f *fake) Detach(_ context.Context, who string) error {
+	if err := f.refusal(); err != nil {
+		return err
+	}
 	fmt.Fprintln(f.asked, "detach for", who)
 	return nil
 }

@@ -5,13 +5,15 @@ import (
 	"errors"
 	"log/slog"
 
+	"github.com/spf13/cobra"
+
 	"hairpin/engine"
 )
 
 // engines is what commands ask of package engine; tests put a fake node in its place.
 type engines interface {
 	// open makes this process the owner of the node.
-	open(ctx context.Context, p engine.Paths, version string, log *slog.Logger) (engine.Node, error)
+	open(ctx context.Context, o engine.Options) (engine.Node, error)
 	// dial reaches the engine that owns the node.
 	dial(ctx context.Context, p engine.Paths) (engine.Node, error)
 	// observe reads the node from its pins.
@@ -27,9 +29,19 @@ const startEngine = `start one with "hairpin run", or "systemctl start hairpin"`
 func (t *tree) owned(ctx context.Context, log *slog.Logger) (engine.Node, error) {
 	n, err := t.dial(ctx, t.paths)
 	if errors.Is(err, engine.ErrNoOwner) {
-		return t.open(ctx, t.paths, t.Version, log)
+		return t.open(ctx, t.engine(log))
 	}
 	return n, err
+}
+
+// engine is how an engine of this process is opened.
+func (t *tree) engine(log *slog.Logger) engine.Options {
+	return engine.Options{Paths: t.paths, Version: t.Version, Log: log, Observers: t.observers}
+}
+
+// observersFlag lets others look at the node through an engine of this process.
+func observersFlag(c *cobra.Command, t *tree) {
+	c.Flags().BoolVar(&t.observers, "observers", false, "let every user of this machine look at the node, and change nothing")
 }
 
 // shown is the newest state of the node, from its engine or else from its pins.

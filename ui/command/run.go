@@ -13,7 +13,7 @@ import (
 )
 
 func newRun(t *tree) *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:   "run",
 		Short: "Run the engine without a screen",
 		Long: `Run owns the node's data path until SIGTERM or SIGINT: it adopts what it finds
@@ -22,15 +22,20 @@ When it ends, packets keep flowing by the last configuration.
 
 After a reboot it brings back what was confirmed last; on a node where no spec
 was ever applied, spec.yaml of the config folder. Later changes go through
-"hairpin apply".`,
+"hairpin apply".
+
+Root and the members of the group hairpin may look at the node and, one at a
+time, change it. If there is no such group when it starts, only root may.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return t.run(c.Context()) },
 	}
+	observersFlag(c, t)
+	return c
 }
 
 func (t *tree) run(ctx context.Context) (err error) {
 	log := slog.New(slog.NewTextHandler(t.Stderr, &slog.HandlerOptions{ReplaceAttr: journalTime}))
-	n, err := t.open(ctx, t.paths, t.Version, log)
+	n, err := t.open(ctx, t.engine(log))
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,8 @@ type Node struct {
 	detached []string
 	watched  int
 	changes  []engine.Change
+	armed    *engine.Armed
+	now      func() time.Time // nil = the time of the snapshot
 }
 
 // New is a node that shows s.
@@ -33,6 +35,11 @@ func New(s *engine.State) *Node { return &Node{state: s, changed: make(chan stru
 // Show publishes another snapshot.
 func (n *Node) Show(s *engine.State) {
 	n.mu.Lock()
+	if n.armed != nil && s.Armed == nil { // an engine shows it in every snapshot
+		armed := *s
+		armed.Armed = n.armed
+		s = &armed
+	}
 	n.state = s
 	n.mu.Unlock()
 	select {
@@ -214,6 +221,45 @@ func (n *Node) Apply(ctx context.Context, r engine.ApplyRequest) (*engine.Applie
 	n.mu.Unlock()
 	n.Show(&s)
 	return &engine.Applied{Generation: s.Generation.Active, Revision: s.Revision, Deadline: s.Generation.Deadline, Took: 31 * time.Millisecond}, nil
+}
+
+// Clock has the node go by a test's time.
+func (n *Node) Clock(now func() time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.now = now
+}
+
+// Arm arms the console for ten minutes.
+func (n *Node) Arm(ctx context.Context, r engine.ArmRequest) error {
+	if err := n.answer(ctx); err != nil {
+		return fmt.Errorf("arm: %w", err)
+	}
+	n.mu.Lock()
+	s := *n.state
+	now := s.Time
+	if n.now != nil {
+		now = n.now()
+	}
+	n.armed = &engine.Armed{Who: r.Who, From: "pts/3", Why: r.Why, Since: now, Until: now.Add(10 * time.Minute), Own: true}
+	s.Armed = n.armed
+	n.mu.Unlock()
+	n.Show(&s)
+	return nil
+}
+
+// Disarm takes back what Arm gave.
+func (n *Node) Disarm(ctx context.Context) error {
+	if err := n.answer(ctx); err != nil {
+		return fmt.Errorf("disarm: %w", err)
+	}
+	n.mu.Lock()
+	n.armed = nil
+	s := *n.state
+	n.mu.Unlock()
+	s.Armed = nil
+	n.Show(&s)
+	return nil
 }
 
 // Confirm keeps the running generation.

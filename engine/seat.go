@@ -1,0 +1,121 @@
+package engine
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"hairpin/engine/arms"
+	"hairpin/engine/spec"
+)
+
+// seat is what one party may ask of the engine of this process.
+type seat struct {
+	engine *owner
+	party  arms.Party
+}
+
+// ownConsole is the party of this process.
+func ownConsole() arms.Party {
+	p := peer{pid: os.Getpid(), uid: uint32(os.Geteuid())}
+	a := arms.Party{UID: p.uid, Who: userOf(p)}
+	a.Place, a.From = placeOf(p.pid)
+	return a
+}
+
+// as implements host.
+func (o *owner) as(p arms.Party) Verbs { return seat{o, p} }
+
+// doors implements host.
+func (o *owner) doors() *guard { return o.guard }
+
+// ask has the loop do f for the party of s, if it may call v when its turn comes.
+func ask[T any](ctx context.Context, s seat, v verb, f func() (T, error)) (T, error) {
+	return do(ctx, s.engine, func() (value T, err error) {
+		if err := s.engine.guard.allow(s.party, v); err != nil {
+			return value, err
+		}
+		return f()
+	})
+}
+
+// command is ask for a verb without an answer.
+func command(ctx context.Context, s seat, v verb, f func() error) error {
+	_, err := ask(ctx, s, v, func() (struct{}, error) { return struct{}{}, f() })
+	return err
+}
+
+// Arm implements Verbs. It is decided at once; the loop only shows it.
+func (s seat) Arm(ctx context.Context, r ArmRequest) error {
+	p := s.party
+	if r.Who != "" {
+		p.Who = r.Who
+	}
+	if err := s.engine.guard.arm(p, r.Why, r.Share); err != nil {
+		return err
+	}
+	err := command(ctx, s, verbArm, func() error { return nil })
+	if err != nil {
+		s.engine.guard.left(p)
+	}
+	return err
+}
+
+// Disarm implements Verbs.
+func (s seat) Disarm(ctx context.Context) error {
+	if err := s.engine.guard.disarm(s.party); err != nil {
+		return err
+	}
+	return command(ctx, s, verbDisarm, func() error { return nil })
+}
+
+// Plan implements Verbs.
+func (s seat) Plan(ctx context.Context, want *spec.Spec) (*Plan, error) {
+	return ask(ctx, s, verbPlan, func() (*Plan, error) { return s.engine.plan(want) })
+}
+
+// Apply implements Verbs.
+func (s seat) Apply(ctx context.Context, r ApplyRequest) (*Applied, error) {
+	return ask(ctx, s, verbApply, func() (*Applied, error) { return s.engine.apply(r) })
+}
+
+// Confirm implements Verbs.
+func (s seat) Confirm(ctx context.Context, who string) error {
+	return command(ctx, s, verbConfirm, func() error { return s.engine.confirm(who) })
+}
+
+// Detach implements Verbs.
+func (s seat) Detach(ctx context.Context, who string) error {
+	return command(ctx, s, verbDetach, func() error { return s.engine.detach(who) })
+}
+
+// WatchCosts implements Verbs.
+func (s seat) WatchCosts(ctx context.Context) error {
+	return command(ctx, s, verbWatch, func() error { return s.engine.watchCosts() })
+}
+
+// History implements Verbs.
+func (s seat) History(ctx context.Context) ([]Change, error) {
+	return ask(ctx, s, verbHistory, s.engine.changes)
+}
+
+// Past implements Verbs.
+func (s seat) Past(ctx context.Context, number int) (*spec.Spec, error) {
+	return ask(ctx, s, verbPast, func() (*spec.Spec, error) { return s.engine.pastSpec(number) })
+}
+
+// takeNotes writes down what the guard decided.
+func (o *owner) takeNotes(now time.Time) {
+	for _, n := range o.guard.take(now) {
+		o.journal.add(n.time, n.severity, n.who, n.what)
+	}
+}
+
+// armed is who is armed, as this process sees it.
+func (o *owner) armed(now time.Time) *Armed {
+	a := o.guard.armed(now)
+	if a != nil {
+		a.Own = a.Party == o.party.ID
+	}
+	return a
+}
