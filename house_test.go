@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"fmt"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"testing"
 
+	"hairpin/engine/datapath"
 	"hairpin/engine/reason"
 	"hairpin/engine/spec"
 )
@@ -223,6 +225,52 @@ func TestStages(t *testing.T) {
 			t.Errorf("reason %s belongs to the stage %s, which is none", r.Name, r.Stage)
 		}
 	}
+}
+
+// TestABI: an ABI of which a node is kept is in use somewhere. What its headers declare stays, or the ABI is another one.
+func TestABI(t *testing.T) {
+	kept := fmt.Sprintf("testdata/abi/%d", datapath.ABI)
+	if !exists(kept) {
+		kept = fmt.Sprintf("testdata/abi/%d", datapath.ABI-1)
+		if !exists(kept) {
+			t.Errorf("%s is missing: a test must take over what ABI %d made (make freeze, in its last commit)", kept, datapath.ABI-1)
+		}
+		return
+	}
+	now := declarations(t, "bpf/abi*.h")
+	for name, was := range declarations(t, kept+"/abi*.h") {
+		if now[name] != was {
+			t.Errorf("%s was %q in ABI %d and is %q: raise the ABI (engine/datapath/abi.go), and say in abi_steps.go what becomes of it",
+				name, was, datapath.ABI, now[name])
+		}
+	}
+}
+
+// declarations are the constants, structs and members of enums of C headers, without comments and white space.
+func declarations(t *testing.T, pattern string) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	headers, err := filepath.Glob(pattern)
+	if err != nil || len(headers) == 0 {
+		t.Fatalf("no headers %s: %v", pattern, err)
+	}
+	for _, header := range headers {
+		text := regexp.MustCompile(`//[^\n]*|\\\n`).ReplaceAllString(string(read(t, header)), "")
+		for _, m := range regexp.MustCompile(`(?m)^#define +(\w+)(.*)$`).FindAllStringSubmatch(text, -1) {
+			found["#define "+m[1]] = strings.Join(strings.Fields(m[2]), " ")
+		}
+		for _, m := range regexp.MustCompile(`(?ms)^(struct|enum) (\w+) \{(.*?)^\};`).FindAllStringSubmatch(text, -1) {
+			if body := strings.Join(strings.Fields(m[3]), " "); m[1] == "struct" {
+				found["struct "+m[2]] = body
+			} else {
+				for _, member := range strings.Split(body, ",") {
+					name, value, _ := strings.Cut(strings.TrimSpace(member), " = ")
+					found["enum "+m[2]+" "+name] = value
+				}
+			}
+		}
+	}
+	return found
 }
 
 // cEnum is an enum of bpf/abi.h: its constants without the enum's own name in front, in lower case.

@@ -384,11 +384,16 @@ struct dry_run {
 };
 _Static_assert(sizeof(struct dry_run) == 16, "dry_run");
 
-// Who made these maps, and what cannot change while they live.
+// Who made these maps, and what cannot change while they live. Its members keep their places in every ABI, so that an
+// older hairpin can say which newer one it met.
 struct meta {
 	__u64 magic;
 	__u64 conn_key[2]; // of the connection table's hash
 	__u32 cpus;	   // elements of counters
+	__u32 from;	   // ABI that is being taken over; 0 = none
+	char version[32];
+	__u64 epoch;	  // of the owner that was to end the takeover by a switch
+	__u32 generation; // to this one
 	__u32 pad;
 };
-_Static_assert(sizeof(struct meta) == 32, "meta");
+_Static_assert(sizeof(struct meta) == 80, "meta");

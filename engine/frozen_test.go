@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -56,17 +57,7 @@ func TestFreeze(t *testing.T) {
 	if err := n.Close(); err != nil {
 		t.Fatal(err)
 	}
-	objects := map[string][]byte{}
-	files, err := filepath.Glob("../bpf/*_bpfel.o")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("%d objects: %v", len(files), err)
-	}
-	for _, file := range files {
-		if objects[strings.TrimSuffix(filepath.Base(file), "_bpfel.o")], err = os.ReadFile(file); err != nil {
-			t.Fatal(err)
-		}
-	}
-	f, err := frozen.Freeze(datapath.Dir(p.BPFFS, p.Node), objects)
+	f, err := frozen.Freeze(datapath.Dir(p.BPFFS, p.Node), objects(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,22 +83,43 @@ func TestFreeze(t *testing.T) {
 	}
 }
 
+// objects are those of today's data path.
+func objects(t *testing.T) map[string][]byte {
+	t.Helper()
+	all := map[string][]byte{}
+	files, err := filepath.Glob("../bpf/*_bpfel.o")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d objects: %v", len(files), err)
+	}
+	for _, file := range files {
+		if all[strings.TrimSuffix(filepath.Base(file), "_bpfel.o")], err = os.ReadFile(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
 // restored is a node of an older ABI, brought back as its engine left it.
 func restored(t *testing.T, abi int) Paths {
 	t.Helper()
 	p := frozenNode(t)
+	restore(t, p, abi)
+	return p
+}
+
+func restore(t *testing.T, p Paths, abi int) {
+	t.Helper()
 	f, err := frozen.Read(frozenFolder(abi))
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(filepath.Dir(datapath.Dir(p.BPFFS, p.Node)), fmt.Sprintf("v%d", abi))
-	if err := f.Restore(dir); err != nil {
+	if err := f.Restore(filepath.Join(filepath.Dir(datapath.Dir(p.BPFFS, p.Node)), fmt.Sprintf("v%d", abi))); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.CopyFS(filepath.Join(p.State, "generations"), os.DirFS(filepath.Join(frozenFolder(abi), "generations"))); err != nil {
+	generations := filepath.Join(p.State, "generations")
+	if err := errors.Join(os.RemoveAll(generations), os.CopyFS(generations, os.DirFS(filepath.Join(frozenFolder(abi), "generations")))); err != nil {
 		t.Fatal(err)
 	}
-	return p
 }
 
 // TestFrozen: what is kept of an ABI comes back as it was.

@@ -21,7 +21,7 @@ func Observe(p Paths) (*State, error) {
 				Cure: "hairpin run, or hairpin"}}}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("observe: %w", err)
+		return nil, fmt.Errorf("observe: %w", byABI(err))
 	}
 	defer k.Close()
 	var s *State

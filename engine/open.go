@@ -88,12 +88,12 @@ func (o *owner) start(ctx context.Context) (err error) {
 	}
 	o.findShells(time.Now())
 	dir := datapath.Dir(o.options.Paths.BPFFS, o.options.Paths.Node)
-	o.kernel, err = datapath.Open(dir, true)
+	o.kernel, err = datapath.TakeOver(dir, o.options.Step)
 	if errors.Is(err, datapath.ErrNone) {
 		o.kernel, err = datapath.Create(dir)
 	}
 	if err != nil {
-		return err
+		return byABI(err)
 	}
 	o.kernel.Step = o.options.Step
 	o.step("start: data path opened")
@@ -109,6 +109,9 @@ func (o *owner) start(ctx context.Context) (err error) {
 		return err
 	}
 	o.step("start: epoch taken")
+	if err := o.kernel.Sign(o.options.Version); err != nil {
+		return err
+	}
 	o.kernel.Watch(false) // whoever looked, looked through the engine before
 	if o.kernel.Control().Active != 0 {
 		return o.adopt()

@@ -25,11 +25,22 @@ func Remove(p Paths) (err error) {
 
 func removeDataPath(p Paths) error {
 	dir := datapath.Dir(p.BPFFS, p.Node)
+	if err := datapath.RemoveOlder(dir); err != nil {
+		return byABI(err)
+	}
 	k, err := datapath.Open(dir, true)
 	if err != nil {
 		return datapath.RemovePins(dir)
 	}
 	return k.Remove()
+}
+
+// byABI makes pins of a newer ABI a refusal: nothing that is tried again would help.
+func byABI(err error) error {
+	if errors.Is(err, datapath.ErrNewer) {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return err
 }
 
 func releaseNeighbours() error {

@@ -321,12 +321,23 @@ type dryRun struct {
 	Chain      uint32
 }
 
+// meta is who made the maps. What stands in it keeps its place in every ABI.
 type meta struct {
-	Magic   uint64
-	ConnKey [2]uint64
-	CPUs    uint32
-	_       uint32
+	Magic      uint64
+	ConnKey    [2]uint64
+	CPUs       uint32
+	From       uint32 // ABI that is being taken over; 0 = none
+	Version    [versionSize]byte
+	Epoch      uint64 // of the owner that was to end the takeover by a switch
+	Generation uint32 // to this one
+	_          uint32
 }
+
+const (
+	versionSize = 32
+	metaVersion = 32 // where the version stands
+	metaSize    = 80
+)
 
 type entry struct {
 	Generation uint32

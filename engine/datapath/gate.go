@@ -81,7 +81,14 @@ func (k *Kernel) owner() bool { return k.epoch != 0 && k.control.all[0].Epoch ==
 // Activate switches every NIC from one generation to another in one step. With a deadline the kernel goes back by itself
 // unless Confirm comes first.
 func (k *Kernel) Activate(from, to int, deadline time.Duration) error {
-	return k.gate(gateArgs{Op: gateActivate, From: uint32(from), To: uint32(to), DeadlineNS: uint64(deadline)})
+	if err := k.toSwitch(to, deadline != 0 || k.Control().Pending != 0); err != nil {
+		return err
+	}
+	if err := k.gate(gateArgs{Op: gateActivate, From: uint32(from), To: uint32(to), DeadlineNS: uint64(deadline)}); err != nil {
+		return err
+	}
+	k.takenOver()
+	return nil
 }
 
 // Confirm keeps what is active. ErrLate when the kernel went back already, or nothing waits for a word.

@@ -78,6 +78,8 @@ type Kernel struct {
 
 	watching map[string]*watching // by the folder of the pins and the number that is read
 
+	takeover *takeover // of an older ABI, until the first switch; nil = none
+
 	epoch uint64
 	runs  uint64 // number of the last dry run
 }
@@ -147,15 +149,28 @@ func (k *Kernel) publish(dir string) error {
 	return nil
 }
 
-// Open adopts what is pinned under dir, writable or only to look. ErrNone when nothing is.
+// Open adopts what is pinned under dir, writable or only to look. ErrNone when nothing is, ErrOlder and ErrNewer when another
+// ABI made what is.
 func Open(dir string, writable bool) (*Kernel, error) {
+	older, err := checkLayouts(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open data path: %w", err)
+	}
+	k, err := opened(dir, writable, nil)
+	if older != 0 && errors.Is(err, ErrNone) {
+		err = fmt.Errorf("open data path: %w: %s; an engine of this one takes it over: hairpin run, or hairpin", ErrOlder, layoutDir(dir, older))
+	}
+	return k, err
+}
+
+func opened(dir string, writable bool, step func(string)) (*Kernel, error) {
 	if _, err := os.Stat(filepath.Join(dir, "maps", "meta")); err != nil {
 		if errors.Is(err, os.ErrNotExist) {
 			return nil, fmt.Errorf("open data path: %s: %w", dir, ErrNone)
 		}
 		return nil, fmt.Errorf("open data path: %w", err)
 	}
-	k := &Kernel{dir: dir, writable: writable, maps: map[string]*ebpf.Map{}, mapped: map[string]bool{},
+	k := &Kernel{Step: step, dir: dir, writable: writable, maps: map[string]*ebpf.Map{}, mapped: map[string]bool{},
 		needed: map[spec.Stage]bool{}, programs: map[string]*ebpf.Program{}}
 	if err := k.openMaps(); err != nil {
 		k.Close()

@@ -106,16 +106,20 @@ func (k *Kernel) createMaps(of spec.Stage) error {
 		if k.maps[pin] != nil {
 			continue
 		}
-		m, err := ebpf.NewMap(spec)
-		if err != nil {
-			return fmt.Errorf("map %s: %w", pin, explain(err))
-		}
-		k.maps[pin] = m
-		if err := m.Pin(k.pin("maps", pin)); err != nil {
+		if _, err := k.createMap(pin, spec); err != nil {
 			return fmt.Errorf("map %s: %w", pin, err)
 		}
 	}
 	return nil
+}
+
+func (k *Kernel) createMap(pin string, spec *ebpf.MapSpec) (*ebpf.Map, error) {
+	m, err := ebpf.NewMap(spec)
+	if err != nil {
+		return nil, explain(err)
+	}
+	k.maps[pin] = m
+	return m, m.Pin(k.pin("maps", pin))
 }
 
 func (k *Kernel) writeMeta(cpus uint32) error {
@@ -134,11 +138,7 @@ func (k *Kernel) writeMeta(cpus uint32) error {
 
 // openMaps opens every pin and checks that it is what it is called: a foreign map under one of our names is refused.
 func (k *Kernel) openMaps() error {
-	needs := []spec.Stage{"", counting}
-	for _, st := range stages {
-		needs = append(needs, st.name)
-	}
-	for _, of := range needs {
+	for _, of := range parts() {
 		if err := k.openMapsOf(of); err != nil {
 			return err
 		}
@@ -151,6 +151,15 @@ func (k *Kernel) openMaps() error {
 		return fmt.Errorf("pin %s: %w: wrong magic; remove it, or run: hairpin detach", k.pin("maps", "meta"), ErrForeign)
 	}
 	return nil
+}
+
+// parts are all that maps are made for, each when it is needed first.
+func parts() []spec.Stage {
+	all := []spec.Stage{"", counting}
+	for _, st := range stages {
+		all = append(all, st.name)
+	}
+	return all
 }
 
 // openMapsOf opens the maps of one kernel function. It may never have been needed.

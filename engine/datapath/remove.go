@@ -13,6 +13,7 @@ import (
 // else is touched. The Kernel is of no use afterwards.
 func (k *Kernel) Remove() error {
 	dir := k.dir
+	k.takenOver() // what is left of an older ABI holds the same links
 	if err := k.hide(); err != nil {
 		return fmt.Errorf("remove data path: %w", err)
 	}

@@ -1,0 +1,373 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cilium/ebpf"
+)
+
+// Errors of pins that another ABI made.
+var (
+	ErrNewer = errors.New("a newer hairpin made this data path")
+	ErrOlder = errors.New("an older hairpin made this data path")
+)
+
+// A takeover gives a data path of an older ABI the pins of today's. The folder of the older ones stays until the switch: until
+// then the rows hold their programs, and an engine of theirs could go on. The new folder has hard links to the same pins, but
+// for maps that changed and programs; a switch to rows with today's programs ends the takeover, and meta says whether it came.
+//
+//	v2 alone ─► v3 beside it ─► switched ─► v3 alone
+//	                └── killed, failed ──► v2 alone
+
+// besideMark stands in the names of folders whose links and maps another folder has too: nothing ends with them.
+const besideMark = "_beside_"
+
+var layoutName = regexp.MustCompile(`^v(\d+)$`)
+
+// pinnedABIs are the ABIs of which a node has pins, oldest first. dir is the folder of today's.
+func pinnedABIs(dir string) ([]int, error) {
+	all, err := os.ReadDir(filepath.Dir(dir))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	var numbers []int
+	for _, e := range all {
+		if m := layoutName.FindStringSubmatch(e.Name()); m != nil {
+			n, err := strconv.Atoi(m[1])
+			if err != nil {
+				return nil, err
+			}
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers, nil
+}
+
+func layoutDir(dir string, abi int) string {
+	return filepath.Join(filepath.Dir(dir), fmt.Sprintf("v%d", abi))
+}
+
+// checkLayouts is ErrNewer when a newer hairpin made pins of the node, and else the newest older ABI that did; 0 = none.
+func checkLayouts(dir string) (older int, err error) {
+	all, err := pinnedABIs(dir)
+	if err != nil {
+		return 0, err
+	}
+	for _, abi := range all {
+		if abi > ABI {
+			return 0, newer(layoutDir(dir, abi), abi)
+		}
+		if abi < ABI {
+			older = abi
+		}
+	}
+	return older, nil
+}
+
+// newer says who made the pins of a folder, as far as can be read.
+func newer(dir string, abi int) error {
+	by := "a hairpin that does not say its version"
+	if m, err := ebpf.LoadPinnedMap(filepath.Join(dir, "maps", "meta"), &ebpf.LoadPinOptions{ReadOnly: true}); err == nil {
+		defer m.Close()
+		if value, err := m.LookupBytes(uint32(0)); err == nil && len(value) >= metaSize {
+			by = "hairpin " + cString(value[metaVersion:metaVersion+versionSize])
+		}
+	}
+	return fmt.Errorf("%w: %s has ABI %d, by %s, and this one knows up to %d; nothing was touched: start that version or a newer one, "+
+		"or end its data path with its own hairpin detach", ErrNewer, dir, abi, by, ABI)
+}
+
+// TakeOver opens the data path of a node to write it, as Open does, after it took over what an older ABI made. What a takeover
+// has left that was killed is settled first. step is told each effect; nil = nobody is.
+func TakeOver(dir string, step func(string)) (*Kernel, error) {
+	older, err := checkLayouts(dir)
+	if err == nil {
+		err = removeBeside(dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open data path: %w", err)
+	}
+	if older == 0 {
+		k, err := opened(dir, true, step)
+		if err == nil {
+			err = k.noteMeta(func(m *meta) { m.From = 0 }) // also where the end of a takeover was killed
+		}
+		return k, err
+	}
+	t := &takeover{from: layoutDir(dir, older), abi: older, dir: dir, step: step}
+	if step == nil {
+		t.step = func(string) {}
+	}
+	if err := t.begin(); err != nil {
+		return nil, fmt.Errorf("take over ABI %d: %w", older, err)
+	}
+	k, err := opened(dir, true, step)
+	if err != nil {
+		return nil, errors.Join(err, t.giveUp())
+	}
+	if k.takeover = t; t.done {
+		k.takeover = nil
+	}
+	if k.Control().Active == 0 { // no packet goes by its rows
+		k.takenOver()
+	}
+	return k, nil
+}
+
+// takeover is one that is not finished.
+type takeover struct {
+	from, dir string // folders of the older and of the new pins
+	abi       int    // the older one
+	step      func(string)
+	done      bool // the older pins are gone
+}
+
+// begin brings the pins to where an engine may open them: those of today's ABI alone, or beside the older ones.
+func (t *takeover) begin() error {
+	note, err := noteOf(t.dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return t.publish()
+	case err != nil:
+		return err
+	case note.From == 0:
+		return t.removeStray()
+	}
+	c, err := ebpf.LoadPinnedMap(filepath.Join(t.from, "maps", "control"), nil)
+	if err != nil {
+		return explain(err)
+	}
+	defer c.Close()
+	var control Control
+	if err := c.Lookup(uint32(0), &control); err != nil {
+		return fmt.Errorf("map control: %w", err)
+	}
+	// Nobody else has owned the node since the owner that wrote the note, and what runs is what that one switched to.
+	if note.Epoch == control.Epoch && note.Generation == control.Active && control.Active != 0 {
+		return t.finish()
+	}
+	if err := t.giveUp(); err != nil {
+		return err
+	}
+	return t.publish()
+}
+
+// noteOf is what stands in the pins of a folder about who made them.
+func noteOf(dir string) (note meta, err error) {
+	m, err := ebpf.LoadPinnedMap(filepath.Join(dir, "maps", "meta"), nil)
+	if err != nil {
+		return note, explain(err)
+	}
+	defer m.Close()
+	if err := m.Lookup(uint32(0), &note); err != nil {
+		return note, fmt.Errorf("map meta: %w", err)
+	}
+	return note, nil
+}
+
+// removeStray removes pins of an older ABI that today's were not made from: an older hairpin was started beside them. Where it
+// has come to hold a NIC, somebody must say which is meant.
+func (t *takeover) removeStray() error {
+	held, err := os.ReadDir(filepath.Join(t.from, "links"))
+	if err == nil && len(held) > 0 {
+		return fmt.Errorf("%s holds %d NICs beside %s: end one of them with its own hairpin detach", t.from, len(held), t.dir)
+	}
+	return t.finish()
+}
+
+// publish makes the new pins.
+func (t *takeover) publish() error {
+	changed, known := changesSince(t.abi)
+	if !known {
+		return fmt.Errorf("%w: too old for this one; start a version in between first, or end it with its own hairpin detach", ErrOlder)
+	}
+	temporary := fmt.Sprintf("%s%s%d", t.dir, besideMark, os.Getpid())
+	err := t.fill(temporary, changed)
+	if err == nil {
+		err = os.Rename(temporary, t.dir)
+	}
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(temporary))
+	}
+	t.step("takeover: published")
+	return nil
+}
+
+// fill makes the folder of the new pins.
+func (t *takeover) fill(temporary string, changed map[string]becomes) error {
+	if err := t.linkAll(temporary, changed); err != nil {
+		return err
+	}
+	t.step("takeover: pins linked")
+	k := &Kernel{dir: temporary, maps: map[string]*ebpf.Map{}}
+	defer k.Close()
+	for _, of := range parts() {
+		specs, err := mapSpecs(of)
+		if err != nil {
+			return err
+		}
+		for pin, spec := range specs {
+			if err := t.bring(k, of == "", pin, spec, changed); err != nil {
+				return fmt.Errorf("map %s: %w", pin, err)
+			}
+		}
+	}
+	t.step("takeover: maps converted")
+	return k.noteMeta(func(m *meta) { m.From = uint32(t.abi) })
+}
+
+// linkAll gives every pin that stays a second name.
+func (t *takeover) linkAll(temporary string, changed map[string]becomes) error {
+	return filepath.WalkDir(t.from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(t.from, path)
+		_, other := changed[strings.TrimPrefix(name, "maps/")]
+		switch {
+		case err != nil:
+			return err
+		case strings.Contains(name, unfinishedMark), filepath.Dir(name) == "programs":
+			return fs.SkipDir // what a kill left, and programs of the older ABI, which the rows hold
+		case d.IsDir():
+			return os.MkdirAll(filepath.Join(temporary, name), 0o700)
+		case other && strings.HasPrefix(name, "maps/"):
+			return nil
+		}
+		return os.Link(path, filepath.Join(temporary, name))
+	})
+}
+
+// bring sees that the new folder has a map as it must be today: the older one, or a new one that has become of it.
+func (t *takeover) bring(k *Kernel, always bool, pin string, spec *ebpf.MapSpec, changed map[string]becomes) error {
+	was, err := ebpf.LoadPinnedMap(filepath.Join(t.from, "maps", pin), nil)
+	if errors.Is(err, os.ErrNotExist) && !always {
+		return nil // made when it is needed
+	}
+	if err == nil {
+		defer was.Close()
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return explain(err)
+	}
+	convert, other := changed[pin]
+	if was != nil && !other {
+		return spec.Compatible(was)
+	}
+	now, err := k.createMap(pin, spec)
+	if err == nil && was != nil && convert != nil {
+		err = convert(now, was)
+	}
+	return err
+}
+
+// giveUp removes the new pins. The older ones hold all that is in use, with the links that came since.
+func (t *takeover) giveUp() error {
+	links, err := filepath.Glob(filepath.Join(t.dir, "links", "*"))
+	for _, pin := range links {
+		if e := os.Link(pin, filepath.Join(t.from, "links", filepath.Base(pin))); !errors.Is(e, os.ErrExist) {
+			err = errors.Join(err, e)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return t.remove(t.dir)
+}
+
+// finish removes the older pins. The new ones hold all that is in use.
+func (t *takeover) finish() error {
+	err := t.remove(t.from)
+	t.done = err == nil
+	return err
+}
+
+// remove takes a folder out of sight in one step.
+func (t *takeover) remove(folder string) error {
+	hidden := folder + besideMark + "removed"
+	if err := os.Rename(folder, hidden); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	t.step("takeover: folder out of sight")
+	return removeBeside(t.dir)
+}
+
+// removeBeside removes the folders that a takeover was making or removing.
+func removeBeside(dir string) error {
+	left, err := filepath.Glob(filepath.Join(filepath.Dir(dir), "v*"+besideMark+"*"))
+	for _, folder := range left {
+		err = errors.Join(err, os.RemoveAll(folder))
+	}
+	return err
+}
+
+// toSwitch notes which switch ends a takeover. One that may go back by itself would leave it open what runs.
+func (k *Kernel) toSwitch(to int, mayGoBack bool) error {
+	if k.takeover == nil {
+		return nil
+	}
+	if mayGoBack {
+		return fmt.Errorf("ABI %d is still being taken over: apply once without a deadline", k.takeover.abi)
+	}
+	return k.noteMeta(func(m *meta) { m.Epoch, m.Generation = k.epoch, uint32(to) })
+}
+
+// takenOver ends a takeover after the switch. What of it fails is done by the next start.
+func (k *Kernel) takenOver() {
+	if k.takeover == nil {
+		return
+	}
+	k.step("takeover: switched")
+	if k.takeover.finish() == nil && k.noteMeta(func(m *meta) { m.From = 0 }) == nil {
+		k.takeover = nil
+	}
+}
+
+// TakingOver is the ABI whose pins are still beside today's, because nothing was switched since; 0 = none are.
+func (k *Kernel) TakingOver() int {
+	if k.takeover == nil {
+		return 0
+	}
+	return k.takeover.abi
+}
+
+// Sign notes who owns the data path, for whoever knows another ABI.
+func (k *Kernel) Sign(version string) error {
+	return k.noteMeta(func(m *meta) {
+		m.Version = [versionSize]byte{}
+		copy(m.Version[:versionSize-1], version)
+	})
+}
+
+func (k *Kernel) noteMeta(note func(*meta)) error {
+	value, err := k.meta()
+	if err != nil {
+		return err
+	}
+	note(&value)
+	if err := k.maps["meta"].Put(uint32(0), value); err != nil {
+		return fmt.Errorf("map meta: %w", err)
+	}
+	return nil
+}
+
+// RemoveOlder removes what older ABIs left on a node, links and all. ErrNewer when a newer one made pins of it.
+func RemoveOlder(dir string) error {
+	for {
+		older, err := checkLayouts(dir)
+		if err != nil || older == 0 {
+			return errors.Join(err, removeBeside(dir))
+		}
+		if err := RemovePins(layoutDir(dir, older)); err != nil {
+			return err
+		}
+	}
+}
