@@ -63,6 +63,7 @@ var rules = []rule{
 	{"engine/nicstats", []string{"github.com/vishvananda/netlink/...", "github.com/vishvananda/netns", "golang.org/x/sys/unix"},
 		"what a NIC counts is the kernel's word, whoever compares it"},
 	{"engine/stats", nil, "rates are arithmetic on totals and times"},
+	{"engine/record", nil, "a record is read wherever its file is brought"},
 	{"engine/events", []string{"./engine/datapath", "./engine/reason", "github.com/cilium/ebpf/ringbuf"},
 		"the ring buffer is opened by datapath and only read here"},
 	{"engine/lab", []string{"./engine", "./engine/datapath", "./engine/spec", "./engine/packet", "github.com/vishvananda/netlink/...",
