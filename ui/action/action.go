@@ -37,8 +37,24 @@ type Action struct {
 	Help  string // one sentence, no full stop
 	Scope Scope
 	Arms  bool   // touches the node, or what will be applied to it: refused while the console is not armed
-	Arg   string // what the palette takes behind the name; empty = nothing
+	Arg   string // what the palette takes behind the name, in brackets when it may be left out; empty = nothing
+	Of    Values // what Arg is one of; empty = it cannot be listed
 }
+
+// Values names a list that an argument is taken from. What is in it is known only while the console runs.
+type Values string
+
+// Lists of values.
+const (
+	VIPNames   Values = "VIPs"
+	StageNames Values = "stages"
+	Themes     Values = "themes"
+	Presets    Values = "presets"
+	GlyphSets  Values = "glyphs"
+)
+
+// Needs tells whether the action can do nothing without an argument.
+func (a Action) Needs() bool { return a.Of != "" && !strings.HasPrefix(a.Arg, "[") }
 
 // Find returns the action of that name.
 func Find(id ID) (Action, bool) {
@@ -80,17 +96,17 @@ func In(scope Scope) []Action {
 }
 
 // Parse splits what was typed into the palette: an action's id or title, and the argument behind it. The longest
-// name wins; ok is false when the text begins with no name of the list.
+// name wins, in letters of either case; ok is false when the text begins with no name of the list.
 func Parse(text string, list []Action) (a Action, arg string, ok bool) {
 	text = strings.TrimSpace(text)
 	longest := 0
 	for _, c := range list {
 		for _, name := range [...]string{string(c.ID), c.Title} {
-			rest, found := strings.CutPrefix(text, name)
-			if !found || (rest != "" && rest[0] != ' ') || len(name) <= longest {
+			n := len(name)
+			if n <= longest || len(text) < n || !strings.EqualFold(text[:n], name) || len(text) > n && text[n] != ' ' {
 				continue
 			}
-			a, arg, ok, longest = c, strings.TrimSpace(rest), true, len(name)
+			a, arg, ok, longest = c, strings.TrimSpace(text[n:]), true, n
 		}
 	}
 	return a, arg, ok

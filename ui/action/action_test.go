@@ -69,6 +69,7 @@ func TestParse(t *testing.T) {
 		{"arm", Arm, ""},
 		{"arm disk is full", Arm, "disk is full"},
 		{"armed", "", ""},
+		{"vips Web", GoVIPs, "Web"},
 		{"", "", ""},
 		{"no such thing", "", ""},
 	} {

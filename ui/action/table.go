@@ -43,6 +43,10 @@ const (
 	Detach  ID = "node.detach"
 	Quit    ID = "app.quit"
 
+	Theme  ID = "look.theme"
+	Keymap ID = "look.keymap"
+	Glyphs ID = "look.glyphs"
+
 	Weight      ID = "backend.weight"
 	Heavier     ID = "backend.heavier"
 	Lighter     ID = "backend.lighter"
@@ -81,7 +85,7 @@ const (
 var table = [...]Action{
 	{ID: GoOverview, Scope: Global, Title: "overview", Help: "what is wrong, what is forwarded and dropped"},
 	{ID: GoChain, Scope: Global, Title: "chain", Help: "the stages of each NIC: what they drop, their order"},
-	{ID: GoVIPs, Scope: Global, Title: "VIPs", Help: "virtual addresses and the backends behind them"},
+	{ID: GoVIPs, Scope: Global, Title: "VIPs", Help: "virtual addresses and the backends behind them", Arg: "[VIP]", Of: VIPNames},
 	{ID: GoLimits, Scope: Global, Title: "limits", Help: "limits against their thresholds, and who is over"},
 	{ID: GoEvents, Scope: Global, Title: "events", Help: "what happened on this node, newest first"},
 
@@ -120,6 +124,10 @@ var table = [...]Action{
 	{ID: Detach, Scope: Global, Title: "detach", Help: "remove everything of hairpin's from this node", Arms: true},
 	{ID: Quit, Scope: Global, Title: "quit", Help: "leave the console; asks about the data path"},
 
+	{ID: Theme, Scope: Global, Title: "theme", Help: "draw with another theme from now on", Arg: "theme", Of: Themes},
+	{ID: Keymap, Scope: Global, Title: "keymap", Help: "use the keys of a preset from now on", Arg: "preset", Of: Presets},
+	{ID: Glyphs, Scope: Global, Title: "glyphs", Help: "draw with other characters from now on", Arg: "set", Of: GlyphSets},
+
 	{ID: Weight, Scope: Backends, Title: "weight", Help: "stage a weight for this backend", Arms: true, Arg: "weight"},
 	{ID: Heavier, Scope: Backends, Title: "heavier", Help: "stage a step more weight", Arms: true},
 	{ID: Lighter, Scope: Backends, Title: "lighter", Help: "stage a step less weight", Arms: true},
@@ -133,7 +141,7 @@ var table = [...]Action{
 	{ID: StageShadow, Scope: Chain, Title: "shadow", Help: "stage: it only counts what it would drop, or drops", Arms: true},
 	{ID: StageLater, Scope: Chain, Title: "later", Help: "stage: one place later in its chain", Arms: true},
 	{ID: StageSooner, Scope: Chain, Title: "sooner", Help: "stage: one place sooner in its chain", Arms: true},
-	{ID: StageInsert, Scope: Chain, Title: "insert", Help: "stage a stage in front of this one", Arms: true, Arg: "stage"},
+	{ID: StageInsert, Scope: Chain, Title: "insert", Help: "stage a stage in front of this one", Arms: true, Arg: "[stage]", Of: StageNames},
 	{ID: StageRemove, Scope: Chain, Title: "remove", Help: "stage: out of this chain, or back if it is staged", Arms: true},
 
 	{ID: LimitEdit, Scope: Limits, Title: "edit", Help: "stage another threshold for this limit", Arms: true, Arg: "number"},

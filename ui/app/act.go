@@ -34,14 +34,16 @@ func (m *Model) act(c call) tea.Cmd {
 		return m.editLimit(c)
 	}
 	switch c.ID {
-	case action.GoOverview, action.GoChain, action.GoVIPs, action.GoLimits, action.GoEvents:
+	case action.GoVIPs:
+		m.goVIP(c.Arg)
+	case action.GoOverview, action.GoChain, action.GoLimits, action.GoEvents:
 		m.open(page.Place{Screen: c.ID})
 	case action.Older, action.Newer, action.Last:
 		m.travel(c.ID)
 	case action.Palette:
 		m.openPalette(c.Target)
 	case action.Help:
-		m.push(overlay.NewHelp(m.keys, m.page().Scope(), m.problems))
+		m.push(overlay.NewHelp(m.keys, m.page().Scope(), m.looks.problems))
 	case action.Filter:
 		m.openFilter(c.Arg)
 	case action.Pause, action.Live:
@@ -60,6 +62,8 @@ func (m *Model) act(c call) tea.Cmd {
 		m.openDetach(false)
 	case action.Quit:
 		m.openQuit()
+	case action.Theme, action.Keymap, action.Glyphs:
+		return m.relook(c)
 	default:
 		return m.within(c.ID)
 	}
@@ -164,25 +168,6 @@ func (m *Model) copy(id action.ID) tea.Cmd {
 	return cmd
 }
 
-// openPalette offers every action that can be meant here, on what the cursor is on now.
-func (m *Model) openPalette(t page.Target) {
-	scope := m.page().Scope()
-	var items []overlay.Item
-	for _, a := range action.In(scope) {
-		if a.ID == action.Palette {
-			continue
-		}
-		it := overlay.Item{Action: a, Why: m.refusal(a, t)}
-		if keys := m.keys.Keys(scope, a.ID); len(keys) > 0 {
-			it.Keys = keys[0]
-		}
-		items = append(items, it)
-	}
-	m.push(overlay.NewPalette(items, func(a action.Action, arg string) any {
-		return call{ID: a.ID, Arg: arg, Target: t}
-	}))
-}
-
 // outcome closes the topmost overlay if it is done, and does what it asks for.
 func (m *Model) outcome(o overlay.Outcome) tea.Cmd {
 	if o.Close && len(m.stack) > 0 {
@@ -209,6 +194,8 @@ func (m *Model) ask(request any) tea.Cmd {
 	switch r := request.(type) {
 	case call:
 		return m.act(r)
+	case command:
+		return m.command(r)
 	case armReason:
 		return m.armFor(r)
 	case filterText:

@@ -23,9 +23,9 @@ func (m *Model) said() string {
 		edits := m.staged.Edits()
 		return k.Say(theme.Staged, fmt.Sprintf("staged %d, not live: %s", len(edits), edits[len(edits)-1])) + "  " +
 			m.hint(action.Apply) + "  " + m.hint(action.Undo)
-	case len(m.problems) > 0:
-		text := m.problems[0]
-		if n := len(m.problems); n > 1 {
+	case len(m.looks.problems) > 0:
+		text := m.looks.problems[0]
+		if n := len(m.looks.problems); n > 1 {
 			text = fmt.Sprintf("skipped %d things in the configuration (%s lists them): %s", n, m.keyOf(action.Help), text)
 		}
 		return k.Say(theme.Warn, text)

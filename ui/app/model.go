@@ -16,6 +16,7 @@ import (
 	"hairpin/ui/staged"
 	"hairpin/ui/term"
 	"hairpin/ui/theme"
+	"hairpin/ui/widget"
 )
 
 // Model is the root of the console. Only bubbletea's loop touches it.
@@ -26,9 +27,11 @@ type Model struct {
 	opts Options
 	keys *keymap.Keymap
 
-	kit      page.Kit
-	glyphs   theme.Glyphs // to draw with once the terminal has shown that it knows them
-	problems []string     // of the configuration
+	kit    page.Kit
+	looks  looks
+	utf8   bool     // the terminal has shown that it knows the glyphs
+	past   []string // commands run by name, newest last
+	unkept bool     // that they are not kept was said
 
 	w, h  int
 	now   time.Time
@@ -63,14 +66,23 @@ const deafness = 425 * time.Millisecond
 // New is a console that has not been drawn. The options must be whole: see Run.
 func New(ctx context.Context, node engine.Node, f *feed.Feed, o Options) *Model {
 	o = o.withDefaults()
-	m := &Model{ctx: ctx, node: node, feed: f, opts: o, keys: o.settings().Keymap(o.Keymap), pages: page.New(), now: o.Now(), after: later}
-	m.kit, m.glyphs, m.problems = o.kit()
-	for _, p := range m.keys.Problems {
-		m.problems = append(m.problems, p.String())
-	}
+	m := &Model{ctx: ctx, node: node, feed: f, opts: o, pages: page.New(), now: o.Now(), after: later}
+	m.kit.Units, m.utf8 = &widget.Units{}, o.KnowsGlyphs
+	m.wear(o.looks())
+	past, err := o.settings().Past().Read()
+	m.past = past
+	m.kept(err)
 	m.place = page.Place{Screen: action.GoOverview}
 	m.refresh()
 	return m
+}
+
+// wear draws with other looks; with their glyphs only where the terminal has shown that it knows them.
+func (m *Model) wear(l looks) {
+	m.looks, m.keys, m.kit.Theme = l, l.keys, l.theme
+	if m.kit.Glyphs = theme.ASCII(); m.utf8 {
+		m.kit.Glyphs = l.glyphs
+	}
 }
 
 type (
@@ -116,7 +128,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.w, m.h = msg.Width, msg.Height
 	case term.ProbedMsg:
 		if msg.UTF8 {
-			m.kit.Glyphs = m.glyphs
+			m.utf8 = true
+			m.wear(m.looks)
 		}
 	case tea.KeyMsg:
 		cmd = m.press(msg)
@@ -124,6 +137,10 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.chord.show(msg)
 	case reply:
 		cmd = m.answered(msg)
+	case relookMsg:
+		m.relooked(msg)
+	case keptMsg:
+		m.kept(msg.err)
 	}
 	return m, cmd
 }

@@ -3,13 +3,14 @@
 package app
 
 import (
+	"fmt"
 	"os"
+	"strings"
 	"time"
 
-	"hairpin/ui/page"
+	"hairpin/ui/keymap"
 	"hairpin/ui/settings"
 	"hairpin/ui/theme"
-	"hairpin/ui/widget"
 )
 
 // Options say how the console opens. The zero value is a console on standard input and output, read-only, with the
@@ -60,8 +61,18 @@ func (o Options) withDefaults() Options {
 // settings are the folders of keys and looks.
 func (o Options) settings() settings.Settings { return settings.Of(o.Config, o.Getenv) }
 
-// kit loads theme and glyphs for this terminal, and says what was wrong with their files.
-func (o Options) kit() (k page.Kit, wanted theme.Glyphs, problems []string) {
+// looks are keys and looks as the files say, and what was wrong in them.
+type looks struct {
+	keys     *keymap.Keymap
+	theme    *theme.Theme
+	glyphs   theme.Glyphs
+	themes   []string // that can be asked for
+	problems []string
+}
+
+// looks reads them for this terminal.
+func (o Options) looks() looks {
+	s := o.settings()
 	profile, colour := theme.Detect(o.Getenv)
 	name := o.Theme
 	switch {
@@ -70,20 +81,17 @@ func (o Options) kit() (k page.Kit, wanted theme.Glyphs, problems []string) {
 	case name == "":
 		name = theme.Fallback
 	}
-	t, wrong := o.settings().Theme(name)
-	for _, p := range wrong {
-		problems = append(problems, p.String())
+	t, wrong := s.Theme(name)
+	l := looks{keys: s.Keymap(o.Keymap), theme: t.WithProfile(profile), themes: theme.Names(s.Themes()...)}
+	for _, p := range append(wrong, l.keys.Problems...) {
+		l.problems = append(l.problems, p.String())
 	}
-	wanted, known := theme.GlyphSet(o.Glyphs)
-	if !known {
-		wanted = theme.Block()
+	known := false
+	if l.glyphs, known = theme.GlyphSet(o.Glyphs); !known {
+		l.glyphs = theme.Block()
 		if o.Glyphs != "" {
-			problems = append(problems, "glyphs: there is no set "+o.Glyphs+"; block is used")
+			l.problems = append(l.problems, fmt.Sprintf("glyphs: no set is called %q (there are: %s); block is used", o.Glyphs, strings.Join(theme.GlyphNames(), ", ")))
 		}
 	}
-	k = page.Kit{Theme: t.WithProfile(profile), Glyphs: theme.ASCII(), Units: &widget.Units{}}
-	if o.KnowsGlyphs {
-		k.Glyphs = wanted
-	}
-	return k, wanted, problems
+	return l
 }

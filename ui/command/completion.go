@@ -63,7 +63,7 @@ func (t *tree) completers() map[string]completer {
 		"REASON": fixed(reasonNames()...),
 		"HOOK":   fixed(string(spec.XDP), string(spec.TCXIngress), string(spec.TCXEgress)),
 		"FORMAT": fixed("text", "json"),
-		"SET":    fixed("block", "braille", "ascii"),
+		"SET":    fixed(theme.GlyphNames()...),
 		"COLORS": fixed("true", "256", "16", "none"),
 	}
 }

@@ -80,7 +80,7 @@ func TestWhatIsNoFile(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"pipe.toml": "it is no plain file", "folder.toml": "it is a folder", "zero.toml": "it is no plain file",
-		"loop.toml": "too many levels of symbolic links", "large.toml": "it is larger than 256 KB", "large.toml/x": "not a directory",
+		"loop.toml": "too many levels of symbolic links", "large.toml": "it is larger than 256 KB",
 		"deep.toml": "", "nested.toml": "",
 	} {
 		k := Load("", at(name))
@@ -90,6 +90,13 @@ func TestWhatIsNoFile(t *testing.T) {
 		if id, _ := k.Lookup(action.Global, []string{"j"}); id != action.Down {
 			t.Errorf("%s: j is %q", name, id)
 		}
+	}
+}
+
+// TestNoHome: where a home is no folder, there are no files, and nothing to say.
+func TestNoHome(t *testing.T) {
+	if k := Load("", "/dev/null/.config/hairpin/keymap.toml"); len(k.Problems) > 0 {
+		t.Error(k.Problems)
 	}
 }
 

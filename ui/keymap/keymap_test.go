@@ -12,7 +12,10 @@ import (
 )
 
 // byName are the actions that no preset needs a key for: the palette or a dialog leads to them.
-var byName = map[action.ID]bool{action.Discard: true, action.Detach: true, action.Maintenance: true}
+var byName = map[action.ID]bool{
+	action.Discard: true, action.Detach: true, action.Maintenance: true,
+	action.Theme: true, action.Keymap: true, action.Glyphs: true,
+}
 
 func TestPresets(t *testing.T) {
 	if got := Presets(); !slices.Equal(got, []string{"classic", "emacs", "vim"}) {

@@ -43,8 +43,12 @@ func Read(name string) ([]byte, error) {
 	return bytes.TrimPrefix(data, []byte("\ufeff")), nil
 }
 
-// reason is an error without the name of the file, which its reader knows.
+// reason is an error without the name of the file, which its reader knows. Below something that is no folder, as a home of
+// /dev/null, there are no files.
 func reason(err error) error {
+	if errors.Is(err, unix.ENOTDIR) {
+		return unix.ENOENT
+	}
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err
 	}
@@ -70,7 +74,11 @@ func (d Dir) Stat(name string) (fs.FileInfo, error) {
 	if !fs.ValidPath(name) {
 		return nil, fs.ErrInvalid
 	}
-	return os.Stat(d.Path(name))
+	info, err := os.Stat(d.Path(name))
+	if err != nil {
+		return nil, reason(err)
+	}
+	return info, nil
 }
 
 // ReadDir implements fs.ReadDirFS. It opens nothing but folders.

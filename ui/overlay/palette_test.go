@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"strings"
 	"testing"
 
 	"hairpin/ui/action"
@@ -18,7 +19,15 @@ func palette() *Palette {
 		items = append(items, Item{Action: a})
 	}
 	items[0].Why = "read-only: ! arms"
-	return NewPalette(items, func(a action.Action, arg string) any { return ran{a.ID, arg} })
+	values := func(of action.Values) []string {
+		return map[action.Values][]string{action.VIPNames: {"api", "web", "webmail"}, action.Themes: {"mono"}}[of]
+	}
+	return NewPalette(items, []string{"screen.vips web", "look.theme mono"}, values, func(a action.Action, arg, text string) any {
+		if want := strings.TrimSpace(string(a.ID) + " " + arg); text != want {
+			return text
+		}
+		return ran{a.ID, arg}
+	})
 }
 
 func TestPalette(t *testing.T) {
@@ -37,6 +46,13 @@ func TestPalette(t *testing.T) {
 		{"screen", 1, ran{action.GoChain, ""}},
 		{"take staged back", 0, ran{action.Undo, ""}}, // words of its sentence, in any order
 		{"arm disk is full", 0, ran{action.Arm, "disk is full"}},
+		{"vips", 0, ran{action.GoVIPs, ""}},
+		{"VIPs web", 0, ran{action.GoVIPs, "web"}},
+		{"VIPs MAIL", 0, ran{action.GoVIPs, "webmail"}},
+		{"VIPs w", 1, ran{action.GoVIPs, "webmail"}},
+		{"VIPs ", 1, ran{action.GoVIPs, "web"}},
+		{"VIPs nope", 0, ran{action.GoVIPs, "nope"}},
+		{"theme m", 0, ran{action.Theme, "mono"}},
 	} {
 		p := palette()
 		typed(p, c.text)
@@ -62,11 +78,72 @@ func TestPalette(t *testing.T) {
 	for range 100 {
 		p.Act(action.LineDown)
 	}
-	seen(p, 80, 20).Has(t, "> app.quit")
+	seen(p, 80, 20).Has(t, "> look.glyphs")
 	for range 100 {
 		p.Act(action.LineUp)
 	}
-	seen(p, 80, 20).Has(t, "> backend.weight")
+	seen(p, 80, 20).Has(t, ":screen.vips web")
+}
+
+// TestPaletteCompletes: tab writes names and values, and an action that needs a value asks for it.
+func TestPaletteCompletes(t *testing.T) {
+	p := palette()
+	typed(p, "the")
+	p.Act(action.NextField)
+	seen(p, 80, 20).Has(t, ":look.theme  ")
+	seen(p, 80, 20).Has(t, "> look.theme mono")
+	p.Act(action.NextField)
+	if out := p.Act(action.Accept); out.Ask != (ran{action.Theme, "mono"}) {
+		t.Errorf("%+v", out)
+	}
+	p = palette()
+	typed(p, "theme")
+	if out := p.Act(action.Accept); out.Close {
+		t.Errorf("without a value: %+v", out)
+	}
+	seen(p, 80, 20).Has(t, "> look.theme mono")
+	p = palette()
+	typed(p, "weight 5")
+	p.Act(action.NextField)
+	if out := p.Act(action.Accept); out.Ask != (ran{action.Weight, "5"}) {
+		t.Errorf("a number is lost: %+v", out)
+	}
+	p = palette()
+	typed(p, "zzz")
+	p.Act(action.NextField)
+	seen(p, 80, 20).Has(t, ":zzz")
+}
+
+// TestPaletteRecalls: up on the first row goes through what was run before, as far as it begins as typed.
+func TestPaletteRecalls(t *testing.T) {
+	p := palette()
+	text := func(want string) {
+		t.Helper()
+		if p.typed.text != want {
+			t.Errorf("the text is %q, want %q", p.typed.text, want)
+		}
+	}
+	p.Act(action.LineUp)
+	text("look.theme mono")
+	p.Act(action.LineUp)
+	p.Act(action.LineUp)
+	text("screen.vips web")
+	p.Act(action.LineDown)
+	text("look.theme mono")
+	p.Act(action.LineDown)
+	text("")
+	p.Act(action.LineDown)
+	text("")
+	typed(p, "scr")
+	p.Act(action.LineUp)
+	text("screen.vips web")
+	if out := p.Act(action.Accept); out.Ask != (ran{action.GoVIPs, "web"}) {
+		t.Errorf("%+v", out)
+	}
+	typed(p, "x")
+	text("screen.vips webx")
+	p.Act(action.LineUp)
+	text("screen.vips webx")
 }
 
 func TestHelpComesFromKeymapAndRegistry(t *testing.T) {

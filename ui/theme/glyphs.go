@@ -44,6 +44,9 @@ func ASCII() Glyphs {
 	}
 }
 
+// GlyphNames are the names of the sets.
+func GlyphNames() []string { return []string{Block().Name, Braille().Name, ASCII().Name} }
+
 // GlyphSet is the set of that name; false when there is none.
 func GlyphSet(name string) (Glyphs, bool) {
 	for _, g := range []Glyphs{Block(), Braille(), ASCII()} {
