@@ -103,9 +103,13 @@ func (o *owner) confirm(who string) error {
 	return nil
 }
 
-// closeRemoved ends the flows of the backends that the change took away which was just confirmed.
+// closeRemoved ends the flows of the backends that are not in the running spec, as soon as that does not wait any more.
 func (o *owner) closeRemoved() {
 	if o.lost() {
+		return
+	}
+	if o.spec == nil {
+		o.kernel.MarkAll(&plan.Plan{})
 		return
 	}
 	p, err := o.compute(o.spec)
