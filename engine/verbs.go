@@ -27,6 +27,9 @@ func (o *owner) ready() error {
 	if o.detached {
 		return fmt.Errorf("%w: this engine was detached; start it again", ErrRefused)
 	}
+	if !o.kernel.Owns() { // nothing must be written beside what the other one runs, however little of it could go live
+		return fmt.Errorf("%w: another process took over the data path from this one; look at that", ErrRefused)
+	}
 	if o.wentBack() {
 		o.follow(time.Now())
 	}
@@ -126,6 +129,9 @@ func (o *owner) wentBack() bool { return int(o.kernel.Control().Active) != o.act
 func (o *owner) detach(who string) error {
 	if o.detached {
 		return nil
+	}
+	if err := o.ready(); err != nil {
+		return fmt.Errorf("detach: %w", err)
 	}
 	o.log.Info("detach", "who", who)
 	if err := o.hops.Release(); err != nil {

@@ -155,46 +155,75 @@ func TestReasonsOnScreens(t *testing.T) {
 	}
 }
 
-// TestRefusals: the first of a kind is a line at once, its repeats are one later, and many kinds are few lines.
+// TestRefusals: the first of a kind is a line at once, its repeats are one later, and the later the longer it goes on.
 func TestRefusals(t *testing.T) {
 	var r Refusals
 	now := noon
-	if !r.Add(eve, "apply", "refused: apply: not armed", now) {
+	const text = "refused: apply: not armed"
+	if !r.Add(eve, text, now) {
 		t.Error("the first is not news")
 	}
-	if lines := r.Due(now); len(lines) != 1 || lines[0] != (Line{"eve", "from 198.51.100.60: refused: apply: not armed"}) {
+	if lines := r.Due(now); len(lines) != 1 || lines[0] != (Line{"eve", "from 198.51.100.60: " + text}) {
 		t.Errorf("%+v", lines)
 	}
 	for range 100_000 {
 		now = now.Add(100 * time.Microsecond)
-		if r.Add(eve, "apply", "refused: apply: ops-3 is armed", now) {
+		if r.Add(eve, text, now) {
 			t.Fatal("a repeat is news at once")
 		}
 	}
 	if lines := r.Due(now); len(lines) != 0 {
 		t.Errorf("%+v", lines)
 	}
-	now = noon.Add(time.Minute)
-	if lines := r.Due(now); len(lines) != 1 || lines[0].Text != "from 198.51.100.60: refused: apply: ops-3 is armed (100000 times)" {
+	if lines := r.Due(noon.Add(soon)); len(lines) != 1 || lines[0].Text != "from 198.51.100.60: "+text+" (100000 times)" {
 		t.Errorf("%+v", lines)
 	}
-	now = now.Add(time.Minute)
-	if lines := r.Due(now); len(lines) != 0 || len(r.kinds) != 0 {
-		t.Errorf("%+v, and %d kinds are remembered", lines, len(r.kinds))
+	lines := 0
+	for now = noon.Add(soon); now.Before(noon.Add(24 * time.Hour)); now = now.Add(time.Second) {
+		r.Add(eve, text, now)
+		lines += len(r.Due(now))
 	}
-	for i := range 10_000 {
-		r.Add(Party{Who: fmt.Sprint("ops-", i)}, "apply", "no", now)
+	if lines < 24 || lines > 30 {
+		t.Errorf("%d lines in a day", lines)
 	}
-	lines := r.Due(now)
-	total := 0
-	for _, l := range lines {
-		if n := 1; l.Who != "others" {
-			total += n
-		} else if _, err := fmt.Sscanf(l.Text, "no (%d times)", &n); err == nil {
-			total += n
+	if r.Due(now.Add(late)); len(r.Due(now.Add(2*late))) != 0 || len(r.kinds) != 0 {
+		t.Errorf("%d kinds are remembered", len(r.kinds))
+	}
+}
+
+// TestManyRefusals: many kinds are few lines, and none is lost from their number.
+func TestManyRefusals(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		party func(i int) Party
+		most  int
+	}{
+		{"one user from everywhere", func(i int) Party { return Party{Who: "eve", From: fmt.Sprint(i)} }, mostOfOne + 1},
+		{"many users", func(i int) Party { return Party{Who: fmt.Sprint("ops-", i)} }, mostOfAll + 1},
+	} {
+		var r Refusals
+		const all = 5000
+		lines, total := 0, 0
+		for i := range 2 * all {
+			r.Add(row.party(i%all), fmt.Sprint("word ", i%all), noon)
+			if i%100 != 0 {
+				continue
+			}
+			for _, l := range r.Due(noon.Add(time.Duration(i/all) * soon)) {
+				n := 1
+				if _, times, many := strings.Cut(l.Text, " ("); many {
+					_, _ = fmt.Sscanf(times, "%d times", &n)
+				}
+				lines++
+				total += n
+			}
 		}
-	}
-	if len(lines) != mostKinds+1 || total != 10_000 {
-		t.Errorf("%d lines of %d refusals", len(lines), total)
+		left := 0
+		for _, n := range r.kinds {
+			left += n.count
+		}
+		if len(r.kinds) > row.most || lines > 2*row.most || total+left != 2*all {
+			t.Errorf("%s: %d lines of %d refusals, %d are left, %d kinds", row.name, lines, total, left, len(r.kinds))
+		}
 	}
 }
