@@ -68,7 +68,7 @@ func (p *Chain) table(k Kit, v View, w, h int) []string {
 		widget.Column{Title: "NIC", Width: widest(5, 16, nics)},
 		widget.Column{Title: "#", Width: 2, Right: true, Drop: 6},
 		widget.Column{Title: "ON", Width: 8},
-		widget.Column{Title: "STAGE", Width: 10, Grow: true},
+		widget.Column{Title: "STAGE", Width: 10, Grow: true, Ends: true},
 		widget.Column{Title: "KIND", Width: 9, Drop: 5},
 		widget.Column{Title: "ns", Width: 4, Right: true, Drop: 4},
 		widget.Column{Title: "IN/s", Width: 6, Right: true, Drop: 2},

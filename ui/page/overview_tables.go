@@ -92,7 +92,7 @@ func reasonTable(k Kit, s *engine.State, w, h int) []string {
 	}
 	t := k.table(
 		widget.Column{Title: "DROP REASON", Width: widest(18, 22, names)},
-		widget.Column{Title: "STAGE", Width: 9, Grow: true, Drop: 3},
+		widget.Column{Title: "STAGE", Width: 9, Grow: true, Drop: 3, Ends: true},
 		widget.Column{Title: "NOW/s ", Width: 7, Right: true},
 		widget.Column{Title: "1m AVG", Width: 6, Right: true, Drop: 2},
 		widget.Column{Title: "EVER", Width: 6, Right: true, Drop: 4},
@@ -124,7 +124,7 @@ func stages(s *engine.State) (n int) {
 
 func stageTable(k Kit, s *engine.State, w, h int) []string {
 	t := k.table(
-		widget.Column{Title: "STAGE", Width: 18, Grow: true},
+		widget.Column{Title: "STAGE", Width: 18, Grow: true, Ends: true},
 		widget.Column{Title: "NIC", Width: 12},
 		widget.Column{Title: "ON", Width: 6},
 		widget.Column{Title: "IN/s", Width: 6, Right: true},

@@ -105,7 +105,7 @@ func ledgerTable(k Kit, s *engine.State, drops []engine.Drop, title string, whos
 	}
 	t := k.table(
 		widget.Column{Title: title, Width: max(widest(18, 22, names), min(widget.Width(title), 30))},
-		widget.Column{Title: "VIP", Width: widest(4, 14, vips)},
+		widget.Column{Title: "VIP", Width: widest(4, 14, vips), Ends: true},
 		widget.Column{Title: "NOW/s ", Width: 7, Right: true},
 		widget.Column{Title: "EVER", Width: 6, Right: true, Drop: 1},
 		widget.Column{Title: "", Width: 12, Grow: true, Drop: 2},

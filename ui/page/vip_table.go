@@ -96,6 +96,14 @@ func names(s *engine.State) []string {
 	return out
 }
 
+// nameWidth is how much of a screen's width a name may take: all of the longest one where there is room.
+func nameWidth(w int) int {
+	if w >= 120 {
+		return 32
+	}
+	return 18
+}
+
 // stagedIn is how many backends of a VIP are staged to change.
 func stagedIn(v View, vip string) string {
 	if n := staged.Between(v.Running, v.Next, vip).Len(); n > 0 {
@@ -107,7 +115,7 @@ func stagedIn(v View, vip string) string {
 // table is the full list of VIPs.
 func (p *VIPs) table(k Kit, v View, w, h int) []string {
 	t := k.table(
-		widget.Column{Title: "VIP", Width: widest(9, 20, names(v.State))},
+		widget.Column{Title: "VIP", Width: widest(9, nameWidth(w), names(v.State)), Ends: true},
 		widget.Column{Title: "ADDRESS", Width: 18, Grow: true, Drop: 2},
 		widget.Column{Title: "PROTO", Width: 5, Drop: 5},
 		widget.Column{Title: "PPS", Width: 6, Right: true},
@@ -139,7 +147,7 @@ func (p *VIPs) table(k Kit, v View, w, h int) []string {
 // narrow is the list of VIPs beside the backends of one.
 func (p *VIPs) narrow(k Kit, v View, w, h int) []string {
 	t := k.table(
-		widget.Column{Title: "VIP", Width: 9, Grow: true},
+		widget.Column{Title: "VIP", Width: 9, Grow: true, Ends: true},
 		widget.Column{Title: "PPS", Width: 6, Right: true},
 		widget.Column{Title: "UP ", Width: 6, Right: true},
 		widget.Column{Title: "DROP/s ", Width: 7, Right: true},
@@ -158,7 +166,7 @@ func (p *VIPs) narrow(k Kit, v View, w, h int) []string {
 // table is the part of the overview that lists VIPs.
 func (o *Overview) table(k Kit, s *engine.State, w, h int) []string {
 	t := k.table(
-		widget.Column{Title: "VIP", Width: widest(9, 18, names(s))},
+		widget.Column{Title: "VIP", Width: widest(9, nameWidth(w), names(s)), Ends: true},
 		widget.Column{Title: "ADDRESS", Width: 18, Grow: true, Drop: 2},
 		widget.Column{Title: "PPS", Width: 6, Right: true},
 		widget.Column{Title: "SHARE", Width: 5, Right: true, Drop: 3},

@@ -15,6 +15,7 @@ type Column struct {
 	Width int
 	Right bool // aligned right, as numbers are
 	Grow  bool // takes the width that is left over
+	Ends  bool // of names: what has no room loses its middle, since the ends tell names apart
 	Drop  int  // when there is no room, the columns with the highest Drop go first; 0 = never
 }
 
@@ -150,8 +151,11 @@ func (t Table) row(i int, widths []int, w int) string {
 }
 
 func (t Table) align(column int, text string, w int) string {
-	if t.Columns[column].Right {
+	switch {
+	case t.Columns[column].Right:
 		return FitRight(text, w, t.Glyphs)
+	case t.Columns[column].Ends:
+		text = Middle(text, w, t.Glyphs)
 	}
 	return Fit(text, w, t.Glyphs)
 }

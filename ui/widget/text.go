@@ -53,6 +53,16 @@ func Truncate(s string, w int, g theme.Glyphs) string {
 	return ansi.Truncate(s, w, g.Ellipsis)
 }
 
+// Middle cuts the middle out of plain text that is wider than w cells; the cut is marked by the ellipsis.
+func Middle(s string, w int, g theme.Glyphs) string {
+	n := Width(s)
+	if n <= w || w < 3 {
+		return Truncate(s, w, g)
+	}
+	tail := (w - 1) / 2
+	return ansi.Truncate(s, w-1-tail, "") + g.Ellipsis + ansi.TruncateLeft(s, n-tail, "")
+}
+
 // Fit makes a styled string exactly w cells wide, aligned left.
 func Fit(s string, w int, g theme.Glyphs) string {
 	s = Truncate(s, w, g)

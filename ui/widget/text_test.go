@@ -70,3 +70,19 @@ func TestLine(t *testing.T) {
 		}
 	}
 }
+
+func TestMiddle(t *testing.T) {
+	g := theme.Block()
+	for _, row := range []struct {
+		text string
+		w    int
+		want string
+	}{
+		{"short", 5, "short"}, {"prod-web-01", 7, "pro…-01"}, {"prod-web-01", 8, "prod…-01"}, {"prod-web-01", 2, "p…"}, {"prod", 0, ""},
+		{"世界世界世界", 6, "世…界"}, {"a世界世界b", 7, "a世…界b"},
+	} {
+		if got := Middle(row.text, row.w, g); got != row.want || Width(got) > row.w {
+			t.Errorf("%q in %d: %q, want %q", row.text, row.w, got, row.want)
+		}
+	}
+}
