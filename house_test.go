@@ -55,6 +55,8 @@ var rules = []rule{
 	{"engine/arms", nil, "who may change a node is decided without knowing what one is"},
 	{"engine/handoff", []string{"golang.org/x/sys/unix"},
 		"ownership is a lock, whatever is owned"},
+	{"engine/privilege", []string{"golang.org/x/sys/unix"},
+		"what a process may is between it and the kernel"},
 	{"engine/history", nil, "what was changed is read by whoever has the file"},
 	{"engine/shells", []string{"github.com/vishvananda/netlink/nl", "golang.org/x/sys/unix"},
 		"who works on a node is asked of the kernel, whatever runs there"},

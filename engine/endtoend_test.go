@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,22 +16,6 @@ import (
 	"hairpin/engine/lab"
 	"hairpin/engine/spec"
 )
-
-// program is the path of hairpin, built once.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "hairpin-endtoend-")
-	if err != nil {
-		return "", err
-	}
-	engine.AfterAll(func() { _ = os.RemoveAll(dir) })
-	path := filepath.Join(dir, "hairpin")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", path, "hairpin")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build hairpin: %w\n%s", err, out)
-	}
-	return path, nil
-})
 
 var labs atomic.Int32
 
@@ -46,7 +28,7 @@ type network struct {
 // up is a lab with the engine of lb and those of all backends. On lb only the first few backends are in the spec.
 func up(t *testing.T, backends, inSpec int) *network {
 	t.Helper()
-	binary, err := program()
+	binary, err := engine.Program()
 	if err != nil {
 		t.Fatal(err)
 	}

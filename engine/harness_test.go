@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,6 +46,25 @@ var undoAll []func()
 
 // AfterAll has undo called after the last test of the package.
 func AfterAll(undo func()) { undoAll = append(undoAll, undo) }
+
+// Program is the path of hairpin, built once.
+var Program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "hairpin-endtoend-")
+	if err != nil {
+		return "", err
+	}
+	AfterAll(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil { // ordinary users run it too
+		return "", err
+	}
+	path := filepath.Join(dir, "hairpin")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", path, "hairpin")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build hairpin: %w\n%s", err, out)
+	}
+	return path, nil
+})
 
 // privateNode is a node of its own: network namespace with eth0 and a wire behind it, bpffs, folders.
 func privateNode(t *testing.T) Paths {

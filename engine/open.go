@@ -13,6 +13,7 @@ import (
 	"hairpin/engine/datapath"
 	"hairpin/engine/handoff"
 	"hairpin/engine/nexthop"
+	"hairpin/engine/privilege"
 	"hairpin/engine/spec"
 )
 
@@ -45,11 +46,12 @@ func Open(ctx context.Context, options Options) (Node, error) {
 
 // acquire makes the folders and takes the lock.
 func (o *owner) acquire() (err error) {
+	if err := privilege.Check(); err != nil {
+		return err
+	}
 	p := o.options.Paths
-	for _, dir := range []string{p.State, p.Run} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return fmt.Errorf("%w; run as root", err)
-		}
+	if err := errors.Join(makeFolder(p.State, 0o750), makeFolder(p.Run, 0o755)); err != nil {
+		return err
 	}
 	if err := datapath.CheckBPFFS(p.BPFFS); err != nil {
 		return err

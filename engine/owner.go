@@ -55,28 +55,29 @@ type owner struct {
 	noMore        bool
 
 	// loop
-	kernel   *datapath.Kernel
-	hops     *nexthop.Resolver
-	store    store
-	past     *history.Log // nil: it cannot be kept
-	running  record       // of the active generation
-	spec     *spec.Spec   // of the active generation; nil = nothing runs
-	active   int          // the generation this engine last knew to be active
-	since    time.Time    // when this process took over
-	attached []datapath.Attachment
-	reached  map[netip.Addr]nexthop.NextHop // of backends
-	downAt   map[uint16]time.Time           // backends that are down and still keep their flows
-	journal  journal
-	lists    lists // of prefixes, in files
-	meters   meters
-	pasts    pasts
-	rings    map[uint16]ringView // by VIP number
-	named    vipNames
-	problems map[string]Problem // by key, of the last snapshot
-	swept    time.Time
-	sshPorts []uint16  // on which SSH servers listened when it was last looked
-	watched  time.Time // when somebody last looked at what stages cost; zero = nobody does
-	detached bool
+	kernel       *datapath.Kernel
+	hops         *nexthop.Resolver
+	store        store
+	past         *history.Log // nil: it cannot be kept
+	running      record       // of the active generation
+	spec         *spec.Spec   // of the active generation; nil = nothing runs
+	active       int          // the generation this engine last knew to be active
+	since        time.Time    // when this process took over
+	attached     []datapath.Attachment
+	reached      map[netip.Addr]nexthop.NextHop // of backends
+	downAt       map[uint16]time.Time           // backends that are down and still keep their flows
+	journal      journal
+	lists        lists // of prefixes, in files
+	meters       meters
+	pasts        pasts
+	rings        map[uint16]ringView // by VIP number
+	named        vipNames
+	problems     map[string]Problem // by key, of the last snapshot
+	swept        time.Time
+	sshPorts     []uint16  // on which SSH servers listened when it was last looked
+	shellsHidden bool      // it could not be seen, and port 22 is a guess
+	watched      time.Time // when somebody last looked at what stages cost; zero = nobody does
+	detached     bool
 
 	probes       datapath.Probes // of the running spec
 	probeTrouble error           // why some of them are not attached

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"slices"
@@ -134,9 +136,21 @@ func nicsByAddress() map[netip.Addr]string {
 // findShells looks where SSH servers listen, for the next changes.
 func (o *owner) findShells(now time.Time) {
 	ports, err := shells.Ports()
+	if o.shellsHidden = errors.Is(err, fs.ErrPermission); o.shellsHidden {
+		ports, err = []uint16{22}, nil
+	}
 	if err != nil {
 		o.journal.add(now, "warn", "engine", err.Error())
 		return
 	}
 	o.sshPorts = ports
+}
+
+// shellProblems says that SSH servers are guessed, not known.
+func (o *owner) shellProblems() []Problem {
+	if !o.shellsHidden {
+		return nil
+	}
+	return []Problem{{Key: "shells", Severity: "warn", What: "where SSH servers listen is not seen: only sessions to port 22 are kept from being cut off by a change",
+		Cure: "give the engine cap_sys_ptrace and cap_dac_read_search"}}
 }

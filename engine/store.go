@@ -33,7 +33,7 @@ type store struct{ dir string }
 func storeOf(state string) store { return store{filepath.Join(state, "generations")} }
 
 func (s store) make() error {
-	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
 	left, err := filepath.Glob(filepath.Join(s.dir, unfinished))

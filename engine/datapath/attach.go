@@ -215,6 +215,8 @@ func foreignXDP(nic netlink.Link) string {
 				text = fmt.Sprintf("XDP program %q (id %d) is attached already", info.Name, x.ProgId)
 			}
 			_ = p.Close()
+		} else if errors.Is(err, unix.EPERM) {
+			text = fmt.Sprintf("XDP program %d (its name is not seen: that needs cap_sys_admin) is attached already", x.ProgId)
 		}
 	}
 	return text + "; take it off first: ip link set dev " + nic.Attrs().Name + " xdp off, or stop its owner"

@@ -89,18 +89,6 @@ func Dir(bpffs, node string) string {
 	return filepath.Join(bpffs, "hairpin", strings.ReplaceAll(node, ".", "_"), fmt.Sprintf("v%d", ABI))
 }
 
-// CheckBPFFS says in one sentence why pins below path would not last, or nil.
-func CheckBPFFS(path string) error {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(path, &fs); err != nil {
-		return fmt.Errorf("bpffs: %s: %w", path, err)
-	}
-	if fs.Type != unix.BPF_FS_MAGIC {
-		return fmt.Errorf("bpffs: none is mounted on %s; run: mount -t bpf bpf %s", path, path)
-	}
-	return nil
-}
-
 // Create makes the maps of a node and publishes them under dir with one rename, or leaves nothing.
 func Create(dir string) (*Kernel, error) {
 	if _, err := os.Stat(dir); err == nil {

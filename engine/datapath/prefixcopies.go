@@ -18,7 +18,7 @@ import (
 
 // KeepPrefixCopies has a copy of every file of prefixes that is read kept in a folder.
 func (k *Kernel) KeepPrefixCopies(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("keep copies of prefixes: %w", err)
 	}
 	k.copies = dir
@@ -43,7 +43,7 @@ func (k *Kernel) keepCopy(name string, f *prefixFile) error {
 		}
 	}
 	to := k.prefixCopy(name)
-	if err := errors.Join(os.WriteFile(to+".new", b.Bytes(), 0o644), os.Rename(to+".new", to)); err != nil {
+	if err := errors.Join(os.WriteFile(to+".new", b.Bytes(), 0o600), os.Rename(to+".new", to)); err != nil {
 		return fmt.Errorf("keep copy of %s: %w", name, err)
 	}
 	return nil

@@ -36,7 +36,7 @@ type Lock struct {
 
 // Acquire takes the lock at path, which it creates with its folder, or says at once who holds it.
 func Acquire(path string) (*Lock, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, fmt.Errorf("lock node: %w", err)
 	}
 	for {
@@ -55,7 +55,7 @@ func Acquire(path string) (*Lock, error) {
 var errReplaced = errors.New("the lock file was replaced meanwhile")
 
 func try(path string) (l *Lock, err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o640)
 	if err != nil {
 		return nil, err
 	}

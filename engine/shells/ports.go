@@ -13,7 +13,7 @@ import (
 )
 
 // Ports are the TCP ports on which an SSH server listens in the network namespace of the calling thread, ascending. None is
-// no error. It reads /proc, which takes milliseconds.
+// no error; fs.ErrPermission says that this process may not look into a server. It reads /proc, which takes milliseconds.
 func Ports() ([]uint16, error) {
 	owned, err := socketsOf("sshd")
 	if err != nil || len(owned) == 0 {
@@ -57,7 +57,10 @@ func socketsOf(name string) (map[uint32]bool, error) {
 			return nil, fmt.Errorf("find sockets of %s: %w", name, err)
 		}
 		for _, f := range files {
-			link, _ := os.Readlink(filepath.Join(dir, f.Name())) // empty: closed meanwhile
+			link, err := os.Readlink(filepath.Join(dir, f.Name())) // empty: closed meanwhile
+			if errors.Is(err, fs.ErrPermission) {
+				return nil, fmt.Errorf("find sockets of %s: %w", name, err)
+			}
 			number, ok := strings.CutPrefix(link, "socket:[")
 			if inode, err := strconv.ParseUint(strings.TrimSuffix(number, "]"), 10, 32); ok && err == nil {
 				owned[uint32(inode)] = true

@@ -78,7 +78,7 @@ func newRoot(t *tree) *cobra.Command {
 		newRun(t), newStatus(t), newPlan(t), newApply(t), newConfirm(t), newHistory(t), newRollback(t), newDisarm(t), newDetach(t), newSpec(t),
 		newChain(t), newLimits(t), newDrops(t),
 		newKeys(t), newThemes(t), newConfig(t), newSchema(t), newCompletion(t),
-		newLab(), newVersion(t), newExitCodes(), newReasons())
+		newLab(), newVersion(t), newPrivileges(t), newExitCodes(), newReasons())
 	if err := t.complete(root, t.completers()); err != nil {
 		panic(err) // a flag has two completions
 	}

@@ -10,6 +10,9 @@ import (
 type realEngines struct{}
 
 func (realEngines) open(ctx context.Context, o engine.Options) (engine.Node, error) {
+	if err := engine.DropPrivileges(o.Paths); err != nil {
+		o.Log.Warn("the engine runs with more privileges than it needs", "error", err)
+	}
 	return engine.Open(ctx, o)
 }
 
