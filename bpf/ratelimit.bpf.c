@@ -2,9 +2,8 @@
 //go:build ignore
 
 #include <linux/pkt_cls.h>
-#include "mix.h"
 #include "reset.h"
-#include "sources.h"
+#include "source.h"
 #include "window.h"
 
 // The rate limit: lets so many new connections a second pass, of a whole chain, of each VIP, of each source. A new

@@ -14,7 +14,7 @@ import (
 )
 
 func (o *owner) apply(r ApplyRequest) (*Applied, error) {
-	if err := o.ready(); err != nil {
+	if err := o.mayChange(); err != nil {
 		return nil, fmt.Errorf("apply: %w", err)
 	}
 	if err := o.check(r); err != nil {
@@ -27,11 +27,6 @@ func (o *owner) apply(r ApplyRequest) (*Applied, error) {
 // the switch leaves the node as it was.
 func (o *owner) change(r ApplyRequest) (*Applied, error) {
 	began, before := time.Now(), o.revision()
-	if !r.Force {
-		if err := o.emptied(r.Spec); err != nil {
-			return nil, fmt.Errorf("apply: %w", err)
-		}
-	}
 	attached, err := o.attachNew(r.Spec)
 	if err != nil {
 		return nil, o.undone(err)
@@ -81,7 +76,6 @@ func (o *owner) undone(err error) error {
 		}
 	}
 	o.detachUnused()
-	o.closeRemoved() // its new backends too: their ids come free
 	return fmt.Errorf("apply: %w", err)
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"hairpin/engine/arms"
@@ -16,7 +15,6 @@ type guard struct {
 	now  func() time.Time
 	news chan struct{} // one signal: there is something to write down that should not wait for the next tick
 	arms arms.Arms
-	last atomic.Uint64 // number of a party; the own console has 0
 
 	mu       sync.Mutex
 	notes    []note
@@ -122,21 +120,13 @@ func (g *guard) refused(p arms.Party, v verb, err error) error {
 		return nil
 	}
 	err = fmt.Errorf("%w: %s: %w", ErrRefused, v, err)
-	g.failed(p, err)
-	return err
-}
-
-// failed remembers that p could not do what it wanted to.
-func (g *guard) failed(p arms.Party, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.refusals.Add(p, arms.Clean(err.Error(), maxWords), g.now()) {
+	if g.refusals.Add(p, string(v), err.Error(), g.now()) {
 		g.wake()
 	}
+	return err
 }
-
-// maxWords bounds what the journal repeats of an error, in characters.
-const maxWords = 300
 
 func (g *guard) note(now time.Time, severity, who, what string) {
 	g.mu.Lock()

@@ -34,6 +34,13 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if work := os.Getenv(partnerVariable); work != "" {
+		if err := partnerMain(work); err != nil {
+			fmt.Println("error:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	code := m.Run()
 	for _, undo := range undoAll {
 		undo()
@@ -193,19 +200,8 @@ func running(t *testing.T, p Paths) *owner {
 
 func mustApply(t *testing.T, n Node, s *spec.Spec, deadline time.Duration) *Applied {
 	t.Helper()
-	return mustRequest(t, n, ApplyRequest{Spec: s, Deadline: deadline, Who: "test"})
-}
-
-// mustForce applies also what leaves a VIP without backends.
-func mustForce(t *testing.T, n Node, s *spec.Spec, deadline time.Duration) *Applied {
-	t.Helper()
-	return mustRequest(t, n, ApplyRequest{Spec: s, Deadline: deadline, Who: "test", Force: true})
-}
-
-func mustRequest(t *testing.T, n Node, r ApplyRequest) *Applied {
-	t.Helper()
 	rearm(t, n)
-	a, err := n.Apply(t.Context(), r)
+	a, err := n.Apply(t.Context(), ApplyRequest{Spec: s, Deadline: deadline, Who: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -362,4 +358,17 @@ func xdpOf(t *testing.T, name string) uint32 {
 		return x.ProgId
 	}
 	return 0
+}
+
+// lockedBy is the process that the lock names as its holder, 0 when nobody holds it.
+func lockedBy(t *testing.T, p Paths) int {
+	t.Helper()
+	by, held, err := handoff.Holder(p.Lock())
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return -1 // it is being written
+	}
+	if !held {
+		return 0
+	}
+	return by.PID
 }

@@ -42,7 +42,7 @@ func (o *owner) reloadLists(now time.Time) {
 		o.journal.add(now, "info", engineItself, fmt.Sprintf("read %s: %d prefixes", f.Name, f.Prefixes))
 	}
 	outdated := o.kernel.Outdated(o.spec)
-	o.lists.waits = outdated && o.kernel.Control().Pending != 0
+	o.lists.waits = outdated && (o.kernel.Control().Pending != 0 || o.mayChange() != nil)
 	if !outdated {
 		o.lists.failed = ""
 	}

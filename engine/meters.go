@@ -38,6 +38,8 @@ const (
 	connOver
 	limitPassed // id is a window
 	limitRefused
+
+	unknownMeter meterKind = 255
 )
 
 // meterKey names one counter: id is a reason, a VIP number, a backend id or the account of a stage; word a verdict or what a

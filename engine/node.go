@@ -38,6 +38,9 @@ type Verbs interface {
 	// WatchCosts has what each stage costs measured and shown for CostLease from now, in one packet of 64. It is for whoever
 	// looks at it just now, and ends by itself. Who may only look may ask for it.
 	WatchCosts(ctx context.Context) error
+	// Handoff begins to give the node to another process, or says why it cannot. How it goes on is in State.Handoff, also of
+	// the one who takes over.
+	Handoff(ctx context.Context, r HandoffRequest) error
 	// Detach removes everything of hairpin's from the node's NICs and bpffs, and nothing else.
 	Detach(ctx context.Context, who string) error
 	// History is the changes that are kept, oldest first.
@@ -77,7 +80,7 @@ type ApplyRequest struct {
 	Deadline time.Duration // 0 = confirmed at once; else it goes back by itself unless confirmed in time
 	Who      string        // as in ArmRequest
 	Why      string
-	Force    bool // also if it ends the SSH session of somebody who works on this node, or leaves a VIP without backends
+	Force    bool // also if it ends the SSH session of somebody who works on this node
 }
 
 // Applied is the outcome of a change that is live.

@@ -20,6 +20,26 @@ import (
 // Open makes this process the owner of the node: it adopts what is pinned, or brings back what was confirmed last, or
 // else starts with what the spec file says. The engine ends with ctx or Close, and leaves the data path running.
 func Open(ctx context.Context, options Options) (Node, error) {
+	o := newOwner(options)
+	if err := o.open(ctx); err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+func (o *owner) open(ctx context.Context) error {
+	if err := o.acquire(); err != nil {
+		return fmt.Errorf("open engine: %w", err)
+	}
+	if err := o.start(ctx); err != nil {
+		o.abandon()
+		return fmt.Errorf("open engine: %w", errors.Join(err, o.lock.Close()))
+	}
+	go o.listen(o.begin(ctx), nil)
+	return nil
+}
+
+func newOwner(options Options) *owner {
 	o := &owner{
 		options: options, log: options.Log, requests: make(chan request), done: make(chan struct{}), silent: make(chan struct{}), since: time.Now(),
 		reached: map[netip.Addr]nexthop.NextHop{}, downAt: map[uint16]time.Time{}, meters: newMeters(),
@@ -30,18 +50,15 @@ func Open(ctx context.Context, options Options) (Node, error) {
 		o.log = slog.New(slog.DiscardHandler)
 	}
 	o.journal.log = o.log
-	if err := o.acquire(); err != nil {
-		return nil, fmt.Errorf("open engine: %w", err)
-	}
-	if err := o.start(ctx); err != nil {
-		o.abandon()
-		return nil, fmt.Errorf("open engine: %w", err)
-	}
+	return o
+}
+
+// begin starts the loop, and returns the context of all that lives as long as the engine.
+func (o *owner) begin(ctx context.Context) context.Context {
 	o.publish(time.Now())
 	ctx, o.stop = context.WithCancel(ctx)
 	go o.run(ctx)
-	go o.listen(ctx)
-	return o, nil
+	return ctx
 }
 
 // acquire makes the folders and takes the lock.
@@ -60,6 +77,7 @@ func (o *owner) acquire() (err error) {
 	return ownership(err)
 }
 
+// abandon lets go of everything but the lock.
 func (o *owner) abandon() {
 	if o.kernel != nil {
 		o.kernel.Close()
@@ -71,7 +89,6 @@ func (o *owner) abandon() {
 	if o.ns.handle.IsOpen() {
 		_ = o.ns.handle.Close()
 	}
-	_ = o.lock.Close()
 }
 
 func (o *owner) start(ctx context.Context) (err error) {
@@ -114,11 +131,19 @@ func (o *owner) start(ctx context.Context) (err error) {
 	if err := o.kernel.Sign(o.options.Version); err != nil {
 		return err
 	}
+	if err := o.takeBack(); err != nil {
+		return err
+	}
+	if !o.guarded {
+		if err := o.kernel.RemoveOtherPrograms(); err != nil {
+			return err
+		}
+	}
 	o.kernel.Watch(false) // whoever looked, looked through the engine before
 	if o.kernel.Control().Active != 0 {
 		return o.adopt()
 	}
-	return o.begin(ctx)
+	return o.bringUp(ctx)
 }
 
 // adopt goes on with what the kernel runs. Nothing of it is touched but what the spec says should be there and is not.
@@ -154,6 +179,9 @@ func (o *owner) adopt() error {
 	o.kernel.LookAtPrefixFiles(o.spec, time.Now())
 	o.journal.add(time.Now(), "info", "engine", fmt.Sprintf("adopted generation %d, applied by %s at %s", o.active, o.running.Who,
 		o.running.Time.Format(time.DateTime)))
+	if o.guarded {
+		return nil // its programs follow when their way back is armed
+	}
 	if !o.kernel.OwnPrograms(o.active) {
 		return o.upgrade()
 	}
@@ -174,8 +202,8 @@ func (o *owner) upgrade() error {
 	return err
 }
 
-// begin brings a node without a data path to the spec that was confirmed last, or else to the operator's file.
-func (o *owner) begin(context.Context) error {
+// bringUp brings a node without a data path to the spec that was confirmed last, or else to the operator's file.
+func (o *owner) bringUp(context.Context) error {
 	s, why, err := o.firstSpec()
 	if err != nil || s == nil {
 		o.detachUnused()
@@ -212,12 +240,23 @@ func (o *owner) firstSpec() (*spec.Spec, string, error) {
 	return s, "first start with " + name, err
 }
 
-// listen answers front ends in other processes.
-func (o *owner) listen(ctx context.Context) {
+// listen answers front ends in other processes, on l or, where that is nil, on a socket of its own.
+func (o *owner) listen(ctx context.Context, l *listener) {
 	defer close(o.silent)
-	s := newServer(o)
-	s.observers = o.options.Observers
-	if err := s.serve(ctx, o.options.Paths.Socket()); err != nil && ctx.Err() == nil {
+	s := o.server()
+	var err error
+	if l == nil {
+		err = s.serve(ctx, o.options.Paths.Socket())
+	} else {
+		err = s.serveOn(ctx, l)
+	}
+	if err != nil && ctx.Err() == nil {
 		o.log.Error("the socket for other processes is closed", "error", err)
 	}
+}
+
+func (o *owner) server() *server {
+	s := newServer(o)
+	s.observers = o.options.Observers
+	return s
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os/exec"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,11 @@ type Options struct {
 
 	// Observers lets every user of the machine look at the node. Without it, only those may who may also be armed.
 	Observers bool
+
+	// Successor is the command by which a process begins that is to take the node over: the program at binary, or the one
+	// that this process was started from where that is empty. It inherits a stream as its descriptor 3, for Succeed. nil:
+	// this engine cannot start one.
+	Successor func(binary string) *exec.Cmd
 }
 
 // tickEvery is how often counters are read and a snapshot is made.
@@ -50,9 +56,7 @@ type owner struct {
 	closing  sync.Once
 	state    atomic.Pointer[State]
 
-	subscribersMu sync.Mutex
-	subscribers   []chan struct{}
-	noMore        bool
+	subscribers subscribers
 
 	// loop
 	kernel       *datapath.Kernel
@@ -79,6 +83,13 @@ type owner struct {
 	watched      time.Time // when somebody last looked at what stages cost; zero = nobody does
 	detached     bool
 
+	handoff *Handoff // that goes on, or went on last; nil = none did
+	handing *handing // this engine gives the node to another
+	guarded bool     // this engine has taken over, and the kernel goes back unless that is confirmed
+	returns bool     // what the successor did that failed is to be taken back
+	parting *parting // what follows the loop; nil = nothing does
+	seated  bool     // somebody sees to what follows
+
 	probes       datapath.Probes // of the running spec
 	probeTrouble error           // why some of them are not attached
 	watchers     watchers
@@ -88,11 +99,13 @@ type owner struct {
 func (o *owner) run(ctx context.Context) {
 	defer close(o.done)
 	defer o.release()
-	defer o.hangUp()
+	defer o.subscribers.hangUp()
 	if err := o.ns.enter(); err != nil {
 		o.log.Error("engine stops", "error", err)
 		return
 	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	ticks := time.NewTicker(tickEvery)
 	defer ticks.Stop()
 	changed := o.hops.Watch(ctx)
@@ -105,6 +118,9 @@ func (o *owner) run(ctx context.Context) {
 			r.carryOut()
 			o.publish(time.Now())
 			close(r.finished)
+			if o.parting != nil {
+				return
+			}
 			o.getReady()
 			continue
 		case <-changed:
@@ -134,6 +150,9 @@ func (o *owner) release() {
 	}
 	o.meters.nics.close()
 	_ = o.ns.handle.Close()
+	if o.parting != nil {
+		return // the lock goes to somebody
+	}
 	if err := o.lock.Close(); err != nil {
 		o.log.Warn("release ownership", "error", err)
 	}
@@ -170,9 +189,11 @@ type request struct {
 }
 
 // step says that an effect on the kernel or the disk is done.
-func (o *owner) step(name string) {
-	if o.options.Step != nil {
-		o.options.Step(name)
+func (o *owner) step(name string) { o.options.step(name) }
+
+func (options Options) step(name string) {
+	if options.Step != nil {
+		options.Step(name)
 	}
 }
 
@@ -182,6 +203,9 @@ func do[T any](ctx context.Context, o *owner, f func() (T, error)) (value T, err
 	select {
 	case o.requests <- r:
 	case <-o.done:
+		if o.parting != nil {
+			return value, fmt.Errorf("%w: the node is being handed over; ask again in a moment", ErrRefused)
+		}
 		return value, fmt.Errorf("engine: %w", ErrNoOwner)
 	case <-ctx.Done():
 		return value, fmt.Errorf("engine: %w", ctx.Err())
@@ -194,39 +218,7 @@ func do[T any](ctx context.Context, o *owner, f func() (T, error)) (value T, err
 func (o *owner) State() *State { return o.state.Load() }
 
 // Changed implements Node.
-func (o *owner) Changed() <-chan struct{} {
-	c := make(chan struct{}, 1)
-	o.subscribersMu.Lock()
-	defer o.subscribersMu.Unlock()
-	if o.noMore {
-		close(c)
-		return c
-	}
-	o.subscribers = append(o.subscribers, c)
-	return c
-}
-
-// hangUp tells the subscribers that no more snapshots will come.
-func (o *owner) hangUp() {
-	o.subscribersMu.Lock()
-	defer o.subscribersMu.Unlock()
-	o.noMore = true
-	for _, c := range o.subscribers {
-		close(c)
-	}
-	o.subscribers = nil
-}
-
-func (o *owner) signal() {
-	o.subscribersMu.Lock()
-	defer o.subscribersMu.Unlock()
-	for _, c := range o.subscribers {
-		select {
-		case c <- struct{}{}:
-		default: // it has one waiting
-		}
-	}
-}
+func (o *owner) Changed() <-chan struct{} { return o.subscribers.add() }
 
 // Close implements Node.
 func (o *owner) Close() error {

@@ -21,7 +21,7 @@ func (o *owner) publish(now time.Time) {
 	o.takeNotes(now)
 	s := &State{
 		Time: now, Armed: o.armed(now), Node: o.options.Paths.Node, Version: o.options.Version, PID: os.Getpid(), Role: Owner, Since: o.since,
-		Spec: o.spec, Revision: o.revision()}
+		Spec: o.spec, Revision: o.revision(), Handoff: o.handoff}
 	if o.detached {
 		s.Generation.Active = -1
 		s.Problems = []Problem{{Key: "detached", Severity: "crit", Since: now, What: "everything was detached: this node balances nothing",
@@ -55,7 +55,7 @@ func (o *owner) publish(now time.Time) {
 func (o *owner) show(s *State) {
 	s.Events = o.journal.events()
 	o.state.Store(s)
-	o.signal()
+	o.subscribers.signal()
 }
 
 func generationOf(now time.Time, c datapath.Control) Generation {

@@ -57,12 +57,6 @@ func (f *fake) all() []string {
 	return append([]string(nil), f.calls...)
 }
 
-func (f *fake) forget() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.calls = nil
-}
-
 func (f *fake) State() *State            { return f.state.Load() }
 func (f *fake) Changed() <-chan struct{} { return f.changed }
 func (f *fake) Close() error             { return errors.New("a client closed the owner") }
@@ -114,6 +108,11 @@ func (f *fake) Confirm(_ context.Context, who string) error {
 
 func (f *fake) WatchCosts(context.Context) error {
 	f.called("watch costs")
+	return f.err
+}
+
+func (f *fake) Handoff(_ context.Context, r HandoffRequest) error {
+	f.called(fmt.Sprintf("hand over to %q for %s by %s: %s", r.Binary, r.Watch, r.Who, r.Why))
 	return f.err
 }
 

@@ -35,11 +35,7 @@ func ask[T any](ctx context.Context, s seat, v verb, f func() (T, error)) (T, er
 		if err := s.engine.guard.allow(s.party, v); err != nil {
 			return value, err
 		}
-		value, err = f()
-		if err != nil && v.needs() != needNothing {
-			s.engine.guard.failed(s.party, err)
-		}
-		return value, err
+		return f()
 	})
 }
 
@@ -91,6 +87,11 @@ func (s seat) Confirm(ctx context.Context, who string) error {
 // Detach implements Verbs.
 func (s seat) Detach(ctx context.Context, who string) error {
 	return command(ctx, s, verbDetach, func() error { return s.engine.detach(who) })
+}
+
+// Handoff implements Verbs.
+func (s seat) Handoff(ctx context.Context, r HandoffRequest) error {
+	return command(ctx, s, verbHandoff, func() error { return s.engine.beginHandoff(r) })
 }
 
 // WatchCosts implements Verbs.

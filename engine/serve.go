@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hairpin/engine/arms"
@@ -35,6 +36,7 @@ type server struct {
 	patience  time.Duration // with a client that is slow
 	observers bool          // everybody may open it
 	lookers   chan struct{} // holds one while a client that may only look is served: together they take the time of one
+	last      atomic.Uint64 // number of a connection
 
 	mu      sync.Mutex
 	clients map[*session]bool
@@ -55,10 +57,17 @@ func newServer(n host) *server {
 }
 
 func (s *server) serve(ctx context.Context, path string) error {
-	l, err := listen(ctx, path, access{s.group.find(), s.observers}, s.patience/2) // less than a server waits for a client that says nothing
+	l, err := listen(ctx, path, s.access(), s.patience/2) // less than a server waits for a client that says nothing
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", path, err)
 	}
+	return s.serveOn(ctx, l)
+}
+
+func (s *server) access() access { return access{s.group.find(), s.observers} }
+
+// serveOn answers on l until ctx ends.
+func (s *server) serveOn(ctx context.Context, l *listener) error {
 	var all sync.WaitGroup
 	defer all.Wait()
 	ctx, stop := context.WithCancel(ctx)
@@ -75,7 +84,7 @@ func (s *server) serve(ctx context.Context, path string) error {
 			}
 			return nil
 		case errors.Is(err, net.ErrClosed):
-			return fmt.Errorf("listen on %s: %w", path, err)
+			return fmt.Errorf("listen on %s: %w", l.path, err)
 		case err != nil: // such as no free descriptor: it may pass
 			select {
 			case <-ctx.Done():

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxPath is what fits the kernel's address of a unix socket, with the zero at its end.
-const maxPath = 107
+// maxPath is what fits the kernel's address of a unix socket, with the zero at its end, while it is being made.
+const maxPath = 107 - len(".new")
 
 // access is who may open the socket besides its own user: the group, if there is one, and everybody if all may look.
 type access struct {
@@ -48,6 +48,29 @@ func listen(ctx context.Context, path string, who access, patience time.Duration
 	if err := vacate(ctx, path, patience); err != nil {
 		return nil, err
 	}
+	return listenInstead(path, who)
+}
+
+// listenInstead makes the socket in the place of whatever socket is there, in one step: whoever connects reaches the one
+// before or this one.
+func listenInstead(path string, who access) (*listener, error) {
+	fresh := path + ".new"
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) { // of one who was killed here
+		return nil, err
+	}
+	l, err := makeSocket(fresh, who)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Rename(fresh, path); err != nil {
+		l.Close()
+		return nil, errors.Join(err, os.Remove(fresh))
+	}
+	l.path = path
+	return l, nil
+}
+
+func makeSocket(path string, who access) (*listener, error) {
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return nil, err

@@ -37,6 +37,7 @@ type State struct {
 	Metrics  []Metric // of external stages and probes, in the spec's order
 	Armed    *Armed   // who may change the node now; nil = nobody
 	Barred   string   // why this process may not be armed at all; empty = it may
+	Handoff  *Handoff // nil: none that this engine knows of
 
 	DropsLost  uint64 // drops that Drops had no row for, ever
 	FlowsLost  uint64 // connections refused because the flow table of connlimit had no room for one more, ever

@@ -27,9 +27,6 @@ func (o *owner) ready() error {
 	if o.detached {
 		return fmt.Errorf("%w: this engine was detached; start it again", ErrRefused)
 	}
-	if !o.kernel.Owns() { // nothing must be written beside what the other one runs, however little of it could go live
-		return fmt.Errorf("%w: another process took over the data path from this one; look at that", ErrRefused)
-	}
 	if o.wentBack() {
 		o.follow(time.Now())
 	}
@@ -76,7 +73,7 @@ func (o *owner) revision() string {
 }
 
 func (o *owner) confirm(who string) error {
-	if err := o.ready(); err != nil {
+	if err := o.mayChange(); err != nil {
 		return fmt.Errorf("confirm: %w", err)
 	}
 	if c := o.kernel.Control(); c.Pending == 0 {
@@ -106,13 +103,9 @@ func (o *owner) confirm(who string) error {
 	return nil
 }
 
-// closeRemoved ends the flows of the backends that are not in the running spec, as soon as that does not wait any more.
+// closeRemoved ends the flows of the backends that the change took away which was just confirmed.
 func (o *owner) closeRemoved() {
 	if o.lost() {
-		return
-	}
-	if o.spec == nil {
-		o.kernel.MarkAll(&plan.Plan{})
 		return
 	}
 	p, err := o.compute(o.spec)
@@ -130,7 +123,7 @@ func (o *owner) detach(who string) error {
 	if o.detached {
 		return nil
 	}
-	if err := o.ready(); err != nil {
+	if err := o.mayChange(); err != nil {
 		return fmt.Errorf("detach: %w", err)
 	}
 	o.log.Info("detach", "who", who)

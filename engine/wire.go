@@ -46,6 +46,7 @@ type call struct {
 	Number   int           `json:",omitempty"` // of a change
 	Force    bool          `json:",omitempty"`
 	Share    bool          `json:",omitempty"`
+	Binary   string        `json:",omitempty"`
 }
 
 // verb is what a call asks for. Whatever is not said in needs to ask for less, only the armed may call.
@@ -61,6 +62,7 @@ const (
 	verbDetach  verb = "detach"
 	verbHistory verb = "history"
 	verbPast    verb = "past"
+	verbHandoff verb = "hand over"
 )
 
 // news is a frame from the server: one of its parts.
@@ -172,8 +174,7 @@ type remoteFault struct {
 // sentinels are the errors that keep their meaning on the way. The names are part of the protocol.
 func sentinels() map[string]error {
 	return map[string]error{
-		"no owner": ErrNoOwner, "stale": ErrStale, "refused": ErrRefused, "unsafe": ErrUnsafe,
-		"invalid": ErrInvalid, "late": ErrLate,
+		"no owner": ErrNoOwner, "stale": ErrStale, "refused": ErrRefused, "invalid": ErrInvalid, "late": ErrLate,
 	}
 }
 

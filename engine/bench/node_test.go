@@ -11,7 +11,6 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
-	"hairpin/bpf"
 	"hairpin/engine/datapath"
 	"hairpin/engine/plan"
 	"hairpin/engine/spec"
@@ -23,7 +22,7 @@ type node struct {
 	dir     string
 	running *spec.Spec
 
-	refills  []func() error // before each run
+	inserts  budget
 	snapshot datapath.Snapshot
 }
 
@@ -56,8 +55,7 @@ func newNode(t *testing.T, bpffs, name string) *node {
 	if err := n.Take(); err != nil {
 		t.Fatal(err)
 	}
-	inserts := n.words(t, bpf.LoadBalancer, "counters", "budget_used", 1<<16)
-	n.refills = append(n.refills, func() error { return inserts.set(0) })
+	n.inserts = n.budget(t)
 	return n
 }
 

@@ -60,10 +60,33 @@ var allPrograms = []program{
 func (k *Kernel) LoadPrograms() error {
 	build := bpf.Build()
 	k.folder = filepath.Join("programs", hex.EncodeToString(build[:8]))
-	if err := k.loadOrAdopt(k.folder); err != nil {
+	return k.loadOrAdopt(k.folder)
+}
+
+// Rehearse loads and verifies, against the maps that are there, every program of this build that they are meant for, and
+// pins them, so that whoever owns the node next has only to adopt them. Nothing runs them yet: it takes no ownership, and
+// a Kernel that is open only to look will do.
+func (k *Kernel) Rehearse() error {
+	if err := k.LoadPrograms(); err != nil {
 		return err
 	}
-	return k.removeOtherPrograms(k.folder)
+	for _, st := range stages {
+		specs, err := mapSpecs(st.name)
+		if err != nil {
+			return err
+		}
+		whole := len(specs) > 0
+		for pin := range specs {
+			whole = whole && k.maps[pin] != nil
+		}
+		if !whole {
+			continue // no spec has ever named it
+		}
+		if err := k.need(st.name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // need makes what a kernel function goes by, its maps and programs, when it is to stand in a chain for the first time. They
@@ -95,14 +118,14 @@ func (k *Kernel) need(of spec.Stage) error {
 	return nil
 }
 
-// removeOtherPrograms unpins those of other builds. The rows that hold some keep them loaded.
-func (k *Kernel) removeOtherPrograms(folder string) error {
+// RemoveOtherPrograms unpins those of other builds. The rows that hold some keep them loaded.
+func (k *Kernel) RemoveOtherPrograms() error {
 	all, err := os.ReadDir(filepath.Join(k.dir, "programs"))
 	if err != nil {
 		return fmt.Errorf("load programs: %w", err)
 	}
 	for _, other := range all {
-		if other.Name() == filepath.Base(folder) {
+		if other.Name() == filepath.Base(k.folder) {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(k.dir, "programs", other.Name())); err != nil {

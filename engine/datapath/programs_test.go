@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -27,7 +28,7 @@ func TestOtherBuilds(t *testing.T) {
 		}
 		_ = clone.Close()
 	}
-	if err := k.LoadPrograms(); err != nil {
+	if err := errors.Join(k.LoadPrograms(), k.RemoveOtherPrograms()); err != nil {
 		t.Fatal(err)
 	}
 	after, err := os.ReadDir(folder)

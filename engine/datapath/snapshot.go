@@ -146,14 +146,14 @@ func addAll(to, from []Count) {
 
 // topBackend is an id above which none is in use. The owner looks for it once.
 func (k *Kernel) topBackend() int {
-	if k.top > 0 && k.Owns() {
+	if k.top > 0 && k.owner() {
 		return k.top
 	}
 	top := Backends - 1
 	for top > 0 && k.backends.all[top].Family == 0 {
 		top--
 	}
-	if k.Owns() {
+	if k.owner() {
 		k.top = top
 	}
 	return top

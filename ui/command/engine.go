@@ -1,7 +1,15 @@
 package command
 
 import (
+	"cmp"
 	"context"
+	"log/slog"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"hairpin/engine"
 )
@@ -10,10 +18,44 @@ import (
 type realEngines struct{}
 
 func (realEngines) open(ctx context.Context, o engine.Options) (engine.Node, error) {
+	drop(o)
+	return engine.Start(ctx, withSuccessor(ctx, o))
+}
+
+func (realEngines) succeed(ctx context.Context, o engine.Options, stream uintptr) (engine.Node, error) {
+	drop(o)
+	return engine.Succeed(ctx, withSuccessor(ctx, o), stream)
+}
+
+// drop gives up the privileges that no engine needs.
+func drop(o engine.Options) {
 	if err := engine.DropPrivileges(o.Paths); err != nil {
 		o.Log.Warn("the engine runs with more privileges than it needs", "error", err)
 	}
-	return engine.Open(ctx, o)
+}
+
+// withSuccessor lets an engine of this process hand the node over to "hairpin run".
+func withSuccessor(ctx context.Context, o engine.Options) engine.Options {
+	program, err := os.Executable() // now: later another file may be there, which is the one that is meant
+	if err != nil {
+		return o
+	}
+	p := o.Paths
+	args := []string{"run", "--succeed", "3", "--config", p.Config, "--state", p.State, "--run", p.Run, "--bpffs", p.BPFFS, "--node", p.Node}
+	if o.Observers {
+		args = append(args, "--observers")
+	}
+	o.Successor = func(binary string) *exec.Cmd {
+		cmd := exec.Command(cmp.Or(binary, program), args...)
+		cmd.Env = slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "WATCHDOG_PID=") }) // that is not it
+		if o.Log.Enabled(ctx, slog.LevelError) {
+			cmd.Stderr = os.Stderr
+		} else {
+			cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true} // here is a screen, which must not take it along
+		}
+		return cmd
+	}
+	return o
 }
 
 func (realEngines) dial(ctx context.Context, p engine.Paths) (engine.Node, error) {

@@ -62,6 +62,11 @@ func (f *fake) open(context.Context, engine.Options) (engine.Node, error) {
 	return f, nil
 }
 
+func (f *fake) succeed(ctx context.Context, o engine.Options, stream uintptr) (engine.Node, error) {
+	fmt.Fprintln(f.asked, "succeed by", stream)
+	return f.open(ctx, o)
+}
+
 func (f *fake) dial(context.Context, engine.Paths) (engine.Node, error) {
 	if !f.runs {
 		return nil, fmt.Errorf("dial /run/hairpin/engine.sock: %w", engine.ErrNoOwner)
@@ -145,6 +150,19 @@ func (f *fake) Confirm(_ context.Context, who string) error {
 	return nil
 }
 
+// Handoff is over by the time it returns: confirmed, or not where applying fails too.
+func (f *fake) Handoff(_ context.Context, r engine.HandoffRequest) error {
+	if err := f.refusal(); err != nil {
+		return err
+	}
+	fmt.Fprintf(f.asked, "hand over to %q, watched for %v, for %s, because %q\n", r.Binary, r.Watch, r.Who, r.Why)
+	if f.applyErr != nil && errors.Is(f.applyErr, engine.ErrStale) {
+		return fmt.Errorf("hand over: %w: a change waits for confirmation", engine.ErrRefused)
+	}
+	f.now = handedOver(*f.now, r, f.applyErr)
+	return nil
+}
+
 func (f *fake) WatchCosts(context.Context) error {
 	fmt.Fprintln(f.asked, "watch costs")
 	return nil
@@ -181,4 +199,20 @@ func (f *fake) Detach(_ context.Context, who string) error {
 	}
 	fmt.Fprintln(f.asked, "detach for", who)
 	return nil
+}
+
+// handedOver is a node after a handoff.
+func handedOver(s engine.State, r engine.HandoffRequest, err error) *engine.State {
+	h := &engine.Handoff{Who: r.Who, Why: r.Why, From: engine.Party{PID: s.PID, Version: s.Version}, To: engine.Party{PID: 5000, Version: "v1.1.0"},
+		Began: noon, Ended: noon.Add(4 * time.Second), Watch: r.Watch, Steps: engine.HandoffSteps(), Outcome: engine.HandoffConfirmed,
+		Figures: []engine.HandoffFigure{{Name: "dropped", Before: 0.01, Now: 0.011, Limit: 0.022}}}
+	for i := range h.Steps {
+		h.Steps[i].Began, h.Steps[i].Took, h.Steps[i].Done = noon, time.Duration(1+i)*7*time.Millisecond, err == nil || i < 5
+	}
+	if err != nil {
+		h.Outcome, h.Fault = engine.HandoffWentBack, "the successor: "+err.Error()
+		h.Steps[6].Began = time.Time{}
+	}
+	s.Handoff = h
+	return &s
 }

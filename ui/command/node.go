@@ -14,6 +14,8 @@ import (
 type engines interface {
 	// open makes this process the owner of the node.
 	open(ctx context.Context, o engine.Options) (engine.Node, error)
+	// succeed makes this process the owner after the one at the other end of a stream.
+	succeed(ctx context.Context, o engine.Options, stream uintptr) (engine.Node, error)
 	// dial reaches the engine that owns the node.
 	dial(ctx context.Context, p engine.Paths) (engine.Node, error)
 	// observe reads the node from its pins.

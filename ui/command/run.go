@@ -3,12 +3,17 @@ package command
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
+	"os/signal"
+	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
+	"hairpin/engine"
 	"hairpin/engine/spec"
 )
 
@@ -18,7 +23,9 @@ func newRun(t *tree) *cobra.Command {
 		Short: "Run the engine without a screen",
 		Long: `Run owns the node's data path until SIGTERM or SIGINT: it adopts what it finds
 in the kernel, follows neighbours and NICs, and answers consoles and commands.
-When it ends, packets keep flowing by the last configuration.
+When it ends, packets keep flowing by the last configuration. At SIGUSR2 it
+hands the node over to the program that is now at the path it was started from,
+and ends: see "hairpin handoff --help".
 
 After a reboot it brings back what was confirmed last; on a node where no spec
 was ever applied, spec.yaml of the config folder. Later changes go through
@@ -27,23 +34,83 @@ was ever applied, spec.yaml of the config folder. Later changes go through
 Root and the members of the group hairpin may look at the node and, one at a
 time, change it. If there is no such group when it starts, only root may.`,
 		Args: usage(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error { return t.run(c.Context()) },
 	}
 	observersFlag(c, t)
+	stream := c.Flags().Int("succeed", 0, "take the node over from the engine at the other end of descriptor `FD`")
+	_ = c.Flags().MarkHidden("succeed") // it is for engines; it exists, so it can be hidden
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if c.Flags().Changed("succeed") && *stream < 3 {
+			return &failure{exitUsage, fmt.Errorf("--succeed %d is no stream that an engine left", *stream), `it is for engines; use "hairpin handoff"`}
+		}
+		return t.run(c.Context(), uintptr(*stream))
+	}
 	return c
 }
 
-func (t *tree) run(ctx context.Context) (err error) {
+// run is the engine until ctx ends or another process has the node. stream is the descriptor of the engine that it succeeds;
+// 0 = none.
+func (t *tree) run(ctx context.Context, stream uintptr) (err error) {
 	log := slog.New(slog.NewTextHandler(t.Stderr, &slog.HandlerOptions{ReplaceAttr: journalTime}))
-	n, err := t.open(ctx, t.engine(log))
+	upgrades := make(chan os.Signal, 1)
+	signal.Notify(upgrades, unix.SIGUSR2)
+	defer signal.Stop(upgrades)
+	var n engine.Node
+	if stream != 0 {
+		n, err = t.succeed(ctx, t.engine(log), stream)
+	} else {
+		n, err = t.open(ctx, t.engine(log))
+	}
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.Close()) }()
+	tell := func(state string) {
+		if err := notify(state); err != nil {
+			log.Warn("the supervisor was not told", "what", state, "error", err)
+		}
+	}
 	t.compareSpec(n.State().Spec, log)
-	<-ctx.Done()
-	log.Info("engine ends, the data path stays")
+	tell("READY=1")
+	for changed := n.Changed(); ; {
+		select {
+		case <-ctx.Done():
+			tell("STOPPING=1")
+			log.Info("engine ends, the data path stays")
+			return nil
+		case <-upgrades:
+			if err := upgrade(ctx, n); err != nil {
+				log.Error("not handed over", "error", err)
+			}
+		case _, open := <-changed:
+			if !open {
+				return t.left(n.State().Handoff, tell)
+			}
+		}
+	}
+}
+
+// upgrade hands the node over to the program that is now where this one was. Whoever is armed is not disturbed.
+func upgrade(ctx context.Context, n engine.Node) error {
+	const who, why = "SIGUSR2", "upgrade"
+	if err := n.Arm(ctx, engine.ArmRequest{Who: who, Why: why}); err != nil {
+		return err
+	}
+	if err := n.Handoff(ctx, engine.HandoffRequest{Who: who, Why: why}); err != nil {
+		return errors.Join(err, n.Disarm(ctx))
+	}
 	return nil
+}
+
+// supervisorPatience is how long the supervisor may take to learn whose process it looks after from now on.
+const supervisorPatience = 5 * time.Second
+
+// left ends a process that has handed the node over.
+func (t *tree) left(h *engine.Handoff, tell func(string)) error {
+	if h == nil || h.Outcome != engine.HandoffConfirmed {
+		return nil // why is the node's to say
+	}
+	tell(fmt.Sprintf("MAINPID=%d", h.To.PID))
+	return notifyDone(supervisorPatience)
 }
 
 // compareSpec says when the operator's file is not what runs. A start does not apply it: that would change what a person

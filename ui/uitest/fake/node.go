@@ -23,6 +23,7 @@ type Node struct {
 	applied  []engine.ApplyRequest
 	confirms []string
 	detached []string
+	handoffs []engine.HandoffRequest
 	watched  int
 	changes  []engine.Change
 	armed    *engine.Armed
@@ -74,6 +75,9 @@ func (n *Node) Applied() []engine.ApplyRequest { return copyOf(n, &n.applied) }
 
 // Confirmed are the names of those who confirmed.
 func (n *Node) Confirmed() []string { return copyOf(n, &n.confirms) }
+
+// Handoffs are those that were asked for.
+func (n *Node) Handoffs() []engine.HandoffRequest { return copyOf(n, &n.handoffs) }
 
 // Detached are the names of those who detached.
 func (n *Node) Detached() []string { return copyOf(n, &n.detached) }
@@ -273,6 +277,17 @@ func (n *Node) Confirm(ctx context.Context, who string) error {
 	n.mu.Unlock()
 	s.Generation.Confirmed, s.Generation.Deadline = s.Generation.Active, time.Time{}
 	n.Show(&s)
+	return nil
+}
+
+// Handoff writes down what was asked.
+func (n *Node) Handoff(ctx context.Context, r engine.HandoffRequest) error {
+	if err := n.answer(ctx); err != nil {
+		return fmt.Errorf("hand over: %w", err)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.handoffs = append(n.handoffs, r)
 	return nil
 }
 

@@ -1,0 +1,58 @@
+package engine
+
+import (
+	"context"
+
+	"hairpin/engine/spec"
+)
+
+// Whoever asks a post asks the engine that is there at the time.
+
+// State implements Node.
+func (s *post) State() *State { return s.node().State() }
+
+// Changed implements Node.
+func (s *post) Changed() <-chan struct{} { return s.subscribers.add() }
+
+// Close implements Node.
+func (s *post) Close() error {
+	s.stop()
+	<-s.over
+	return s.err
+}
+
+// Arm implements Node.
+func (s *post) Arm(ctx context.Context, r ArmRequest) error { return s.node().Arm(ctx, r) }
+
+// Disarm implements Node.
+func (s *post) Disarm(ctx context.Context) error { return s.node().Disarm(ctx) }
+
+// Plan implements Node.
+func (s *post) Plan(ctx context.Context, next *spec.Spec) (*Plan, error) {
+	return s.node().Plan(ctx, next)
+}
+
+// Apply implements Node.
+func (s *post) Apply(ctx context.Context, r ApplyRequest) (*Applied, error) {
+	return s.node().Apply(ctx, r)
+}
+
+// Confirm implements Node.
+func (s *post) Confirm(ctx context.Context, who string) error { return s.node().Confirm(ctx, who) }
+
+// WatchCosts implements Node.
+func (s *post) WatchCosts(ctx context.Context) error { return s.node().WatchCosts(ctx) }
+
+// Handoff implements Node.
+func (s *post) Handoff(ctx context.Context, r HandoffRequest) error { return s.node().Handoff(ctx, r) }
+
+// Detach implements Node.
+func (s *post) Detach(ctx context.Context, who string) error { return s.node().Detach(ctx, who) }
+
+// History implements Node.
+func (s *post) History(ctx context.Context) ([]Change, error) { return s.node().History(ctx) }
+
+// Past implements Node.
+func (s *post) Past(ctx context.Context, number int) (*spec.Spec, error) {
+	return s.node().Past(ctx, number)
+}
