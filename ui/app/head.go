@@ -16,6 +16,9 @@ import (
 // Where there is no room for all of it, the least urgent goes first.
 func (m *Model) first(v page.Verdict, w int) string {
 	right := m.liveness(w) + " "
+	if slow := m.link.word(); slow != "" && w >= 56 {
+		right = m.kit.Say(theme.Warn, slow) + " " + right
+	}
 	for detail := 4; ; detail-- {
 		line := m.state(v, detail)
 		if detail == 0 || widget.Width(line)+1+widget.Width(right) <= w {

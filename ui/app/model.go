@@ -48,6 +48,7 @@ type Model struct {
 	staged staged.List
 	next   *spec.Spec // live.Spec with what is staged
 	job    job
+	link   link
 	watch  time.Time // when the engine was last asked to measure what stages cost
 	fell   *uint64   // fallbacks seen; nil before the first snapshot
 
@@ -137,6 +138,10 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.chord.show(msg)
 	case reply:
 		cmd = m.answered(msg)
+	case term.BackgroundMsg:
+		cmd = m.seenOn(msg.Light)
+	case term.LinkMsg:
+		m.link.took(m, msg.Took)
 	case relookMsg:
 		m.relooked(msg)
 	case keptMsg:

@@ -29,6 +29,8 @@ type Options struct {
 	Getenv      func(string) string // nil = os.Getenv
 	Now         func() time.Time    // nil = time.Now
 	KnowsGlyphs bool                // the terminal knows UTF-8: draw with it from the first frame on
+
+	light bool // the terminal has said that its background is
 }
 
 func (o Options) withDefaults() Options {
@@ -70,6 +72,16 @@ type looks struct {
 	problems []string
 }
 
+// onLight tells whether the terminal's background is light, as far as it has said so: by its answer, or as some do by a
+// variable that ends in the number of the colour.
+func (o Options) onLight() bool {
+	_, background, _ := strings.Cut(o.Getenv("COLORFGBG"), ";")
+	if i := strings.LastIndex(background, ";"); i >= 0 {
+		background = background[i+1:]
+	}
+	return o.light || background == "7" || background == "15"
+}
+
 // looks reads them for this terminal.
 func (o Options) looks() looks {
 	s := o.settings()
@@ -78,6 +90,8 @@ func (o Options) looks() looks {
 	switch {
 	case !colour:
 		name = "mono" // NO_COLOR keeps bold and reverse
+	case name == "" && o.onLight():
+		name = theme.Light
 	case name == "":
 		name = theme.Fallback
 	}

@@ -113,6 +113,16 @@ func (m *Model) relook(c call) tea.Cmd {
 	return func() tea.Msg { return relookMsg{c, o, o.looks()} }
 }
 
+// seenOn draws for the background that the terminal says it has, where nobody asked for a theme.
+func (m *Model) seenOn(light bool) tea.Cmd {
+	if !light || m.opts.Theme != "" {
+		return nil
+	}
+	o := m.opts
+	o.light = true
+	return func() tea.Msg { return relookMsg{opts: o, looks: o.looks()} }
+}
+
 // relookMsg brings what was asked for from the disk.
 type relookMsg struct {
 	call
@@ -130,6 +140,9 @@ func (m *Model) relooked(r relookMsg) {
 	}
 	m.opts = r.opts
 	m.wear(r.looks)
+	if r.ID == "" {
+		return // nobody asked
+	}
 	if name := r.looks.theme.Name; r.ID == action.Theme && name == "mono" && r.Arg != name {
 		m.say(theme.Hint, "NO_COLOR is set: the theme stays %s", name)
 		return

@@ -1,7 +1,6 @@
 package term
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -22,7 +21,7 @@ type input struct {
 }
 
 // partial is the beginning of a key's sequence, or of an answer, at the end of what was read.
-var partial = regexp.MustCompile(`\x1b(O|\[[0-?]*[ -/]*)?$`)
+var partial = regexp.MustCompile(`\x1b(O|\[[0-?]*[ -/]*|\](?:[0-9]+(?:;[^\x07\x1b]*\x1b?)?)?)?$`)
 
 // Read is one read of the terminal, longer when it ends within a sequence. It may return 0 bytes and no error: what came
 // was an answer. The error is ErrHungUp when the terminal is gone.
@@ -60,7 +59,11 @@ func cut(p []byte, pattern *regexp.Regexp) (groups []string, n int) {
 		return nil, len(p)
 	}
 	for i := 2; i < len(m); i += 2 {
-		groups = append(groups, string(bytes.Clone(p[m[i]:m[i+1]])))
+		group := "" // one that took no part
+		if m[i] >= 0 {
+			group = string(p[m[i]:m[i+1]])
+		}
+		groups = append(groups, group)
 	}
 	return groups, m[0] + copy(p[m[0]:], p[m[1]:])
 }

@@ -31,7 +31,7 @@ var ErrHungUp = errors.New("terminal hung up")
 
 // Run shows a model on the terminal until it quits, ctx ends, or the terminal goes away, and gives the terminal back as it
 // was. The model gets, beside bubbletea's messages: a tea.WindowSizeMsg first of all, one KeyMsg per key even when keys
-// come together, and at most one ProbedMsg. Its View is called at most 20 times a second, and must be lines of styled text.
+// come together, and what the probe's answers mean. Its View is called at most 20 times a second, and must be lines of styled text.
 //
 // A panic in the model or its commands is returned as an error with its stack, after the terminal is given back. Signals
 // but SIGWINCH and SIGCONT are the caller's to turn into the end of ctx; that end is no error.
@@ -45,10 +45,10 @@ func Run(ctx context.Context, model tea.Model, o Options) (tea.Model, Stats, err
 		return model, Stats{}, err
 	}
 	s := &shell{model: model, painter: d.painter, copier: clipboardFor(o.Getenv), size: d.size, now: time.Now}
-	in := &input{File: o.In, wait: escapeWait, probe: &probe{}}
+	in := &input{File: o.In, wait: escapeWait, probe: &probe{now: time.Now}}
 	p := tea.NewProgram(s, tea.WithInput(in), tea.WithoutRenderer(), tea.WithoutSignalHandler())
 	ask(in.probe, d.painter, p, o.UTF8)
-	unwatch := watch(d, p)
+	unwatch := watch(d, p, in.probe)
 	// A quit, and not WithContext: a killed program leaves its reader behind.
 	dismiss := context.AfterFunc(ctx, p.Quit)
 	_, err = p.Run()
@@ -81,22 +81,33 @@ func ask(pr *probe, painter *Painter, p *tea.Program, utf8 bool) {
 		}
 		p.Send(ProbedMsg{UTF8: yes})
 	}
-	painter.Send(question)
+	pr.light = func(yes bool) { p.Send(BackgroundMsg{yes}) }
+	pr.took = func(d time.Duration) { p.Send(LinkMsg{d}) }
+	pr.ask(painter.Send)
 }
 
-// watch follows the terminal's size, and takes the terminal over again when the program is continued after a stop.
-func watch(d *device, p *tea.Program) (stop func()) {
+// pulse is how often the terminal is asked for an answer.
+const pulse = 10 * time.Second
+
+// watch follows the terminal's size and the time it takes to answer, and takes it over again when the program is continued
+// after a stop.
+func watch(d *device, p *tea.Program, pr *probe) (stop func()) {
 	// A channel each: of one kind the latest is enough, and none displaces the other.
 	resized, continued := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(resized, syscall.SIGWINCH)
 	signal.Notify(continued, syscall.SIGCONT)
 	quit, done := make(chan struct{}), make(chan struct{})
+	beat := time.NewTicker(pulse)
 	go func() {
 		defer close(done)
+		defer beat.Stop()
 		for {
 			select {
 			case <-quit:
 				return
+			case <-beat.C:
+				pr.ping(d.painter.Send)
+				continue
 			case <-continued:
 				if d.raw() == nil {
 					d.painter.Send(enter)

@@ -12,6 +12,9 @@ import (
 // Fallback is the theme that is used when the one asked for cannot be.
 const Fallback = "default-dark"
 
+// Light is the theme where none is asked for and the terminal's background is light.
+const Light = "default-light"
+
 // Theme is a resolved theme for one colour profile. It does not change.
 type Theme struct {
 	Name    string
