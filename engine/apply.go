@@ -243,9 +243,7 @@ func (o *owner) settled(control datapath.Control, p *plan.Plan) {
 	if control.Pending != 0 {
 		return // NICs and the confirmed spec stay as they are until it is confirmed
 	}
-	if err := o.store.confirm(int(control.Active)); err != nil {
-		o.journal.add(time.Now(), "crit", "engine", "after a reboot an older spec would come back: "+err.Error())
-	}
+	_ = o.confirmOnDisk() // a problem, and tried again
 	o.step("apply: confirmed on disk")
 	o.detachUnused()
 	o.step("apply: unused detached")

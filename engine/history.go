@@ -26,8 +26,8 @@ const (
 // openHistory reads what is kept. Without a history the node works all the same, and says so.
 func (o *owner) openHistory() {
 	l, damage, err := history.Open(filepath.Join(o.options.Paths.State, "history"), keptChanges)
+	o.trouble(troubleHistory, "crit", "changes are not kept", err, o.makeRoom())
 	if err != nil {
-		o.journal.add(time.Now(), "crit", "engine", "changes are not kept: "+err.Error())
 		return
 	}
 	if damage != "" {
@@ -49,9 +49,8 @@ func (o *owner) noteChange(before string, text []string) {
 	} else {
 		o.ended(history.Confirmed, c.Time, c.Who) // those it was built on
 	}
-	if _, err := o.past.Add(c, spec.Marshal(o.spec)); err != nil {
-		o.journal.add(time.Now(), "warn", "engine", err.Error())
-	}
+	_, err := o.past.Add(c, spec.Marshal(o.spec))
+	o.trouble(troubleHistory, "warn", "the last change is not in the history", err, o.makeRoom())
 }
 
 // ended notes what became of the changes that waited.
@@ -59,9 +58,8 @@ func (o *owner) ended(outcome history.Outcome, now time.Time, by string) {
 	if o.past == nil {
 		return
 	}
-	if err := o.past.End(outcome, now, by); err != nil {
-		o.journal.add(now, "warn", "engine", err.Error())
-	}
+	err := o.past.End(outcome, now, by)
+	o.trouble(troubleOutcome, "warn", "what became of the last change is not in the history", err, o.makeRoom())
 }
 
 // catchUp notes what a killed engine could not: the change that runs, and what became of those that waited.

@@ -43,7 +43,7 @@ func newOwner(options Options) *owner {
 	o := &owner{
 		options: options, log: options.Log, requests: make(chan request), done: make(chan struct{}), silent: make(chan struct{}), since: time.Now(),
 		reached: map[netip.Addr]nexthop.NextHop{}, downAt: map[uint16]time.Time{}, meters: newMeters(),
-		rings: map[uint16]ringView{}, watchers: watchers{}, guard: newGuard(),
+		rings: map[uint16]ringView{}, troubles: troubles{}, watchers: watchers{}, guard: newGuard(),
 	}
 	o.seat = seat{engine: o, party: ownConsole()}
 	if o.log == nil {
@@ -161,9 +161,7 @@ func (o *owner) adopt() error {
 		return nil
 	}
 	if control.Pending == 0 {
-		if err := o.store.confirm(int(control.Confirmed)); err != nil {
-			return err
-		}
+		_ = o.confirmOnDisk() // a problem, and no reason not to look after what runs
 	}
 	o.step("adopt: confirmed on disk")
 	o.catchUp()
@@ -218,15 +216,20 @@ func (o *owner) bringUp(context.Context) error {
 
 func (o *owner) firstSpec() (*spec.Spec, string, error) {
 	confirmed, err := o.store.confirmed()
-	if err != nil {
-		return nil, "", err
+	if err == nil && confirmed != 0 {
+		var r record
+		var s *spec.Spec
+		if r, s, err = o.store.read(confirmed); err == nil {
+			return s, fmt.Sprintf("confirmed last, by %s at %s", r.Who, r.Time.Format(time.DateTime)), nil
+		}
 	}
-	if confirmed != 0 {
-		r, s, err := o.store.read(confirmed)
-		if err != nil {
+	if err != nil {
+		s, c, ok := o.confirmedLast()
+		if !ok {
 			return nil, "", fmt.Errorf("%w; remove %s to start with %s", err, o.store.confirmedFile(), o.options.Paths.SpecFile())
 		}
-		return s, fmt.Sprintf("confirmed last, by %s at %s", r.Who, r.Time.Format(time.DateTime)), nil
+		o.journal.add(time.Now(), "warn", "engine", "what was confirmed last is taken from the history: "+err.Error())
+		return s, fmt.Sprintf("change %d of the history, by %s at %s", c.Number, c.Who, c.Time.Format(time.DateTime)), nil
 	}
 	name := o.options.Paths.SpecFile()
 	data, err := os.ReadFile(name)

@@ -77,6 +77,7 @@ type owner struct {
 	rings        map[uint16]ringView // by VIP number
 	named        vipNames
 	problems     map[string]Problem // by key, of the last snapshot
+	troubles     troubles
 	swept        time.Time
 	sshPorts     []uint16  // on which SSH servers listened when it was last looked
 	shellsHidden bool      // it could not be seen, and port 22 is a guess

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hairpin/engine/datapath"
+	"hairpin/engine/disk"
 	"hairpin/engine/nicstats"
 )
 
@@ -218,7 +219,7 @@ func (r *received) keep() {
 		return
 	}
 	if data, err := json.MarshalIndent(kept{r.maps, r.open}, "", "  "); err == nil {
-		_ = writeWhole(r.file, append(data, '\n'))
+		_ = disk.Write(r.file, append(data, '\n'))
 	}
 }
 

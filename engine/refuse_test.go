@@ -124,7 +124,7 @@ func TestSpecIsLost(t *testing.T) {
 			ids := backendIDs(t, o)
 			o.Close()
 			file := storeOf(p.State).file(a.Generation)
-			if err := row.damage(file); err != nil {
+			if err := errors.Join(row.damage(file), os.RemoveAll(filepath.Join(p.State, "history"))); err != nil {
 				t.Fatal(err)
 			}
 			seen, err := Observe(p)

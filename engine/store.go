@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
+	"hairpin/engine/disk"
 	"hairpin/engine/spec"
 )
 
@@ -21,7 +23,8 @@ type record struct {
 	Who        string
 	Why        string
 	Revision   string
-	Document   []byte               `json:"-"` // canonical YAML
+	Document   []byte               `json:"-"`          // canonical YAML
+	Sum        uint32               `json:",omitempty"` // of the document, CRC-32C; 0 = not known
 	Settling   map[string]time.Time // VIPs whose ring changed, and when
 	Fallbacks  uint32               // how often the kernel had gone back by then: more means it went back to this
 }
@@ -36,20 +39,11 @@ func (s store) make() error {
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
-	left, err := filepath.Glob(filepath.Join(s.dir, unfinished))
-	if err != nil {
+	if err := disk.Clear(s.dir); err != nil {
 		return fmt.Errorf("open store: %w", err)
-	}
-	for _, name := range left { // by a writer that was killed
-		if err := os.Remove(name); err != nil {
-			return fmt.Errorf("open store: %w", err)
-		}
 	}
 	return nil
 }
-
-// unfinished matches the names of files that are being written.
-const unfinished = ".new-*"
 
 // file holds a record: a YAML document, whose first line is a comment with all else in JSON.
 func (s store) file(generation int) string {
@@ -61,6 +55,7 @@ func (s store) confirmedFile() string { return filepath.Join(s.dir, "confirmed")
 // write stores r where the next engine finds it, also after a kill. That it outlasts a loss of power is for confirm: until
 // then another one would come back.
 func (s store) write(r record) error {
+	r.Sum = sum(r.Document)
 	head, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("store generation %d: %w", r.Generation, err)
@@ -69,7 +64,7 @@ func (s store) write(r record) error {
 	if err := os.Remove(s.file(r.Generation)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("store generation %d: %w", r.Generation, err)
 	}
-	if err := replace(s.file(r.Generation), func(*os.File) error { return nil }, []byte(comment), head, []byte("\n"), r.Document); err != nil {
+	if err := disk.WriteSoon(s.file(r.Generation), []byte(comment), head, []byte("\n"), r.Document); err != nil {
 		return fmt.Errorf("store generation %d: %w", r.Generation, err)
 	}
 	return nil
@@ -83,9 +78,12 @@ func (s store) read(generation int) (record, *spec.Spec, error) {
 		return record{}, nil, fmt.Errorf("read generation %d: %w", generation, err)
 	}
 	r := record{Document: data}
-	head, _, _ := bytes.Cut(data, []byte("\n"))
+	head, document, _ := bytes.Cut(data, []byte("\n"))
 	if err := json.Unmarshal(bytes.TrimPrefix(head, []byte(comment)), &r); err != nil {
 		return record{}, nil, fmt.Errorf("read generation %d: %s: line 1: %w", generation, name, err)
+	}
+	if r.Sum != 0 && r.Sum != sum(document) {
+		return record{}, nil, fmt.Errorf("read generation %d: %s: it was changed or is torn: its checksum is another", generation, name)
 	}
 	parsed, err := spec.Parse(name, data)
 	if err != nil {
@@ -96,14 +94,16 @@ func (s store) read(generation int) (record, *spec.Spec, error) {
 
 const comment = "# "
 
+func sum(document []byte) uint32 { return crc32.Checksum(document, crc32.MakeTable(crc32.Castagnoli)) }
+
 // confirm names the generation that a reboot brings back, whose record is on the disk before its name is.
 func (s store) confirm(generation int) error {
-	err := flush(s.file(generation))
+	err := disk.Flush(s.file(generation))
 	if err == nil || errors.Is(err, os.ErrNotExist) { // some runs of which nothing is stored
-		err = flush(s.dir)
+		err = disk.Flush(s.dir)
 	}
 	if err == nil {
-		err = writeWhole(s.confirmedFile(), []byte(strconv.Itoa(generation)+"\n"))
+		err = disk.Write(s.confirmedFile(), []byte(strconv.Itoa(generation)+"\n"))
 	}
 	if err != nil {
 		return fmt.Errorf("store confirmed generation: %w", err)
@@ -131,42 +131,8 @@ func (s store) confirmed() (int, error) {
 // disk could not be told in time that another generation is confirmed.
 func (s store) spare(generation, confirmed int) error {
 	named, err := s.confirmed()
-	if err == nil && named != generation || confirmed == 0 {
-		return err
+	if confirmed == 0 || err == nil && named != generation {
+		return nil
 	}
 	return s.confirm(confirmed)
-}
-
-// writeWhole replaces a file in one step, and waits until it is on the disk.
-func writeWhole(name string, data []byte) error {
-	if err := replace(name, (*os.File).Sync, data); err != nil {
-		return err
-	}
-	return flush(filepath.Dir(name))
-}
-
-// replace gives a file its content in one step: a temporary file, which is flushed, and a rename.
-func replace(name string, flush func(*os.File) error, parts ...[]byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), unfinished)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // is gone after the rename
-	for _, part := range parts {
-		_, e := f.Write(part)
-		err = errors.Join(err, e)
-	}
-	if err := errors.Join(err, flush(f), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
-}
-
-// flush waits until a file, or which files a folder has, is on the disk.
-func flush(name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

@@ -43,6 +43,7 @@ func (o *owner) upkeep(now time.Time) {
 		}
 		o.refresh()
 		o.findShells(now)
+		o.lookAtDisk()
 	}
 }
 
@@ -92,12 +93,14 @@ func (o *owner) carryAccounts() {
 // recall reads what is stored of the active generation. Where it cannot, the data path runs on and no spec is known.
 func (o *owner) recall() error {
 	o.running, o.spec, o.attached = record{}, nil, o.kernel.Attached()
-	r, s, err := o.store.read(o.active)
+	r, s, err := o.readActive()
 	if err != nil {
-		return err
-	}
-	if r.Revision != o.kernel.Revision(o.active) {
-		return errors.New("another revision is stored under its number")
+		if err := o.recover(err); err != nil {
+			return err
+		}
+		if r, s, err = o.readActive(); err != nil {
+			return err
+		}
 	}
 	o.running, o.spec = r, s
 	if control := o.kernel.Control(); control.Fallbacks != r.Fallbacks { // went back to it: what settles began anew
@@ -107,6 +110,15 @@ func (o *owner) recall() error {
 		}
 	}
 	return nil
+}
+
+// readActive is the record of the active generation and its spec.
+func (o *owner) readActive() (record, *spec.Spec, error) {
+	r, s, err := o.store.read(o.active)
+	if err == nil && r.Revision != o.kernel.Revision(o.active) {
+		err = errors.New("another revision is stored under its number")
+	}
+	return r, s, err
 }
 
 // restore repeats for the running spec what follows a switch: it may have been another's, or never have been done.

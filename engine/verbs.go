@@ -91,15 +91,16 @@ func (o *owner) confirm(who string) error {
 	o.step("confirm: confirmed")
 	o.closeRemoved()
 	o.step("confirm: backends closed")
-	if err := o.store.confirm(o.active); err != nil {
-		return fmt.Errorf("confirm: it is live, but after a reboot an older spec would come back: %w", err)
-	}
+	unsaved := o.confirmOnDisk()
 	o.step("confirm: on disk")
 	o.detachUnused()
 	o.step("confirm: unused detached")
 	o.ended(history.Confirmed, time.Now(), who)
 	o.step("confirm: history written")
 	o.journal.add(time.Now(), "audit", who, fmt.Sprintf("confirmed generation %d", o.active))
+	if unsaved != nil {
+		return fmt.Errorf("confirm: it is live, but after a reboot an older spec would come back: %w", unsaved)
+	}
 	return nil
 }
 

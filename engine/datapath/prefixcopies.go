@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
+	"hairpin/engine/disk"
 	"hairpin/engine/spec"
 )
 
@@ -43,7 +43,7 @@ func (k *Kernel) keepCopy(name string, f *prefixFile) error {
 		}
 	}
 	to := k.prefixCopy(name)
-	if err := errors.Join(os.WriteFile(to+".new", b.Bytes(), 0o600), os.Rename(to+".new", to)); err != nil {
+	if err := disk.Write(to, b.Bytes()); err != nil {
 		return fmt.Errorf("keep copy of %s: %w", name, err)
 	}
 	return nil

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
-	"path/filepath"
 )
 
 // line is one line of the file: a change, or what became of those that waited. On disk it stands behind its checksum.
@@ -78,18 +77,4 @@ func (l *Log) append(n line) error {
 	}
 	l.lines++
 	return nil
-}
-
-// replace gives a file its content in one step.
-func replace(name string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // is gone after the rename
-	_, err = f.Write(data)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"hairpin/engine/disk"
 )
 
 // ErrNone says that no such change is kept.
@@ -69,7 +71,7 @@ func (l *Log) Add(c Change, text []byte) (Change, error) {
 		return c, fmt.Errorf("keep change %d: %q is not a revision", c.Number, c.Revision)
 	}
 	if _, err := os.Stat(l.specFile(c.Revision)); err != nil {
-		if err := replace(l.specFile(c.Revision), text); err != nil {
+		if err := disk.Write(l.specFile(c.Revision), text); err != nil {
 			return c, fmt.Errorf("keep change %d: %w", c.Number, err)
 		}
 	}
@@ -125,7 +127,7 @@ func (l *Log) rewrite() error {
 		}
 		data = append(data, text...)
 	}
-	if err := replace(l.file(), data); err != nil {
+	if err := disk.Write(l.file(), data); err != nil {
 		return fmt.Errorf("write history: %w", err)
 	}
 	l.lines = len(l.changes)
