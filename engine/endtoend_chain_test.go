@@ -21,6 +21,7 @@ stages:
   marker: {kind: firewall, drop: {destinations: [0.0.0.0/0, "::/0"]}}
   wall:   {kind: firewall, drop: {sources: [192.0.2.0/24, "2001:db8:bad::/48"]}}
   limit:  {kind: ratelimit, limits: [{rate: 100000, per: nic}, {rate: 60000, per: source}], count: offered}
+  open:   {kind: connlimit, source: sockets, limits: [{max: 100000}, {max: 50000, per: source_vip}]}
   rules:  {kind: firewall, rules: [{name: odd, match: tcp port 81, action: drop}, {name: all, match: tcp, action: count}]}
 `
 

@@ -19,6 +19,7 @@ import (
 type flood struct {
 	flags string
 	count int
+	from  netip.Addr // zero: any
 }
 
 const (
@@ -56,9 +57,13 @@ func (f flood) send(ctx context.Context, n *network, seed uint64) error {
 
 // packet comes from 198.18.0.0/15, which is for benchmarks and nobody's.
 func (f flood) packet(dice *rand.Rand) []byte {
-	var src [4]byte
-	binary.BigEndian.PutUint32(src[:], 198<<24|18<<16|dice.Uint32()&0x1ffff)
-	return packet.Build(packet.IPv4{Src: netip.AddrFrom4(src), Dst: lab.VIP4}, packet.TCP{Src: packet.Is(uint16(1024 + dice.IntN(64000))),
+	var anybody [4]byte
+	binary.BigEndian.PutUint32(anybody[:], 198<<24|18<<16|dice.Uint32()&0x1ffff)
+	src := f.from
+	if !src.IsValid() {
+		src = netip.AddrFrom4(anybody)
+	}
+	return packet.Build(packet.IPv4{Src: src, Dst: lab.VIP4}, packet.TCP{Src: packet.Is(uint16(1024 + dice.IntN(64000))),
 		Dst: packet.Is(lab.HTTPPort), Seq: dice.Uint32(), Flags: f.flags})
 }
 
@@ -73,7 +78,7 @@ func TestFloods(t *testing.T) {
 	kept, requests := n.start(t, lasting), n.start(t, lab.LoadConfig{For: 2 * time.Minute, New: 200})
 	count := 15_000
 	s := node.State().Spec
-	for i, f := range []flood{{"S", count}, {"A", count}, {"S", count}, {"A", count}} {
+	for i, f := range []flood{{flags: "S", count: count}, {flags: "A", count: count}, {flags: "S", count: count}, {flags: "A", count: count}} {
 		if i == 2 {
 			s = edited(t, s, func(s *spec.Spec, vip string) (*spec.Spec, error) {
 				return spec.SetState(s, vip, n.address(1), spec.Drain)

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"hairpin/engine/spec"
@@ -115,7 +116,7 @@ func (d victimDice) spec() *spec.Spec {
 			nic.TCXIngress = d.chain(s)
 		}
 		if d.IntN(2) == 0 {
-			nic.TCXEgress = d.chain(s)
+			nic.TCXEgress = slices.DeleteFunc(d.chain(s), func(p spec.Position) bool { return s.KindOf(p.Name) == spec.ConnLimit })
 		}
 		s.NICs = append(s.NICs, nic)
 	}
@@ -156,6 +157,8 @@ stages:
   ratelimit: {limits: [{rate: 100000, per: nic}, {rate: 60000, per: source_vip}]}
   limit:    {kind: ratelimit, rate: 100000, count: offered}
   wall:     {kind: firewall, drop: {destinations: [203.0.113.0/24]}}
+  connlimit: {limits: [{max: 100000}, {max: 50000, per: source_vip, prefix: 24}]}
+  sockets:  {kind: connlimit, source: sockets, limits: [{max: 100000, per: vip}, {max: 50000, per: source}]}
 `
 
 func stagesOfVictims() *spec.Spec {
