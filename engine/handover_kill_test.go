@@ -137,8 +137,8 @@ func (k killer) round(t *testing.T, what string, want HandoffOutcome, heir partn
 	if now.Epoch < first.Epoch || now.Revision != first.Revision {
 		t.Errorf("epoch %d of %s after %d of %s", now.Epoch, now.Revision, first.Epoch, first.Revision)
 	}
-	w := newWitness(t, k.paths)
-	defer w.close()
+	w := NewWitness(t, k.paths)
+	defer w.Close()
 	if last := w.epoch(); w.accepts(t, last-1) || !w.accepts(t, last) || w.accepts(t, last+1) {
 		t.Errorf("of the epochs about %d others are accepted", last)
 	}

@@ -1,0 +1,95 @@
+package engine_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"hairpin/engine"
+	"hairpin/engine/lab"
+)
+
+// handoff is the part of "hairpin handoff -o json" that is looked at.
+type handoff struct {
+	Outcome  string
+	Fault    string
+	From, To struct{ PID int }
+	Steps    []struct {
+		Name    string
+		Done    bool
+		Seconds float64
+	}
+}
+
+func (n *network) handOver(t *testing.T, args ...string) (h handoff) {
+	t.Helper()
+	out, err := n.Command(lab.LB, append([]string{"hairpin", "handoff", "-o", "json"}, args...)...).Output()
+	if err != nil {
+		t.Fatalf("handoff: %v: %s", complaint(err), out)
+	}
+	if err := json.Unmarshal(out, &h); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return h
+}
+
+// lossless is the highest of some rates of new connections at which this machine loses none, with nothing else going on.
+func (n *network) lossless(t *testing.T, rates ...int) int {
+	t.Helper()
+	for _, rate := range rates {
+		r := n.start(t, lab.LoadConfig{For: time.Minute, New: rate, Count: 5 * rate, Datagrams: 200}).end(t)
+		t.Logf("control: %d a second: %d failed, %d not sent", rate, r.Failed(), r.Skipped)
+		if r.Failed() == 0 && r.Skipped == 0 {
+			return rate
+		}
+	}
+	t.Fatalf("none of %v is without loss", rates)
+	return 0
+}
+
+// TestHandoffUnderLoad hands the node over again and again. No request, no connection and no datagram notices, no counter
+// goes back, and at any time the gate accepts one epoch.
+func TestHandoffUnderLoad(t *testing.T) {
+	handoffs, rates := 10, []int{2000}
+	if os.Getenv("HAIRPIN_SOAK") != "" {
+		handoffs, rates = 100, []int{24000, 16000, 12000, 8000, 6000, 4000, 2000}
+	}
+	n := up(t, 4, 4)
+	rate := n.lossless(t, rates...) / 2
+	received, counted := n.accounts(t)
+	requests := n.start(t, lab.LoadConfig{For: 30 * time.Minute, New: rate, Kept: 64, Pace: 50 * time.Millisecond, Datagrams: 500})
+	node := n.dial(t)
+	w := engine.NewWitness(t, n.paths(lab.LB))
+	defer w.Close()
+	asked := w.Watch(t)
+	var took []time.Duration
+	for round := range handoffs {
+		before := totals(node.State())
+		pid := n.EnginePID(lab.LB)
+		h := n.handOver(t, "--watch", "200ms", "--why", fmt.Sprint("round ", round))
+		if h.Outcome != string(engine.HandoffConfirmed) || h.From.PID != pid || len(h.Steps) != len(engine.HandoffSteps()) {
+			t.Fatalf("round %d: %+v, the owner was %d", round, h, pid)
+		}
+		var sum float64
+		for _, s := range h.Steps[2:5] { // from the freeze to the switch
+			sum += s.Seconds
+		}
+		took = append(took, time.Duration(sum*float64(time.Second)))
+		goOn(t, fmt.Sprint("after handoff ", round), before, totals(n.dial(t).State()))
+	}
+	epochs, questions := asked()
+	perfect(t, "requests", requests.end(t), 1, 2, 3, 4)
+	slices.Sort(took)
+	t.Logf("%d handoffs at %d new connections a second, each without a change for %v, at most %v; %d epochs, %d questions to the gate",
+		handoffs, rate, took[len(took)/2], took[len(took)-1], epochs, questions)
+	if epochs < handoffs {
+		t.Errorf("%d epochs in %d handoffs", epochs, handoffs)
+	}
+	nowReceived, nowCounted := n.accounts(t)
+	if nowReceived-received != nowCounted-counted {
+		t.Errorf("eth0 received %d packets, %d left for a reason", nowReceived-received, nowCounted-counted)
+	}
+}
