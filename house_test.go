@@ -46,6 +46,7 @@ var rules = []rule{
 		"planning is pure: it says what would be done and can do none of it"},
 	{"engine/packet", []string{"github.com/gopacket/gopacket/..."},
 		"packets are bytes, whoever reads them"},
+	{"engine/agents", nil, "what agents say is bytes and sums, wherever the counts come from"},
 	{"engine/near", nil, "words are compared without knowing what they mean"},
 	{"engine/filter", []string{"./engine/packet", "./engine/near", "github.com/cilium/ebpf/asm", "github.com/cilium/ebpf/btf"},
 		"rules, captures and screens share one language, and only whoever loads its code touches the kernel"},
