@@ -109,8 +109,8 @@ AI void uncount_source(struct socket *o, __u32 i)
 }
 
 // Counts a socket for the service that it was opened to, where an agent reports of it. What this host opened to itself
-// came by no load balancer.
-AI void count_service(struct census *p, struct socket *o, struct ends *e)
+// came by no load balancer. One that was found is older than whoever found it: nobody waits to hear that it was opened.
+AI void count_service(struct census *p, struct socket *o, struct ends *e, int found)
 {
 	if (vip_of(e, 1) != AGENT_NUM || (e->local[0] == e->remote[0] && e->local[1] == e->remote[1]))
 		return;
@@ -124,7 +124,8 @@ AI void count_service(struct census *p, struct socket *o, struct ends *e)
 		return;
 	}
 	add_open(o->service, 1);
-	__sync_fetch_and_add(&x->opened, 1); // last: what is read as opened is open, or was
+	if (!found)
+		__sync_fetch_and_add(&x->opened, 1); // last: what is read as opened is open, or was
 }
 
 AI void uncount_service(struct socket *o)
@@ -135,13 +136,13 @@ AI void uncount_service(struct socket *o)
 }
 
 // Counts a socket everywhere but in its record.
-AI void count_socket(struct census *p, struct socket *o, struct ends *e)
+AI void count_socket(struct census *p, struct socket *o, struct ends *e, int found)
 {
 	o->vip = vip_of(e, 0);
 	add_open(0, 1);
 	if (o->vip)
 		add_open(o->vip, 1);
-	count_service(p, o, e);
+	count_service(p, o, e, found);
 	for (__u32 i = 0; i < LENSES; i++)
 		count_source(p, o, e, i);
 }
@@ -156,7 +157,7 @@ AI void uncount_socket(struct socket *o)
 		uncount_source(o, i);
 }
 
-AI void open_socket(struct census *p, __u64 key, struct ends *e)
+AI void open_socket(struct census *p, __u64 key, struct ends *e, int found)
 {
 	struct socket o = {.who = who(e), .pass = p->pass};
 	if (is_loopback(e))
@@ -170,7 +171,7 @@ AI void open_socket(struct census *p, __u64 key, struct ends *e)
 	}
 	struct socket *there = bpf_map_lookup_elem(&sockets, &key);
 	if (there)
-		count_socket(p, there, e);
+		count_socket(p, there, e, found);
 	__sync_fetch_and_add(&p->changes, 1);
 }
 
@@ -198,7 +199,7 @@ AI int on_change(void *sk, int old, int new)
 	}
 	struct ends e;
 	if (BPF_CORE_READ((struct sock *)sk, sk_protocol) == IPPROTO_TCP && read_ends(p->netns, sk, &e))
-		open_socket(p, (__u64)sk, &e);
+		open_socket(p, (__u64)sk, &e, 0);
 	return 0;
 }
 
@@ -269,7 +270,7 @@ AI void count_again(struct census *p, struct socket *o, struct ends *e)
 	if (o->service && vip_of(e, 1) != AGENT_NUM)
 		uncount_service(o);
 	else if (!o->service)
-		count_service(p, o, e);
+		count_service(p, o, e, 1);
 	for (__u32 i = 0; i < LENSES; i++) {
 		struct lens *l = &p->lens[i];
 		if (o->lens[i] == l->id && !(moved && l->by_vip) && (o->seat[i] || !l->id))
@@ -303,7 +304,7 @@ int sockets_look(struct bpf_iter__tcp *ctx)
 	if (there)
 		count_again(p, there, &e);
 	else if (somebody_listens(p, &e))
-		open_socket(p, key, &e);
+		open_socket(p, key, &e, 1);
 	return 0;
 }
 

@@ -98,6 +98,9 @@ func (o *owner) check(r ApplyRequest) error {
 			return fmt.Errorf("%w: nics.%s: this node has no such NIC; it has %s", ErrInvalid, n.Name, nicNames())
 		}
 	}
+	if err := o.checkAgents(r.Spec); err != nil {
+		return err
+	}
 	return o.checkFirewalls(r.Spec, time.Now())
 }
 

@@ -17,7 +17,7 @@ func (o *owner) countSockets() {
 
 // readConnections notes what the limits of connections did.
 func (m *meters) readConnections(k *datapath.Kernel) {
-	m.connections = k.ConnLimits()
+	m.connections, m.generation = k.ConnLimits(), k.Control().Active
 	for _, l := range m.connections {
 		m.note(m.shallow, connKey(connPassed, l), l.Passed)
 		m.note(m.shallow, connKey(connOver, l), l.Over)
@@ -32,10 +32,14 @@ func connKey(kind meterKind, l datapath.ConnLimit) meterKey {
 func (v view) connLimits() []Limit {
 	chains, names := v.chains(), v.names()
 	var list []Limit
-	for _, l := range v.meters.connections {
+	rows := v.meters.connections
+	if v.meters.generation != v.kernel.Control().Active {
+		rows = v.kernel.ConnLimits() // another spec runs since
+	}
+	for _, l := range rows {
 		c := chains[l.Chain]
 		if l.Position > len(c.Stages) {
-			continue // another spec runs since
+			continue // and another one by now
 		}
 		stands := c.Stages[l.Position-1]
 		list = append(list, Limit{NIC: c.NIC, Hook: c.Hook.String(), Position: l.Position, Stage: c.Names[stands.Account],

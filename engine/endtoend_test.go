@@ -28,6 +28,12 @@ type network struct {
 // up is a lab with the engine of lb and those of all backends. On lb only the first few backends are in the spec.
 func up(t *testing.T, backends, inSpec int) *network {
 	t.Helper()
+	return upAs(t, backends, inSpec, func(*lab.Lab, *spec.Spec) error { return nil })
+}
+
+// upAs is up with specs as edit leaves them.
+func upAs(t *testing.T, backends, inSpec int, edit func(*lab.Lab, *spec.Spec) error) *network {
+	t.Helper()
 	binary, err := engine.Program()
 	if err != nil {
 		t.Fatal(err)
@@ -50,10 +56,11 @@ func up(t *testing.T, backends, inSpec int) *network {
 		s.VIPs[i].Backends = s.VIPs[i].Backends[:inSpec]
 	}
 	engines := []string{lab.LB}
-	errs := []error{l.WriteSpec(lab.LB, s)}
+	errs := []error{edit(l, s), l.WriteSpec(lab.LB, s)}
 	for i := 1; i <= backends; i++ {
 		engines = append(engines, lab.Backend(i))
-		errs = append(errs, l.WriteSpec(lab.Backend(i), l.BackendSpec()))
+		s := l.BackendSpec()
+		errs = append(errs, edit(l, s), l.WriteSpec(lab.Backend(i), s))
 	}
 	if err := errors.Join(append(errs, l.StartEngine(ctx, engines...))...); err != nil {
 		t.Fatal(err)

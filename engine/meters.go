@@ -60,6 +60,7 @@ type meters struct {
 	now         map[meterKey]Counter
 	snap        datapath.Snapshot
 	connections []datapath.ConnLimit
+	generation  uint32 // that connections are of
 	costs       costs
 	nics        *received
 	gaps        map[int]gap // by chain number

@@ -50,7 +50,7 @@ func look(now time.Time, p Paths, k *datapath.Kernel) (*State, error) {
 	if err := s.observeKernel(now, p, k, r); err != nil {
 		return nil, fmt.Errorf("observe: %w", err)
 	}
-	problems := problemsOf(s)
+	problems := append(problemsOf(s), unheardWithoutEngine(s)...)
 	for i := range problems {
 		problems[i].Since = now
 	}

@@ -94,6 +94,9 @@ type owner struct {
 	probes       datapath.Probes // of the running spec
 	probeTrouble error           // why some of them are not attached
 	watchers     watchers
+	reporting    reporting  // of connections, to load balancers
+	reported     reported   // by agents
+	heardBy      *spec.Spec // that both are of
 }
 
 // run is the loop: requests, ticks, and what the kernel tells.
@@ -111,12 +114,14 @@ func (o *owner) run(ctx context.Context) {
 	defer ticks.Stop()
 	changed := o.hops.Watch(ctx)
 	drops := o.readDrops(ctx)
+	o.followAgents(time.Now())
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case r := <-o.requests:
 			r.carryOut()
+			o.followAgents(time.Now())
 			o.publish(time.Now())
 			close(r.finished)
 			if o.parting != nil {
@@ -132,6 +137,15 @@ func (o *owner) run(ctx context.Context) {
 				continue // nothing is left that could say whose it was
 			}
 			o.journal.dropped(time.Now(), d, o.chainName(d.Chain), o.vipName(d.VIP))
+			continue
+		case h, ok := <-o.reported.parts():
+			o.hear(h, ok, time.Now())
+			continue
+		case now := <-o.reported.due():
+			o.countAgents(now)
+			continue
+		case now := <-o.reporting.due():
+			o.report(now)
 			continue
 		case now := <-ticks.C:
 			o.upkeep(now)
@@ -150,6 +164,8 @@ func (o *owner) release() {
 		o.kernel.Close()
 	}
 	o.meters.nics.close()
+	o.reporting.close()
+	o.reported.close()
 	_ = o.ns.handle.Close()
 	if o.parting != nil {
 		return // the lock goes to somebody

@@ -20,7 +20,8 @@ func attachmentState(err error) string {
 // findProblems derives from a snapshot in which ways the node is not as it should be, and since when. That one begins or is
 // over goes into the journal.
 func (o *owner) findProblems(now time.Time, s *State) []Problem {
-	list := slices.Concat(problemsOf(s), o.problemsOfProbes(), o.reloadProblem(), o.shellProblems(), o.troubles.problems(), o.pasts.problems(now, s))
+	list := slices.Concat(problemsOf(s), o.problemsOfProbes(), o.reloadProblem(), o.shellProblems(), o.troubles.problems(), o.pasts.problems(now, s),
+		o.agentProblems(now, s))
 	lasting := map[string]Problem{}
 	for i := range list {
 		p := &list[i]

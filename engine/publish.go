@@ -41,6 +41,8 @@ func (o *owner) publish(now time.Time) {
 	s.NICs, s.Reasons, s.VIPs = v.nics(), v.reasons(), v.vips()
 	s.Rules, s.Lists = v.rules(), v.lists()
 	s.Limits, s.Sockets = append(v.rateLimits(), v.connLimits()...), v.sockets()
+	s.Agents, s.Reports = o.agents(now), o.reporting.show()
+	showAgents(now, s)
 	s.FlowsLost, s.Unplaced = v.kernel.FlowsUnheld(), v.kernel.FlowsUnplaced()
 	s.Drops, s.DropsLost = v.drops(), o.meters.snap.DropsLost
 	s.EventsLost, s.Watched = o.meters.snap.EventsLost, !o.watched.IsZero()

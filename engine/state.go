@@ -31,7 +31,9 @@ type State struct {
 	Lists    []List  // of prefixes, by firewall
 	Limits   []Limit // by NIC, position, scope and VIP; behind each scope of sources, those that it refused last
 	Sockets  SocketCount
-	Events   []Event // newest last, bounded
+	Agents   []Agent        // whose reports limits count by
+	Reports  []ReportTarget // to whom this node reports its connections
+	Events   []Event        // newest last, bounded
 	Problems []Problem
 	Watched  bool     // somebody looks at what stages cost, so it is measured
 	Metrics  []Metric // of external stages and probes, in the spec's order

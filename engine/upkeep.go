@@ -35,9 +35,15 @@ func (o *owner) upkeep(now time.Time) {
 		}
 	}
 	o.reloadLists(now)
+	if sweeps := now.Sub(o.swept) >= sweepEvery; sweeps || o.heardBy != o.spec || o.reported.deaf() {
+		o.followAgents(now)
+	}
 	if now.Sub(o.swept) >= sweepEvery {
 		o.swept = now
 		o.kernel.Sweep(nil)
+		if err := o.kernel.RetireCensus(); err != nil {
+			o.journal.add(now, "warn", "engine", err.Error())
+		}
 		if o.probeTrouble != nil {
 			o.restoreProbes()
 		}

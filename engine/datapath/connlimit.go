@@ -30,6 +30,9 @@ func (k *Kernel) standConnlimit(p spot, s *standing) error {
 		return err
 	}
 	value := connSettings{Count: uint32(len(x.Limits))}
+	if x.Source == spec.Agents {
+		value.Base = AgentSeats
+	}
 	if x.Source == spec.Flows {
 		value.Idle = uint32(x.Idle>>flowTick) + 1
 		s.program, s.dry = k.programs["connlimit_flows"], k.programs["connlimit_flows_dry"]
@@ -139,8 +142,11 @@ func (k *Kernel) ConnLimits() []ConnLimit {
 			}
 			x := &k.connlimits.all[r.Settings[at]]
 			count := connSource(socketSource{k})
-			if x.Idle != 0 {
+			switch {
+			case x.Idle != 0:
 				count = flowSource{k, x.Clock}
+			case x.Base != 0:
+				count = agentSource{k}
 			}
 			for _, l := range x.Limit[:min(x.Count, ConnLimits)] {
 				key := fmt.Sprint(l.Lens, x.Idle != 0)
@@ -214,16 +220,23 @@ func (k *Kernel) seatRow(seat uint32) ConnLimit {
 	return ConnLimit{Open: x.Open, Pending: pendingNow(x.Pending)}
 }
 
-// pendingNow is the sum of the handshakes of the last three ticks, as bpf/seats.h computes it.
+// pendingNow is the sum of the handshakes of the last three ticks.
 func pendingNow(word uint64) (sum uint32) {
-	older := (Monotonic()>>tickShift - word>>48) & 0xffff
-	if older >= 0x8000 {
-		older = 0
-	}
-	for field := older; field < 3; field++ {
-		sum += uint32(word >> (16 * (field - older)) & 0xffff)
+	word = pendingAt(word, Monotonic()>>tickShift)
+	for field := range 3 {
+		sum += uint32(word >> (16 * field) & 0xffff)
 	}
 	return sum
+}
+
+// pendingAt is handshakes by tick as they stand at a tick, as bpf/seats.h computes it.
+func pendingAt(word, tick uint64) uint64 {
+	const all = 1<<48 - 1
+	older := (tick - word>>48) & 0xffff
+	if older >= 0x8000 { // a CPU was ahead
+		return word
+	}
+	return word&all<<(16*older)&all | tick<<48
 }
 
 // sourcesOf are the sources that a lens tells apart and that have a connection, the fullest first.

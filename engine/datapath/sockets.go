@@ -146,10 +146,15 @@ func namespaceInode() (uint32, error) {
 	return uint32(s.Ino), nil
 }
 
-// countsSockets tells whether a live generation has a limit that counts sockets.
+// countsSockets tells whether a live generation has a limit that counts sockets, or an agent that reports them.
 func (k *Kernel) countsSockets() bool {
+	for g := range k.generations.all {
+		if k.generations.all[g].Flags&(GenerationLive|GenerationReports) == GenerationLive|GenerationReports {
+			return true
+		}
+	}
 	for e := range k.usedSettings(connlimitID) {
-		if k.connlimits.all[e].Idle == 0 {
+		if k.connlimits.all[e].Idle == 0 && k.connlimits.all[e].Base == 0 {
 			return true
 		}
 	}
@@ -177,6 +182,14 @@ func (k *Kernel) CountSockets() error {
 		return err
 	}
 	return k.dropStale(stale)
+}
+
+// RetireCensus ends the count of sockets where no generation that a packet can meet has it.
+func (k *Kernel) RetireCensus() error {
+	if k.countsSockets() {
+		return nil
+	}
+	return k.endCensus()
 }
 
 // endCensus has sockets counted no more. What was counted is made true when they are again.

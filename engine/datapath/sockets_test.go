@@ -113,9 +113,9 @@ type truth struct {
 	network map[string]int // of /24 or /56, and VIP's port
 }
 
-func truthNow(t *testing.T) truth {
+// openSockets are those of the servers' side, as the kernel lists them.
+func openSockets(t *testing.T) (all []*netlink.Socket) {
 	t.Helper()
-	now := truth{port: map[uint16]int{}, source: map[string]int{}, network: map[string]int{}}
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
 		list, err := netlink.SocketDiagTCP(family)
 		if err != nil {
@@ -124,23 +124,31 @@ func truthNow(t *testing.T) truth {
 		for _, s := range list {
 			open := []uint8{netlink.TCP_ESTABLISHED, netlink.TCP_FIN_WAIT1, netlink.TCP_FIN_WAIT2, netlink.TCP_CLOSE_WAIT, netlink.TCP_LAST_ACK, netlink.TCP_CLOSING}
 			const timeWait = 3 // idiag_timer: what is left of a closed socket
-			if !slices.Contains(open, s.State) || s.Timer == timeWait || !slices.Contains([]uint16{8080, 8081, 9000}, s.ID.SourcePort) {
-				continue
+			if slices.Contains(open, s.State) && s.Timer != timeWait && slices.Contains([]uint16{8080, 8081, 9000}, s.ID.SourcePort) {
+				all = append(all, s)
 			}
-			client, _ := netip.AddrFromSlice(s.ID.Destination)
-			client = client.Unmap()
-			bits := 64
-			if client.Is4() {
-				bits = 32
-			}
-			prefix, _ := client.Prefix(bits)
-			wide, _ := client.Prefix(bits - 8)
-			now.all++
-			now.port[s.ID.SourcePort]++
-			now.source[prefix.Addr().String()]++
-			if s.ID.SourcePort != 9000 {
-				now.network[fmt.Sprint(wide, s.ID.SourcePort)]++
-			}
+		}
+	}
+	return all
+}
+
+func truthNow(t *testing.T) truth {
+	t.Helper()
+	now := truth{port: map[uint16]int{}, source: map[string]int{}, network: map[string]int{}}
+	for _, s := range openSockets(t) {
+		client, _ := netip.AddrFromSlice(s.ID.Destination)
+		client = client.Unmap()
+		bits := 64
+		if client.Is4() {
+			bits = 32
+		}
+		prefix, _ := client.Prefix(bits)
+		wide, _ := client.Prefix(bits - 8)
+		now.all++
+		now.port[s.ID.SourcePort]++
+		now.source[prefix.Addr().String()]++
+		if s.ID.SourcePort != 9000 {
+			now.network[fmt.Sprint(wide, s.ID.SourcePort)]++
 		}
 	}
 	return now

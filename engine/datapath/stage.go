@@ -29,6 +29,11 @@ func (k *Kernel) Stage(p *plan.Plan) (generation int, err error) {
 		}
 	}
 	k.step("stage: maps and programs made")
+	if reports(p.Spec) {
+		if err := k.need(counting); err != nil {
+			return 0, err
+		}
+	}
 	generation, err = k.freeGeneration()
 	if err != nil {
 		return 0, err
@@ -53,6 +58,9 @@ func (k *Kernel) Stage(p *plan.Plan) (generation int, err error) {
 	copy(g.Revision[:], p.Revision)
 	if p.Spec.Agent != nil {
 		g.DecapPort = wirePort(p.Spec.Agent.EncapPort)
+	}
+	if reports(p.Spec) {
+		g.Flags |= GenerationReports
 	}
 	k.generations.all[generation] = g
 	k.step("stage: generation written")
@@ -181,6 +189,7 @@ func (k *Kernel) zeroVIP(num uint16) {
 		c.Stray[num], c.StrayAt[num], c.Unheld[num] = 0, 0, 0
 	}
 	k.settlings.all[num] = settling{}
+	k.forgetReported(num)
 	k.forgetDrops(func(d Drop) bool { return d.VIP == num })
 	k.forgetWindows(func(w *window) bool { return w.VIP == num })
 }

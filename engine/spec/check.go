@@ -99,6 +99,10 @@ func checkRoles(s *Spec, f *faults) {
 	if len(s.VIPs) > 0 && balancer == nil && !s.endsConnections() {
 		f.wrong(whole.field("vips"), "no chain has a balancer to serve them: add one, as in nics: {eth0: {xdp: [balancer]}}")
 	}
+	if s.Reported() != nil && balancer == nil {
+		f.wrong(whole.field("nics"), "no chain has a balancer, and source: agents counts what one sends to backends: where connections "+
+			"end, write source: sockets")
+	}
 	if decap != nil && s.Agent == nil {
 		f.wrong(decap, "decap unwraps nothing without an agent block: add one, as in agent: {vips: [10.99.0.1]}")
 	}

@@ -49,4 +49,7 @@ func checkAgent(g *Agent, f *faults) {
 	if g.EncapPort == 0 {
 		f.wrong(here.field("encap_port"), "0 is not within 1 to 65535")
 	}
+	if g.Report != nil {
+		g.Report.check(here.field("report"), f)
+	}
 }

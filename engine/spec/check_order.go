@@ -46,6 +46,9 @@ func (s *Spec) warnChains(n NIC, here *at, warn func(a *at, format string, args 
 			case kind == "firewall" && before >= 0:
 				warn(at.item(i), "%s stands behind %s: what it drops has used up the limit, and what it passes was limited before",
 					p.Name, c.Stages[before].Name)
+			case s.countsNothing(c, p):
+				warn(at.item(i), "%s counts the sockets of this host, and the balancer sends connections on to backends, so it counts "+
+					"none of them: write source: flows, or source: agents", p.Name)
 			case limits(kind) && c.Hook != XDP && s.stands(n.XDP, Balancer):
 				warn(at.item(i), "what the balancer sends to backends does not come by here: %s limits this node's own "+
 					"connections only", p.Name)
@@ -55,4 +58,10 @@ func (s *Spec) warnChains(n NIC, here *at, warn func(a *at, format string, args 
 	if s.stands(n.XDP, Decap) && s.stands(n.TCXIngress, Decap) {
 		warn(here, "decap stands in xdp and in tcx_ingress: what the first unwraps, the second no longer sees")
 	}
+}
+
+// countsNothing tells whether a stage counts sockets of this host in front of a balancer, whose connections end elsewhere.
+func (s *Spec) countsNothing(c Chain, p Position) bool {
+	x := s.connections(p)
+	return x != nil && x.Source == Sockets && !p.Disabled && s.stands(c.Stages, Balancer)
 }

@@ -14,10 +14,11 @@ const MaxPrefixes = 4
 
 // Connections are the settings of a connlimit stage: how many TCP connections it lets be open at a time.
 type Connections struct {
-	Limits []Connection
-	Source CountSource
-	Idle   time.Duration // that a silent flow counts
-	Action LimitAction
+	Limits   []Connection
+	Source   CountSource
+	Idle     time.Duration // that a silent flow counts
+	Action   LimitAction
+	Reported // of Agents; else zero
 }
 
 // Connection is one limit. A new connection must be within every limit that it falls under.
@@ -33,10 +34,13 @@ type Connection struct {
 type CountSource uint8
 
 // Flows counts what the packets of clients say: for a node that sends connections on and sees the clients' half. Sockets
-// counts the TCP sockets of this host: for where connections end.
+// counts the TCP sockets of this host: for where connections end. Agents counts the sockets of the backends, as their agents
+// report them, and what this node let pass since: so a connection that has ended may count until the next report, one whose
+// handshake took longer than 8.6 s is missing until then, and so is what other load balancers let pass meanwhile.
 const (
 	Flows CountSource = iota
 	Sockets
+	Agents
 )
 
 // How long a silent flow counts.
@@ -65,7 +69,14 @@ func (x *Connections) fields(r *reader) []field {
 			list(r, &all, MaxLimits, r.connection)(n, a)
 			x.Limits = append(x.Limits, all...)
 		}},
-		{"source", "", choice(r, &x.Source, countSources)},
+		{"source", "", func(n *yaml.Node, a *at) {
+			if choice(r, &x.Source, countSources)(n, a); x.Source == Agents && x.Hold == 0 {
+				x.Hold = DefaultHold
+			}
+		}},
+		{"listen", "", scalar(r, &x.Listen, parseEndpoint)},
+		{"key", "", scalar(r, &x.Key, name)},
+		{"hold", "", scalar(r, &x.Hold, parseHold)},
 		{"idle", "", scalar(r, &x.Idle, parseDuration)},
 		{"action", "", choice(r, &x.Action, limitActions)},
 	}
@@ -98,12 +109,13 @@ func (x *Connections) check(s *Spec, here *at, f *faults) {
 		f.wrong(here.field("source"), "%s is not known", x.Source)
 	}
 	switch {
-	case x.Source == Sockets && x.Idle != DefaultIdle:
+	case x.Source != Flows && x.Idle != DefaultIdle:
 		f.wrong(here.field("idle"), "sockets count until they are closed, however idle: remove it, or write source: flows")
 	case x.Idle < MinIdle || x.Idle > MaxIdle:
 		f.wrong(here.field("idle"), "%s is not within %s to %s", duration(x.Idle), duration(MinIdle), duration(MaxIdle))
 	}
 	x.checkAlone(s, here, f)
+	x.checkReported(s, here, f)
 	if !has(limitActions, x.Action) {
 		f.wrong(here.field("action"), "%s is not known", x.Action)
 	}
@@ -196,15 +208,16 @@ func (x *Connections) write(b *bytes.Buffer) {
 		if l.VIP != "" {
 			fmt.Fprintf(b, ", vip: %s", plain(l.VIP))
 		}
-		if l.Per.ofSource() {
+		if l.Per.ofSource() || l.Prefix4 != 0 || l.Prefix6 != 0 {
 			fmt.Fprintf(b, ", prefix: %d, prefix6: %d", l.Prefix4, l.Prefix6)
 		}
 		b.WriteString("}\n")
 	}
 	fmt.Fprintf(b, "source: %s\n", x.Source)
-	if x.Source == Flows {
+	if x.Source == Flows || x.Idle != DefaultIdle {
 		fmt.Fprintf(b, "idle: %s\n", duration(x.Idle))
 	}
+	x.Reported.write(b)
 	fmt.Fprintf(b, "action: %s\n", x.Action)
 }
 
@@ -216,7 +229,7 @@ func (x *Connections) clone() Settings {
 
 func (x *Connections) equal(o Settings) bool {
 	y, ok := o.(*Connections)
-	return ok && x.Source == y.Source && x.Idle == y.Idle && x.Action == y.Action && slices.Equal(x.Limits, y.Limits)
+	return ok && x.Source == y.Source && x.Idle == y.Idle && x.Action == y.Action && x.Reported == y.Reported && slices.Equal(x.Limits, y.Limits)
 }
 
 // cannotStand is why these settings cannot be had at a hook, or empty.

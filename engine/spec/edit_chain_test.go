@@ -135,12 +135,13 @@ func chainsOf(s *Spec) string {
 // TestChainWarnings: what is allowed and seldom meant.
 func TestChainWarnings(t *testing.T) {
 	s := parse(t, `version: 1
-stages: {strict: {kind: ratelimit, rate: 10}}
+stages: {strict: {kind: ratelimit, rate: 10}, ends: {kind: connlimit, source: sockets, max: 9}}
 nics:
-  eth0: {xdp: [balancer], tcx_ingress: [strict], tcx_egress: [{stage: strict, disabled: true}]}
+  eth0: {xdp: [ends, balancer], tcx_ingress: [strict], tcx_egress: [{stage: strict, disabled: true}]}
 vips: [{name: web, addresses: [10.99.0.1], port: 80, protocol: tcp, backends: [{address: 10.1.1.11}]}]
 `)
-	got, want := strings.Join(s.Warnings(), "\n"), `nics.eth0.tcx_ingress[0]: what the balancer sends to backends does not come by here: strict limits this node's own connections only
+	got, want := strings.Join(s.Warnings(), "\n"), `nics.eth0.xdp[0]: ends counts the sockets of this host, and the balancer sends connections on to backends, so it counts none of them: write source: flows, or source: agents
+nics.eth0.tcx_ingress[0]: what the balancer sends to backends does not come by here: strict limits this node's own connections only
 nics.eth0.tcx_egress: every stage is disabled: packets pass
 nics.eth0.tcx_egress[0]: what the balancer sends to backends does not come by here: strict limits this node's own connections only`
 	if got != want {

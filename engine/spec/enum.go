@@ -25,7 +25,7 @@ var (
 		{"kprobe", Kprobe}, {"kretprobe", Kretprobe}, {"uprobe", Uprobe}, {"uretprobe", Uretprobe}}
 	ruleActions  = []word[RuleAction]{{"drop", RuleDrop}, {"pass", RulePass}, {"count", RuleCount}}
 	truths       = []word[bool]{{"true", true}, {"false", false}}
-	countSources = []word[CountSource]{{"flows", Flows}, {"sockets", Sockets}}
+	countSources = []word[CountSource]{{"flows", Flows}, {"sockets", Sockets}, {"agents", Agents}}
 )
 
 // String is the name in the document, or protocol(N) for a value that has none; so for the other enumerations.

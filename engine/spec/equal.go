@@ -28,7 +28,7 @@ func (s *Spec) Clone() *Spec {
 	}
 	if s.Agent != nil {
 		g := *s.Agent
-		g.VIPs = slices.Clone(g.VIPs)
+		g.VIPs, g.Report = slices.Clone(g.VIPs), g.Report.clone()
 		c.Agent = &g
 	}
 	return &c
@@ -66,5 +66,5 @@ func (g *Agent) Equal(o *Agent) bool {
 	if g == nil || o == nil {
 		return g == o
 	}
-	return g.Mode == o.Mode && g.EncapPort == o.EncapPort && slices.Equal(g.VIPs, o.VIPs)
+	return g.Mode == o.Mode && g.EncapPort == o.EncapPort && slices.Equal(g.VIPs, o.VIPs) && g.Report.Equal(o.Report)
 }

@@ -15,7 +15,9 @@ func wholeSpec() *Spec {
 			Count: Offered}}, {"f", Firewall, &Policy{Rules: []Rule{{"r", "tcp", RulePass}}, Drop: DropLists{
 			[]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, []netip.Prefix{netip.MustParsePrefix("2001:db8::/32")},
 			[]string{"/a"}, []string{"/b"}}}}, {"x", External, &ExternalStage{wholeObject(), "next", 1, true}},
-			{"d", ConnLimit, &Connections{Limits: []Connection{{1, PerSourceVIP, "web", 24, 56}}, Idle: time.Minute, Action: LimitReset}}},
+			{"d", ConnLimit, &Connections{Limits: []Connection{{1, PerSourceVIP, "web", 24, 56}}, Idle: time.Minute, Action: LimitReset}},
+			{"g", ConnLimit, &Connections{Limits: []Connection{{1, PerVIP, "web", 0, 0}}, Source: Agents, Idle: DefaultIdle,
+				Reported: Reported{netip.MustParseAddrPort("10.1.0.2:6090"), "/k", time.Minute}}}},
 		Probes: []Probe{{"p", wholeObject(), Tracepoint, "a/b"}},
 		NICs:   []NIC{{Name: "eth0", XDP: []Position{{"a", true, true}}, TCXIngress: Stands("b"), TCXEgress: Stands("c")}},
 		VIPs: []VIP{{
@@ -23,7 +25,8 @@ func wholeSpec() *Spec {
 			Encap: GUE, EncapPort: 6080, Ring: 251, Settle: time.Minute,
 			Backends: []Backend{{netip.MustParseAddr("10.1.1.11"), 100, Up}},
 		}},
-		Agent: &Agent{VIPs: []netip.Addr{netip.MustParseAddr("10.99.0.1")}, EncapPort: 6080},
+		Agent: &Agent{VIPs: []netip.Addr{netip.MustParseAddr("10.99.0.1")}, EncapPort: 6080,
+			Report: &Report{[]netip.AddrPort{netip.MustParseAddrPort("10.1.0.2:6090")}, time.Second, "/k"}},
 	}
 }
 
@@ -38,6 +41,8 @@ func leaves(v reflect.Value, path string, visit func(path string, change, restor
 	switch {
 	case v.Type() == reflect.TypeFor[netip.Addr]():
 		visit(path, func() { v.Set(reflect.ValueOf(netip.MustParseAddr("::5"))) }, restore)
+	case v.Type() == reflect.TypeFor[netip.AddrPort]():
+		visit(path, func() { v.Set(reflect.ValueOf(netip.MustParseAddrPort("[::5]:5"))) }, restore)
 	case v.Type() == reflect.TypeFor[netip.Prefix]():
 		visit(path, func() { v.Set(reflect.ValueOf(netip.MustParsePrefix("::/5"))) }, restore)
 	case v.Kind() == reflect.Struct:

@@ -55,7 +55,11 @@ func write(b *bytes.Buffer, s *Spec) {
 		writeVIP(b, &s.VIPs[i])
 	}
 	if g := s.Agent; g != nil {
-		fmt.Fprintf(b, "agent: {vips: [%s], mode: %s, encap_port: %d}\n", addresses(g.VIPs), g.Mode, g.EncapPort)
+		report := ""
+		if g.Report != nil {
+			report = ", report: " + g.Report.write()
+		}
+		fmt.Fprintf(b, "agent: {vips: [%s], mode: %s, encap_port: %d%s}\n", addresses(g.VIPs), g.Mode, g.EncapPort, report)
 	}
 }
 

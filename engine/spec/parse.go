@@ -138,6 +138,7 @@ func (r *reader) agent(n *yaml.Node, a *at) *Agent {
 		field{"vips", "the VIP addresses that this host has on lo", list(r, &g.VIPs, 2*MaxAddresses, r.address)},
 		field{"mode", "", choice(r, &g.Mode, modes)},
 		field{"encap_port", "", number(r, &g.EncapPort, 1, 65535)},
+		field{"report", "", func(n *yaml.Node, a *at) { g.Report = r.report(n, a) }},
 	)
 	return g
 }

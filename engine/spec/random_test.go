@@ -58,6 +58,12 @@ func (d dice) spec() *Spec {
 			n.TCXIngress = Stands(Decap)
 		}
 		s.Agent = &Agent{VIPs: d.addresses(10, 1+d.IntN(3)), EncapPort: uint16(1 + d.IntN(65535))}
+		if d.IntN(2) == 0 {
+			s.Agent.Report = &Report{Every: pick(d, MinReport, DefaultReport, 1500*time.Millisecond), Key: pick(d, "/k", "/{a}, b")}
+			for _, a := range d.addresses(50, 1+d.IntN(3)) {
+				s.Agent.Report.To = append(s.Agent.Report.To, netip.AddrPortFrom(a, uint16(1+d.IntN(65535))))
+			}
+		}
 	}
 	return s
 }
@@ -91,11 +97,17 @@ func (d dice) object() Object {
 }
 
 func (d dice) connections() *Connections {
-	x := &Connections{Action: pick(d, LimitDrop, LimitReset), Source: pick(d, Flows, Sockets), Idle: DefaultIdle}
+	x := &Connections{Action: pick(d, LimitDrop, LimitReset), Source: pick(d, Flows, Sockets, Agents), Idle: DefaultIdle}
 	if x.Source == Flows {
 		x.Idle = pick(d, MinIdle, 90*time.Second, MaxIdle)
 	}
-	for _, per := range []Scope{PerNIC, PerVIP, PerSource, PerSourceVIP}[d.IntN(4):] {
+	scopes := []Scope{PerNIC, PerVIP, PerSource, PerSourceVIP}[d.IntN(4):]
+	if x.Source == Agents {
+		scopes = []Scope{PerNIC, PerVIP}[d.IntN(2):]
+		x.Reported = Reported{pick(d, netip.MustParseAddrPort("0.0.0.0:1"), netip.MustParseAddrPort("[fd00::1]:6090")),
+			pick(d, "/etc/agents.key", "/a b: #", "/null"), pick(d, MinHold, DefaultHold, MaxHold)}
+	}
+	for _, per := range scopes {
 		l := Connection{Max: uint32(1 + d.IntN(maxConnections)), Per: per}
 		if per.ofSource() {
 			l.Prefix4, l.Prefix6 = uint8(1+d.IntN(32)), uint8(1+d.IntN(128))

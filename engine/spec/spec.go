@@ -115,6 +115,7 @@ type Agent struct {
 	VIPs      []netip.Addr
 	Mode      AgentMode
 	EncapPort uint16
+	Report    *Report // nil = it tells nobody
 }
 
 // AgentMode says how replies leave a backend.

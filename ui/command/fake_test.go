@@ -33,6 +33,8 @@ func fakes(name string, asked io.Writer) (*fake, error) {
 	case "balanced":
 	case "limited":
 		f.now = limited()
+	case "counted":
+		f.now = counted()
 	case "settling":
 		f.now = settling()
 	case "pins":

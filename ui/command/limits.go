@@ -17,7 +17,8 @@ func newLimits(t *tree) *cobra.Command {
 		Short: "Show what each limit counts against its threshold, and who is over",
 		Long: `Limits prints every limit of the running chains: what it counts now, its
 threshold, and what it refused. A limit of sources has a row for the fullest
-one, and a row for each of those that were over it most.`,
+one, and a row for each of those that were over it most. Where agents count, it
+prints what each said last.`,
 		Args: usage(cobra.NoArgs),
 	}
 	show := outputFlag(c)
@@ -42,6 +43,7 @@ type viewLimits struct {
 	Time   time.Time   `json:"time"`
 	Node   string      `json:"node"`
 	Limits []viewLimit `json:"limits"`
+	Agents []viewAgent `json:"agents"` // by whose reports limits count
 }
 
 type viewLimit struct {
@@ -59,17 +61,21 @@ type viewLimit struct {
 	Passed viewCounter `json:"passed"`
 	Over   viewCounter `json:"over"`
 	Counts string      `json:"counts"`
+	// Of connections: handshakes that hold a place besides, and for how many seconds one that has ended may count.
+	Pending uint64  `json:"pending"`
+	Late    float64 `json:"late"`
 }
 
 func limitsOf(s *engine.State, rates bool, want func(engine.Limit) bool) viewLimits {
 	w := viewer{rates}
-	v := viewLimits{Time: s.Time, Node: s.Node, Limits: []viewLimit{}}
+	v := viewLimits{Time: s.Time, Node: s.Node, Limits: []viewLimit{}, Agents: list(s.Agents, agentOf)}
 	for _, l := range s.Limits {
 		if !want(l) {
 			continue
 		}
 		out := viewLimit{NIC: l.NIC, Hook: l.Hook, Stage: l.Stage, Kind: l.Kind, Shadow: l.Shadow, Scope: l.Scope, VIP: l.VIP,
-			Now: round(l.Now), Passed: w.counter(l.Passed), Over: w.counter(l.Over), Counts: l.Counts}
+			Now: round(l.Now), Passed: w.counter(l.Passed), Over: w.counter(l.Over), Counts: l.Counts,
+			Pending: l.Pending, Late: round(l.Late.Seconds())}
 		if l.Source.IsValid() {
 			source := l.Source.String()
 			out.Source = &source
@@ -105,6 +111,7 @@ func (v viewLimits) write(out io.Writer) error {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%.0f\t%s\t%s\t%s\t%d\t%s\n", l.NIC, l.Hook, l.Stage, l.Scope, orDash(l.VIP), source,
 			l.Now, most, use, l.Over.pps(), l.Over.Packets, counts)
 	}
+	writeAgents(w, v.Agents, v.Time)
 	return w.Flush()
 }
 

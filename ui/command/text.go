@@ -20,6 +20,9 @@ func (v view) write(out io.Writer) error {
 	if v.EventsLost > 0 {
 		fmt.Fprintf(w, "WARN  %d events were lost: the ring buffer was full\n", v.EventsLost)
 	}
+	for _, r := range v.Reports {
+		fmt.Fprintln(w, r.line(v.Time))
+	}
 	v.writeNICs(w)
 	v.writeReasons(w)
 	for _, vip := range v.VIPs {

@@ -23,6 +23,7 @@ type view struct {
 	NICs       []viewNIC      `json:"nics"`
 	Reasons    []viewReason   `json:"reasons"`
 	VIPs       []viewVIP      `json:"vips"`
+	Reports    []viewReport   `json:"reports"` // to load balancers, of an agent
 	Problems   []viewProblem  `json:"problems"`
 	EventsLost uint64         `json:"events_lost"`
 }
@@ -122,6 +123,7 @@ func viewOf(s *engine.State, rates bool) view {
 		Time: s.Time, Node: s.Node, Version: s.Version, Role: string(s.Role), Since: instant(s.Since), Epoch: s.Epoch,
 		Generation: generationsOf(s), Revision: s.Revision,
 		NICs: list(s.NICs, w.nic), Reasons: list(s.Reasons, w.reason), VIPs: list(s.VIPs, w.vip),
+		Reports: list(s.Reports, reportOf),
 		Problems: list(s.Problems, func(p engine.Problem) viewProblem {
 			return viewProblem{p.Severity, instant(p.Since), p.What, p.Cure}
 		}),

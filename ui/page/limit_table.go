@@ -98,6 +98,7 @@ func (p *Limits) table(k Kit, v View, w, h int) []string {
 		if n, ok := stagedMax(v, l); ok {
 			change = "-> " + widget.Number(float64(n))
 		}
+		counts, _, _ := strings.Cut(l.Counts, " ")
 		over := theme.Bar
 		if limitWord(l) == "OVER" {
 			over = theme.BarOver
@@ -106,7 +107,7 @@ func (p *Limits) table(k Kit, v View, w, h int) []string {
 			k.cell(theme.Text, label), k.cell(theme.Dim, where(l.NIC, l.Hook)), k.rate("limit "+name, l.Now, theme.Text), k.cell(theme.Text, most),
 			k.cell(limitToken(l), percent), k.cell(over, widget.Bar(use(l), bar, k.Glyphs)), k.cell(limitToken(l), limitWord(l)),
 			k.rate("over "+name, l.Over.PPS, limitToken(l)),
-			k.cell(theme.Dim, widget.Number(float64(l.Over.Packets))), k.cell(theme.Dim, l.Counts), k.cell(theme.Staged, change),
+			k.cell(theme.Dim, widget.Number(float64(l.Over.Packets))), k.cell(theme.Dim, counts), k.cell(theme.Staged, change),
 		}}
 	})
 }

@@ -160,6 +160,32 @@ func aboutLimit(k Kit, v View, l engine.Limit, w int) []string {
 	for _, line := range widget.Wrap(lowered(v, l), w-2) {
 		out = append(out, " "+k.Say(theme.Staged, line))
 	}
+	if strings.HasPrefix(l.Counts, "agents") {
+		out = append(out, agentLines(k, v, w)...)
+	}
+	return out
+}
+
+// agentLines are what each agent said last, those that lack first.
+func agentLines(k Kit, v View, w int) (out []string) {
+	tokens := map[string]theme.Token{"unheard": theme.Crit, "silent": theme.Crit, "stale": theme.Warn, "fresh": theme.Text}
+	for _, state := range []string{"unheard", "silent", "stale", "fresh"} {
+		for _, a := range v.State.Agents {
+			if a.State != state {
+				continue
+			}
+			text := fmt.Sprintf(" %s: heard %s ago, %s open", a.Node, widget.Age(v.State.Time.Sub(a.Heard)), widget.Number(float64(a.Open)))
+			switch state {
+			case "unheard":
+				text = fmt.Sprintf(" %s: NO AGENT was ever heard, its connections do not count", a.Backends[0])
+			case "silent":
+				text = fmt.Sprintf(" %s: SILENT for %s, its connections do not count", a.Node, widget.Age(v.State.Time.Sub(a.Heard)))
+			case "stale":
+				text += ", STALE"
+			}
+			out = append(out, k.Say(tokens[state], widget.Truncate(widget.Clean(text), w-1, k.Glyphs)))
+		}
+	}
 	return out
 }
 
@@ -179,7 +205,7 @@ func countWords(counts string) string {
 	case "flows":
 		return "counted from the client's packets: SYN to FIN, RST or idle" + by
 	case "agents":
-		return "counted by the backends' agents" + by
+		return "counted by the backends' agents" + by + ", with what was let pass since they reported"
 	}
 	return "counts " + counts
 }
