@@ -9,7 +9,7 @@
 #define SCOPES	       4    // of sources in one stage
 #define WINDOWS	       4096 // 0 is none
 #define WINDOW_SLOTS   128
-#define SOURCE_SETS    32768
+#define SOURCE_SETS    16384
 #define SOURCE_WAYS    7
 #define SOURCE_SLOTS   8
 #define OFFENDERS      256  // sources over a limit that a CPU keeps in mind
@@ -61,21 +61,18 @@ struct window {
 };
 _Static_assert(sizeof(struct window) == 64 + WINDOW_SLOTS * 8, "window");
 
-// The log of one source: bpf/source.h. state, from bit 0: connections in the batch at hand 13, its place among eight 3,
-// when the newest batch was complete 23, when the newest connection was logged 23, 1 = the log began with what others
-// left, 1 = the batch at hand is open.
-struct source {
-	__u64 stamp[SOURCE_SLOTS / 4]; // 16 bits each, newest lowest
-	__u64 state;
-};
-
-// The sources of one hash, and what those had logged that had to leave.
+// The sources of one hash, each with its log: bpf/source.h. The last log is of what those had logged that had to leave.
+// state, from bit 0: connections in the batch at hand 13, its place among eight 3, when the newest batch was complete
+// 23, when the newest connection was logged 23, 1 = the log began with what others left, 1 = the batch at hand is open.
+// A log without a batch in the last second is its state alone: it is asked for two cache lines, not three.
 struct source_set {
 	__u32 lock;
 	__u32 pad;
 	__u64 key[SOURCE_WAYS]; // 0 = free
-	struct source way[SOURCE_WAYS];
-	struct source left;
+	__u64 state[SOURCE_WAYS + 1];
+	struct stamps {
+		__u64 of[SOURCE_SLOTS / 4]; // 16 bits each, newest lowest
+	} stamps[SOURCE_WAYS + 1];
 };
 _Static_assert(sizeof(struct source_set) == 256, "source_set");
 

@@ -2,8 +2,9 @@
 //go:build ignore
 
 #include <linux/pkt_cls.h>
+#include "mix.h"
 #include "reset.h"
-#include "source.h"
+#include "sources.h"
 #include "window.h"
 
 // The rate limit: lets so many new connections a second pass, of a whole chain, of each VIP, of each source. A new

@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #pragma once
 #include "instant.h"
-#include "mix.h"
+#include "map.h"
 
-// How many connections each source began in the last second: a log as in window.h, of eight batches, in 24 bytes.
-// Sources are found by a keyed hash, so that nobody outside can aim at a set.
+// How many connections a source began in the last second: a log as in window.h, of eight batches, in 24 bytes.
 //
-// A set has room for seven. When an eighth comes, the one with the fewest connections in the last second leaves, and
-// what it logged is kept in `left`: for each batch and all that left, the latest time. A source that comes begins with
-// that log. So one that left and comes back has never more than its rate, a flood of sources pushes out none that sends
-// more than they do, and a new source loses only what the sources of a whole set have sent in vain.
-MAP(sources, ARRAY, struct source_set, SOURCE_SETS, BPF_F_MMAPABLE); // so that a set begins with a cache line
-
 // Stamps are 16 bits in units of 2^16 ns, which wrap after 4 s: those of more than a second are taken for one second
 // whenever a batch is complete, and all of them when no batch was in the last second. The times in a log's state are in
 // units of 2^20 ns.
@@ -36,7 +29,11 @@ MAP(sources, ARRAY, struct source_set, SOURCE_SETS, BPF_F_MMAPABLE); // so that 
 #define LANES	   0x0001000100010001ULL
 #define LANES_HIGH 0x8000800080008000ULL
 
-#define LOCK_TRIES 32
+// A log. Its stamps mean something only when a batch was complete in the last second.
+struct source {
+	struct stamps stamps;
+	__u64 state;
+};
 
 struct at_source {
 	__u64 key;
@@ -68,29 +65,27 @@ AI __u64 differ(__u64 a, __u64 b)
 }
 
 // All ones when a source began a connection in the last second.
-AI __u64 heard(struct source *l, __u32 now)
+AI __u64 heard(__u64 state, __u32 now)
 {
-	return below(rough_since(now, l->state >> STATE_SEEN, SEEN_MASK), ROUGH_SECOND + ROUGH_AHEAD) &
-	       differ(l->state, 0);
+	return below(rough_since(now, state >> STATE_SEEN, SEEN_MASK), ROUGH_SECOND + ROUGH_AHEAD) & differ(state, 0);
 }
 
 // All ones when a batch was complete in the last second.
-AI __u64 young(struct source *l, __u32 now)
+AI __u64 young(__u64 state, __u32 now)
 {
-	return below(rough_since(now, l->state >> STATE_NEWEST, NEWEST_MASK), ROUGH_SECOND + ROUGH_AHEAD);
+	return below(rough_since(now, state >> STATE_NEWEST, NEWEST_MASK), ROUGH_SECOND + ROUGH_AHEAD);
 }
 
-// Stamps that are all a second old.
-AI __u64 old_stamps(__u32 now)
+// The state of a log with nothing in the last second.
+AI __u64 begin_log(__u32 now)
 {
-	return (__u64)((now - UNITS_SECOND) & 0xffff) * LANES;
+	return (__u64)(((now >> ROUGH) - ROUGH_SECOND) & NEWEST_MASK) << STATE_NEWEST;
 }
 
-// A log with nothing in the last second.
-AI void begin_log(struct source *l, __u32 now)
+// When the newest connection of a log came that comes now, as its state has it.
+AI __u64 seen_at(__u32 rough)
 {
-	l->stamp[0] = l->stamp[1] = old_stamps(now);
-	l->state = (__u64)(((now >> ROUGH) - ROUGH_SECOND) & NEWEST_MASK) << STATE_NEWEST;
+	return (__u64)(rough & SEEN_MASK) << STATE_SEEN;
 }
 
 // a - b in each of four lanes.
@@ -122,10 +117,10 @@ AI __u64 lane_ages(__u64 stamps, __u32 now)
 // How much of a log lies in the last second: what leaves first has least.
 AI __u64 weight(struct source *l, __u32 now)
 {
-	__u64 batches = lanes_below(lane_ages(l->stamp[0], now), UNITS_SECOND + AHEAD) +
-			lanes_below(lane_ages(l->stamp[1], now), UNITS_SECOND + AHEAD);
-	batches &= young(l, now);
-	return (batches << STATE_PLACE | (l->state & FILLED_MASK) | 1U << 17) & heard(l, now);
+	__u64 batches = lanes_below(lane_ages(l->stamps.of[0], now), UNITS_SECOND + AHEAD) +
+			lanes_below(lane_ages(l->stamps.of[1], now), UNITS_SECOND + AHEAD);
+	batches &= young(l->state, now);
+	return (batches << STATE_PLACE | (l->state & FILLED_MASK) | 1U << 17) & heard(l->state, now);
 }
 
 // A log as it is compared with another: the ages of its batches, newest lowest, and of its newest connection.
@@ -138,9 +133,9 @@ struct aged {
 
 AI void age(struct aged *a, struct source *l, __u32 now)
 {
-	__u64 fresh = young(l, now);
-	a->ages[0] = (lanes_min(lane_ages(l->stamp[0], now), A_SECOND_OLD) & fresh) | (A_SECOND_OLD & ~fresh);
-	a->ages[1] = (lanes_min(lane_ages(l->stamp[1], now), A_SECOND_OLD) & fresh) | (A_SECOND_OLD & ~fresh);
+	__u64 fresh = young(l->state, now);
+	a->ages[0] = (lanes_min(lane_ages(l->stamps.of[0], now), A_SECOND_OLD) & fresh) | (A_SECOND_OLD & ~fresh);
+	a->ages[1] = (lanes_min(lane_ages(l->stamps.of[1], now), A_SECOND_OLD) & fresh) | (A_SECOND_OLD & ~fresh);
 	a->seen = rough_since(now, l->state >> STATE_SEEN, SEEN_MASK);
 	a->filled = l->state & FILLED_MASK;
 }
@@ -184,11 +179,11 @@ AI void join(struct aged *to, struct aged *a, struct aged *b)
 // looks at them once.
 __noinline int leave_log(struct source *left, struct source *l, __u32 now)
 {
-	if (!left || !l || !heard(l, now))
+	if (!left || !l || !heard(l->state, now))
 		return 0;
 	struct aged a, b, to = {.load = ~0ULL >> 1};
 	age(&a, l, now);
-	if (heard(left, now)) {
+	if (heard(left->state, now)) {
 		age(&b, left, now);
 		struct aged a_complete = complete(&a), b_complete = complete(&b);
 		join(&to, &a, &b);
@@ -199,24 +194,19 @@ __noinline int leave_log(struct source *left, struct source *l, __u32 now)
 		to = a;
 	}
 	__u64 at = (__u64)((now + AHEAD) & 0xffff) * LANES, rough = (now >> ROUGH) + ROUGH_AHEAD;
-	left->stamp[0] = lanes_minus(at, to.ages[0]);
-	left->stamp[1] = lanes_minus(at, to.ages[1]);
+	left->stamps.of[0] = lanes_minus(at, to.ages[0]);
+	left->stamps.of[1] = lanes_minus(at, to.ages[1]);
 	left->state = (to.filled & FILLED_MASK) |
 		      ((rough - ((to.ages[0] & 0xffff) >> ROUGH)) & NEWEST_MASK) << STATE_NEWEST |
-		      ((rough - to.seen) & SEEN_MASK) << STATE_SEEN;
+		      seen_at(rough - to.seen);
 	return 0;
 }
 
-// The log that a new source begins with. Its batches may not lie as those of the logs that it came from: until eight
-// are its own, they have the smallest size.
-AI void begin_after(struct source *l, struct source *left, __u32 now)
+// The state of the log that a new source begins with; the stamps are the same. Its batches may not lie as those of the
+// logs that it came from: until eight are its own, they have the smallest size.
+AI __u64 begin_after(__u64 left, __u32 now)
 {
-	if (!heard(left, now)) {
-		begin_log(l, now);
-		return;
-	}
-	*l = *left;
-	l->state |= STATE_AFTER;
+	return heard(left, now) ? left | STATE_AFTER : begin_log(now);
 }
 
 AI __u32 source_batch(__u64 state, __u32 rate)
@@ -233,10 +223,10 @@ AI __u32 source_batch(__u64 state, __u32 rate)
 AI int source_fits(struct source *l, __u32 rate, struct instant *t)
 {
 	__u64 now = t->now >> UNIT;
-	if (!young(l, now))
+	if (!young(l->state, now))
 		return 1;
 	__u32 back = rate < SOURCE_SLOTS ? rate - 1 : SOURCE_SLOTS - 1;
-	__u32 stamp = (back & 4 ? l->stamp[1] : l->stamp[0]) >> (back & 3) * 16;
+	__u32 stamp = (back & 4 ? l->stamps.of[1] : l->stamps.of[0]) >> (back & 3) * 16;
 	return a_second_since(t, (now + AHEAD - ((now + AHEAD - stamp) & 0xffff)) << UNIT);
 }
 
@@ -244,22 +234,30 @@ AI void complete_batch(struct source *l, struct instant *t)
 {
 	make_exact(t);
 	__u32 done = (t->now >> UNIT) + 1, place = ((l->state >> STATE_PLACE) + 1) & PLACE_MASK;
-	__u64 at = (__u64)((done + AHEAD) & 0xffff) * LANES, most = A_SECOND_OLD + LANES, fresh = young(l, done);
-	__u64 ages0 = (lanes_min(lane_ages(l->stamp[0], done), most) & fresh) | (most & ~fresh);
-	__u64 ages1 = (lanes_min(lane_ages(l->stamp[1], done), most) & fresh) | (most & ~fresh);
-	l->stamp[0] = lanes_minus(at, ages0);
-	l->stamp[1] = lanes_minus(at, ages1);
-	l->stamp[1] = l->stamp[1] << 16 | l->stamp[0] >> 48;
-	l->stamp[0] = l->stamp[0] << 16 | (done & 0xffff);
+	__u64 at = (__u64)((done + AHEAD) & 0xffff) * LANES, most = A_SECOND_OLD + LANES, fresh = young(l->state, done);
+	__u64 ages0 = (lanes_min(lane_ages(l->stamps.of[0], done), most) & fresh) | (most & ~fresh);
+	__u64 ages1 = (lanes_min(lane_ages(l->stamps.of[1], done), most) & fresh) | (most & ~fresh);
+	l->stamps.of[0] = lanes_minus(at, ages0);
+	l->stamps.of[1] = lanes_minus(at, ages1);
+	l->stamps.of[1] = l->stamps.of[1] << 16 | l->stamps.of[0] >> 48;
+	l->stamps.of[0] = l->stamps.of[0] << 16 | (done & 0xffff);
 	l->state = (place ? l->state & STATE_AFTER : 0) | place << STATE_PLACE |
 		   (__u64)(((done >> ROUGH) + 1) & NEWEST_MASK) << STATE_NEWEST;
+}
+
+// The state of a log of which no batch was complete in the last second, with one connection more; 0 = it has one, or
+// the batch at hand is complete with this connection.
+AI __u64 add_plainly(__u64 state, __u32 rate, struct instant *t)
+{
+	if (young(state, t->now >> UNIT) || (state & FILLED_MASK) + 1 >= source_batch(state, rate))
+		return 0;
+	state = (state + 1) | STATE_OPEN;
+	return (state & ~seen_at(SEEN_MASK)) | seen_at(((t->now + t->lag) >> (UNIT + ROUGH)) + 1);
 }
 
 // Logs a connection and returns 1, or returns 0 when it would be one too many. With offered, logs it also then.
 AI int log_take(struct source *l, struct at_source *a, struct instant *t)
 {
-	if (!heard(l, t->now >> UNIT))
-		begin_log(l, t->now >> UNIT);
 	int fits = 1;
 	if (!(l->state & STATE_OPEN) || a->offered)
 		fits = source_fits(l, a->rate, t);
@@ -269,89 +267,6 @@ AI int log_take(struct source *l, struct at_source *a, struct instant *t)
 		l->state = (l->state + 1) | STATE_OPEN;
 	else
 		complete_batch(l, t);
-	__u64 seen = ((t->now + t->lag) >> (UNIT + ROUGH)) + 1;
-	l->state = (l->state & ~((__u64)SEEN_MASK << STATE_SEEN)) | (seen & SEEN_MASK) << STATE_SEEN;
+	l->state = (l->state & ~seen_at(SEEN_MASK)) | seen_at(((t->now + t->lag) >> (UNIT + ROUGH)) + 1);
 	return fits;
 }
-
-// The way of a key; SOURCE_WAYS = none.
-AI __u32 find_source(struct source_set *set, __u64 key)
-{
-	__u64 way = SOURCE_WAYS;
-#pragma clang loop unroll(full)
-	for (__u64 i = 0; i < SOURCE_WAYS; i++)
-		way -= (SOURCE_WAYS - i) & ~differ(set->key[i], key);
-	return way;
-}
-
-// The way with the least in the last second.
-AI __u32 find_least(struct source_set *set, __u32 now)
-{
-	__u64 way = ~0ULL >> 1;
-#pragma clang loop unroll(full)
-	for (__u64 i = 0; i < SOURCE_WAYS; i++)
-		way = least(weight(&set->way[i], now) << 3 | i, way);
-	return way & 7;
-}
-
-// The same for a source, whose log may have to be begun.
-__noinline int set_take(struct source_set *set, struct at_source *a, struct instant *t)
-{
-	if (!set || !a || !t)
-		return 0;
-	struct source l;
-	__u32 way = find_source(set, a->key), now = t->now >> UNIT;
-	if (way < SOURCE_WAYS) {
-		l = set->way[way & 7];
-	} else {
-		way = find_least(set, now);
-		struct source left = set->left, leaves = set->way[way & 7];
-		leave_log(&left, &leaves, now);
-		begin_after(&l, &left, now);
-		if (!dry) {
-			set->left = left;
-			set->key[way & 7] = a->key;
-		}
-	}
-	int fits = log_take(&l, a, t);
-	if (!dry)
-		set->way[way & 7] = l;
-	return fits;
-}
-
-// Asks for the four cache lines of a set at once: which of them are needed is known only when the first is there.
-AI void fetch_set(struct source_set *set)
-{
-	*(volatile __u64 *)&set->way[0].stamp[0];
-	*(volatile __u64 *)&set->way[2].state;
-	*(volatile __u64 *)&set->way[5].stamp[1];
-}
-
-AI int lock_set(struct source_set *set)
-{
-#pragma clang loop unroll(disable)
-	for (int i = 0; i < LOCK_TRIES; i++) {
-		if (!*(volatile __u32 *)&set->lock && !__sync_val_compare_and_swap(&set->lock, 0, 1))
-			return 1;
-	}
-	return 0;
-}
-
-// The same under the set's lock. A lock that another CPU holds for too long refuses.
-__noinline int source_take(struct at_source *a, struct instant *t)
-{
-	if (!a || !t)
-		return 0;
-	__u32 place = a->key >> 49;
-	struct source_set *set = bpf_map_lookup_elem(&sources, &place);
-	if (!set)
-		return 0;
-	fetch_set(set);
-	if (!dry && !lock_set(set))
-		return 0;
-	int fits = set_take(set, a, t);
-	if (!dry)
-		__sync_lock_test_and_set(&set->lock, 0);
-	return fits;
-}
-_Static_assert(SOURCE_SETS == 1 << 15, "place");

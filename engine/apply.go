@@ -27,6 +27,11 @@ func (o *owner) apply(r ApplyRequest) (*Applied, error) {
 // the switch leaves the node as it was.
 func (o *owner) change(r ApplyRequest) (*Applied, error) {
 	began, before := time.Now(), o.revision()
+	if !r.Force {
+		if err := o.emptied(r.Spec); err != nil {
+			return nil, fmt.Errorf("apply: %w", err)
+		}
+	}
 	attached, err := o.attachNew(r.Spec)
 	if err != nil {
 		return nil, o.undone(err)
@@ -76,6 +81,7 @@ func (o *owner) undone(err error) error {
 		}
 	}
 	o.detachUnused()
+	o.closeRemoved() // its new backends too: their ids come free
 	return fmt.Errorf("apply: %w", err)
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hairpin/engine/arms"
@@ -15,6 +16,7 @@ type guard struct {
 	now  func() time.Time
 	news chan struct{} // one signal: there is something to write down that should not wait for the next tick
 	arms arms.Arms
+	last atomic.Uint64 // number of a party; the own console has 0
 
 	mu       sync.Mutex
 	notes    []note
@@ -120,13 +122,21 @@ func (g *guard) refused(p arms.Party, v verb, err error) error {
 		return nil
 	}
 	err = fmt.Errorf("%w: %s: %w", ErrRefused, v, err)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.refusals.Add(p, string(v), err.Error(), g.now()) {
-		g.wake()
-	}
+	g.failed(p, err)
 	return err
 }
+
+// failed remembers that p could not do what it wanted to.
+func (g *guard) failed(p arms.Party, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.refusals.Add(p, arms.Clean(err.Error(), maxWords), g.now()) {
+		g.wake()
+	}
+}
+
+// maxWords bounds what the journal repeats of an error, in characters.
+const maxWords = 300
 
 func (g *guard) note(now time.Time, severity, who, what string) {
 	g.mu.Lock()

@@ -200,8 +200,19 @@ func running(t *testing.T, p Paths) *owner {
 
 func mustApply(t *testing.T, n Node, s *spec.Spec, deadline time.Duration) *Applied {
 	t.Helper()
+	return mustRequest(t, n, ApplyRequest{Spec: s, Deadline: deadline, Who: "test"})
+}
+
+// mustForce applies also what leaves a VIP without backends.
+func mustForce(t *testing.T, n Node, s *spec.Spec, deadline time.Duration) *Applied {
+	t.Helper()
+	return mustRequest(t, n, ApplyRequest{Spec: s, Deadline: deadline, Who: "test", Force: true})
+}
+
+func mustRequest(t *testing.T, n Node, r ApplyRequest) *Applied {
+	t.Helper()
 	rearm(t, n)
-	a, err := n.Apply(t.Context(), ApplyRequest{Spec: s, Deadline: deadline, Who: "test"})
+	a, err := n.Apply(t.Context(), r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -78,7 +78,7 @@ const restTime = 30 * time.Second
 // quiet applies s, waits until nothing settles and what is not needed has come free, and counts until a count is enough,
 // which is also told for how long it is the same. It gives up waiting for enough after a while.
 func quiet(o *owner, s *spec.Spec, p Paths, enough func(now resources, same time.Duration) bool) (r resources, err error) {
-	if _, err := o.Apply(context.Background(), ApplyRequest{Spec: s}); err != nil {
+	if _, err := armAndApply(o, ApplyRequest{Spec: s}); err != nil {
 		return r, err
 	}
 	began := time.Now()

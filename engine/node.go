@@ -80,7 +80,7 @@ type ApplyRequest struct {
 	Deadline time.Duration // 0 = confirmed at once; else it goes back by itself unless confirmed in time
 	Who      string        // as in ArmRequest
 	Why      string
-	Force    bool // also if it ends the SSH session of somebody who works on this node
+	Force    bool // also if it ends the SSH session of somebody who works on this node, or leaves a VIP without backends
 }
 
 // Applied is the outcome of a change that is live.

@@ -2,10 +2,17 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
 	"testing"
 	"time"
 
+	"hairpin/engine/datapath"
 	"hairpin/engine/spec"
 )
 
@@ -78,4 +85,71 @@ func TestNewVIPCountsFromZero(t *testing.T) {
 	if err != nil || seen.VIPs[0].Packets != 20 {
 		t.Errorf("%v, %+v", err, seen.VIPs)
 	}
+}
+
+// TestPredecessorWritesNothing: an engine whose epoch is over is refused by the gate, and writes nothing beside what runs
+// either, by itself or on demand.
+func TestPredecessorWritesNothing(t *testing.T) {
+	p := privateNode(t)
+	o := running(t, p)
+	s := parse(t, lbSpec)
+	mustApply(t, o, s, 0)
+	successor, err := datapath.Open(datapath.Dir(p.BPFFS, p.Node), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer successor.Close()
+	if err := errors.Join(successor.LoadPrograms(), successor.Take()); err != nil {
+		t.Fatal(err)
+	}
+	before, pinned, control := written(t, p), pins(t, p), successor.Control()
+	next := setWeight(t, s, "10.1.0.11", 7)
+	refused := func(what string, err error) {
+		t.Helper()
+		if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "another process took over") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	_, err = o.Apply(t.Context(), ApplyRequest{Spec: next, Who: "test"})
+	refused("apply", err)
+	refused("confirm", o.Confirm(t.Context(), "test"))
+	refused("detach", o.Detach(t.Context(), "test"))
+	seen := o.State().Time
+	until(t, o, "three ticks pass", func(s *State) bool { return s.Time.Sub(seen) > 3*tickEvery })
+	if now := successor.Control(); now != control {
+		t.Errorf("control was %+v, is %+v", control, now)
+	}
+	if now := pins(t, p); !reflect.DeepEqual(now, pinned) {
+		t.Errorf("pins were %v, are %v", pinned, now)
+	}
+	if now := written(t, p); !reflect.DeepEqual(now, before) {
+		t.Errorf("files were %v, are %v", before, now)
+	}
+	inside(t, o, func() {
+		_, err := o.change(ApplyRequest{Spec: next, Who: "test"})
+		if !errors.Is(err, datapath.ErrEpoch) || successor.Control() != control {
+			t.Errorf("a change in whose middle another took over: %v; control %+v", err, successor.Control())
+		}
+	})
+	if xdpOf(t, "eth0") == 0 {
+		t.Error("the predecessor detached what the successor runs")
+	}
+}
+
+// written is what is in the state folder.
+func written(t *testing.T, p Paths) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	err := filepath.WalkDir(p.State, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		all[path] = string(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }

@@ -6,12 +6,14 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"hairpin/engine/datapath"
 	"hairpin/engine/packet"
 	"hairpin/engine/reason"
 	"hairpin/engine/shells"
+	"hairpin/engine/spec"
 )
 
 const (
@@ -19,6 +21,25 @@ const (
 	mostSessions = 64
 	xdpPass      = 2
 )
+
+// emptied refuses a change that takes a VIP its last backend for new flows, or adds one that has none. Where none took any
+// before, it is not the change's doing.
+func (o *owner) emptied(s *spec.Spec) error {
+	for i := range s.VIPs {
+		v := &s.VIPs[i]
+		if slices.ContainsFunc(v.Backends, spec.Backend.TakesNew) {
+			continue
+		}
+		if o.spec != nil {
+			if old := o.spec.VIP(v.Name); old != nil && !slices.ContainsFunc(old.Backends, spec.Backend.TakesNew) {
+				continue
+			}
+		}
+		return fmt.Errorf("%w: vip %s: of its %d backends, none would take new flows, which would all be dropped; bring one up with a "+
+			"weight above 0, or use --force", ErrUnsafe, v.Name, len(v.Backends))
+	}
+	return nil
+}
 
 // preflight refuses a staged generation in which somebody would lose the SSH session that he works by, or could not log in
 // again from there. Whatever runs now would drop too is not the change's doing.
@@ -28,48 +49,61 @@ func (o *owner) preflight(generation int) error {
 		o.journal.add(time.Now(), "warn", "engine", fmt.Sprintf("SSH sessions were not tried against the change: %v", err))
 		return nil
 	}
-	nics := nicsByAddress()
+	nics, untried := nicsByAddress(), ""
 	for _, s := range sessions[:min(len(sessions), mostSessions)] {
 		for _, c := range o.kernel.Chains() {
-			if c.Hook != datapath.XDP || nics[s.Local.Addr()] != "" && nics[s.Local.Addr()] != c.NIC {
+			if nics[s.Local.Addr()] != "" && nics[s.Local.Addr()] != c.NIC {
 				continue
 			}
-			if err := o.trySession(generation, c, s); err != nil {
+			whole, err := o.trySession(generation, c, s)
+			if err != nil {
 				return err
 			}
+			if !whole {
+				untried = c.NIC + " " + c.Hook.String()
+			}
 		}
+	}
+	if untried != "" {
+		o.journal.add(time.Now(), "warn", "engine", "SSH sessions were not tried against what is behind the external stages of "+untried)
 	}
 	return nil
 }
 
-// trySession sends a packet of the session and the first one of another from the same address through the staged rows.
-func (o *owner) trySession(generation int, c datapath.Chain, s shells.Session) error {
+// trySession sends a packet of the session and the first one of another from the same address through the staged rows, or
+// what answers them where packets leave. whole is false where an external stage was in the way that cannot be tried.
+func (o *owner) trySession(generation int, c datapath.Chain, s shells.Session) (whole bool, err error) {
 	again := netip.AddrPortFrom(s.Remote.Addr(), s.Remote.Port()^1)
+	whole = true
 	for _, try := range []struct {
-		what, flags string
-		from        netip.AddrPort
-	}{{"the SSH session of", "A", s.Remote}, {"a new SSH session of", "S", again}} {
+		what, flags, answer string
+		from                netip.AddrPort
+	}{{"the SSH session of", "A", "A", s.Remote}, {"a new SSH session of", "S", "SA", again}} {
 		frame := sessionFrame(try.from, s.Local, try.flags)
+		if c.Hook.Spec() == spec.TCXEgress {
+			frame = sessionFrame(s.Local, try.from, try.answer)
+		}
 		passes, why, err := o.passes(generation, c.Number, frame)
 		if err != nil {
-			return err
+			return false, err
 		}
 		now := true
 		if o.active != 0 {
 			if now, _, err = o.passes(o.active, c.Number, frame); err != nil {
-				return err
+				return false, err
 			}
 		}
+		whole = whole && why.Stage != reason.External
 		if passes || !now {
 			continue
 		}
-		return fmt.Errorf("%w: %s %s to %s would be dropped on %s by %s with reason %s; except it in the spec, or use --force",
-			ErrRefused, try.what, s.Remote, s.Local, c.NIC, why.Stage, why.Name)
+		return false, fmt.Errorf("%w: %s %s to %s would be dropped on %s %s by %s with reason %s; except it in the spec, or use --force",
+			ErrUnsafe, try.what, s.Remote, s.Local, c.NIC, c.Hook, why.Stage, why.Name)
 	}
-	return nil
+	return whole, nil
 }
 
-// passes tells whether a frame reaches the node's own stack, and by which reason it leaves the chain.
+// passes tells whether a frame reaches the node's own stack, or leaves by it, and by which reason it leaves the chain.
 func (o *owner) passes(generation, chain int, frame []byte) (bool, reason.Reason, error) {
 	result, err := o.kernel.Dry(generation, chain, frame)
 	why, _ := reason.ByID(int(result.Note.Reason))

@@ -85,7 +85,7 @@ func TestReceived(t *testing.T) {
 	w := newWire(t, "eth0")
 	w.send(t, "eth0", "10.99.0.1", 30) // before there is a chain
 	o := running(t, p)
-	mustApply(t, o, parse(t, lbSpec+"  - {name: none, addresses: [10.99.0.2], port: 80, protocol: tcp}\n"), 0)
+	mustForce(t, o, parse(t, lbSpec+"  - {name: none, addresses: [10.99.0.2], port: 80, protocol: tcp}\n"), 0)
 	whole := func(s *State) bool {
 		n := nicOf(s, "eth0")
 		left := n.Forward.Packets + n.Pass.Packets

@@ -57,6 +57,12 @@ func (f *fake) all() []string {
 	return append([]string(nil), f.calls...)
 }
 
+func (f *fake) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = nil
+}
+
 func (f *fake) State() *State            { return f.state.Load() }
 func (f *fake) Changed() <-chan struct{} { return f.changed }
 func (f *fake) Close() error             { return errors.New("a client closed the owner") }

@@ -35,7 +35,11 @@ func ask[T any](ctx context.Context, s seat, v verb, f func() (T, error)) (T, er
 		if err := s.engine.guard.allow(s.party, v); err != nil {
 			return value, err
 		}
-		return f()
+		value, err = f()
+		if err != nil && v.needs() != needNothing {
+			s.engine.guard.failed(s.party, err)
+		}
+		return value, err
 	})
 }
 

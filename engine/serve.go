@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"hairpin/engine/arms"
@@ -36,7 +35,6 @@ type server struct {
 	patience  time.Duration // with a client that is slow
 	observers bool          // everybody may open it
 	lookers   chan struct{} // holds one while a client that may only look is served: together they take the time of one
-	last      atomic.Uint64 // number of a connection
 
 	mu      sync.Mutex
 	clients map[*session]bool

@@ -15,6 +15,9 @@ import (
 // waitingCalls is how many calls of one client wait for those before them; more wait in its socket.
 const waitingCalls = 16
 
+// maxVerb bounds what is repeated of a word that is no verb, in characters.
+const maxVerb = 20
+
 // session is one client at the owner's socket.
 type session struct {
 	server *server
@@ -42,7 +45,7 @@ func (s *server) attend(ctx context.Context, conn *net.UnixConn) {
 	if err != nil {
 		return
 	}
-	c.party = s.group.party(who, s.last.Add(1))
+	c.party = s.group.party(who, s.node.doors().last.Add(1))
 	if why := c.greet(); why != "" {
 		refuse(conn, time.Now().Add(s.patience), why)
 		return
@@ -130,6 +133,7 @@ func (c *session) inTurn(ctx context.Context, f func() error) error {
 
 // do carries out one call. A plan is given up when its client hangs up; a change that was asked for is carried out.
 func (c *session) do(ctx, served context.Context, k call, a *answer) error {
+	k.Verb = verb(arms.Clean(string(k.Verb), maxVerb))
 	err := c.server.node.doors().allow(c.party, k.Verb)
 	if err != nil {
 		return err

@@ -131,7 +131,7 @@ func refuses(t *testing.T, path, why string) {
 }
 
 // socketPath is short enough whatever the test is called.
-func socketPath(t *testing.T) string {
+func socketPath(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "hp")
 	if err != nil {
@@ -142,7 +142,7 @@ func socketPath(t *testing.T) string {
 }
 
 // serve serves n at path until the test ends or what it returns is called.
-func serve(t *testing.T, path string, n host, change func(*server)) (stop func()) {
+func serve(t testing.TB, path string, n host, change func(*server)) (stop func()) {
 	t.Helper()
 	s := newServer(n)
 	if change != nil {
@@ -187,7 +187,7 @@ func armed(t *testing.T, path string) *client {
 }
 
 // await waits for something that another goroutine or process does.
-func await(t *testing.T, what string, is func() bool) {
+func await(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !is(); {
 		if time.Now().After(deadline) {

@@ -213,7 +213,7 @@ func TestConnectionsStay(t *testing.T) {
 	c := newCrowd(t, seed)
 	o := running(t, p)
 	s := c.spec(t)
-	mustApply(t, o, s, 0)
+	mustForce(t, o, s, 0)
 	for step := range steps {
 		what := fmt.Sprintf("step %d", step)
 		c.begin(t, p, s, 5)
@@ -224,7 +224,7 @@ func TestConnectionsStay(t *testing.T) {
 			what += ", a new engine"
 		case 1:
 			waiting := c.spec(t)
-			mustApply(t, o, waiting, time.Minute)
+			mustForce(t, o, waiting, time.Minute)
 			c.goOn(t, p, what+", a change that waits")
 			c.begin(t, p, waiting, 10)
 			if c.IntN(2) == 0 {
@@ -245,7 +245,7 @@ func TestConnectionsStay(t *testing.T) {
 			what += ", back from it"
 		default:
 			s = c.spec(t)
-			mustApply(t, o, s, 0)
+			mustForce(t, o, s, 0)
 		}
 		c.forget(s)
 		c.goOn(t, p, what)

@@ -37,7 +37,9 @@ var ways = map[string]struct {
 	"start":  {true, func(Node) error { return nil }},
 	"change": {false, walkChanges},
 	"back":   {false, walkBack},
-	"detach": {false, func(n Node) error { return n.Detach(context.Background(), "walker") }},
+	"detach": {false, func(n Node) error {
+		return errors.Join(n.Arm(context.Background(), ArmRequest{Why: "test"}), n.Detach(context.Background(), "walker"))
+	}},
 }
 
 // stepper is the Options.Step of a walker.
@@ -103,7 +105,7 @@ func walkApply(n Node, s *spec.Spec, deadline time.Duration) error {
 	if err := tell("apply", spec.Revision(s)); err != nil {
 		return err
 	}
-	if _, err := n.Apply(context.Background(), ApplyRequest{Spec: s, Deadline: deadline, Who: "walker"}); err != nil {
+	if _, err := armAndApply(n, ApplyRequest{Spec: s, Deadline: deadline, Who: "walker"}); err != nil {
 		return err
 	}
 	if deadline != 0 {

@@ -16,7 +16,7 @@ const sweepEvery = 10 * time.Second
 // upkeep is what time brings: the kernel that went back, backends that stay down, VIPs that have settled, ids that come
 // free.
 func (o *owner) upkeep(now time.Time) {
-	if o.detached {
+	if o.detached || !o.kernel.Owns() {
 		return
 	}
 	if o.wentBack() {
@@ -55,7 +55,7 @@ func (o *owner) upkeep(now time.Time) {
 
 // getReady makes the next change quick. It is for the time when nobody waits.
 func (o *owner) getReady() {
-	if o.detached {
+	if o.detached || !o.kernel.Owns() {
 		return
 	}
 	if err := o.kernel.Spare(); err != nil {

@@ -27,6 +27,9 @@ func (o *owner) ready() error {
 	if o.detached {
 		return fmt.Errorf("%w: this engine was detached; start it again", ErrRefused)
 	}
+	if !o.kernel.Owns() { // nothing must be written beside what the other one runs, however little of it could go live
+		return fmt.Errorf("%w: another process took over the data path from this one; look at that", ErrRefused)
+	}
 	if o.wentBack() {
 		o.follow(time.Now())
 	}
@@ -104,9 +107,13 @@ func (o *owner) confirm(who string) error {
 	return nil
 }
 
-// closeRemoved ends the flows of the backends that the change took away which was just confirmed.
+// closeRemoved ends the flows of the backends that are not in the running spec, as soon as that does not wait any more.
 func (o *owner) closeRemoved() {
 	if o.lost() {
+		return
+	}
+	if o.spec == nil {
+		o.kernel.MarkAll(&plan.Plan{})
 		return
 	}
 	p, err := o.compute(o.spec)

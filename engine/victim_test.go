@@ -44,6 +44,9 @@ func victim(text string) error {
 	}
 	fmt.Println("open")
 	if walks {
+		if err := n.Arm(context.Background(), ArmRequest{Why: "test"}); err != nil {
+			return err
+		}
 		return way.do(n)
 	}
 	if work.Changes > 0 {

@@ -174,7 +174,8 @@ type remoteFault struct {
 // sentinels are the errors that keep their meaning on the way. The names are part of the protocol.
 func sentinels() map[string]error {
 	return map[string]error{
-		"no owner": ErrNoOwner, "stale": ErrStale, "refused": ErrRefused, "invalid": ErrInvalid, "late": ErrLate,
+		"no owner": ErrNoOwner, "stale": ErrStale, "refused": ErrRefused, "unsafe": ErrUnsafe,
+		"invalid": ErrInvalid, "late": ErrLate,
 	}
 }
 

@@ -58,7 +58,7 @@ type Arms struct {
 // console of one window may give a command in another. Two consoles never share: one look says which of them can change
 // the node. Others from elsewhere never do either, however much they are the same user: that may be a session left behind.
 func (a *Arms) Arm(p Party, why string, share bool, now time.Time) (Hold, error) {
-	if why = clean(why); why == "" {
+	if why = Clean(why, maxWhy); why == "" {
 		return Hold{}, ErrNoReason
 	}
 	a.mu.Lock()
@@ -163,16 +163,16 @@ func (a *Arms) drop() Hold {
 	return h
 }
 
-// clean makes what somebody typed fit for the screens and logs of others.
-func clean(text string) string {
+// Clean makes what somebody typed fit for the screens and logs of others: one line of at most so many characters.
+func Clean(text string, most int) string {
 	text = strings.TrimSpace(strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r
 	}, text))
-	if r := []rune(text); len(r) > maxWhy {
-		text = string(r[:maxWhy-1]) + "…"
+	if r := []rune(text); len(r) > most {
+		text = string(r[:most-1]) + "…"
 	}
 	return text
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //go:build ignore
 
-#include "source.h"
+#include "sources.h"
 #include "window.h"
 
 // What limits are compared with an exact log with: a program that asks the limits of bpf/window.h and bpf/source.h

@@ -26,7 +26,6 @@ const (
 	ArrivalsMapSources     = "sources"
 	ArrivalsMapWindows     = "windows"
 	ArrivalsProgArrive     = "arrive"
-	ArrivalsVarConnKey     = "conn_key"
 	ArrivalsVarDry         = "dry"
 	ArrivalsVarOffered     = "offered"
 	ArrivalsVarTick        = "tick"
@@ -96,7 +95,6 @@ type ArrivalsMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ArrivalsVariableSpecs struct {
-	ConnKey *ebpf.VariableSpec `ebpf:"conn_key"`
 	Dry     *ebpf.VariableSpec `ebpf:"dry"`
 	Offered *ebpf.VariableSpec `ebpf:"offered"`
 	Tick    *ebpf.VariableSpec `ebpf:"tick"`
@@ -151,7 +149,6 @@ func (m *ArrivalsMaps) Close() error {
 //
 // It can be passed to LoadArrivalsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ArrivalsVariables struct {
-	ConnKey *ebpf.Variable `ebpf:"conn_key"`
 	Dry     *ebpf.Variable `ebpf:"dry"`
 	Offered *ebpf.Variable `ebpf:"offered"`
 	Tick    *ebpf.Variable `ebpf:"tick"`

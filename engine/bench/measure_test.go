@@ -11,7 +11,6 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 
-	"hairpin/bpf"
 	"hairpin/engine/datapath"
 	"hairpin/engine/reason"
 )
@@ -63,7 +62,7 @@ func (p *path) measure(warmup, packets int) error {
 
 // send sends packets, at most as many as may all be remembered, and returns the ns of each.
 func (p *path) send(packets int) (float64, error) {
-	if err := p.node.inserts.refill(); err != nil {
+	if err := p.node.refill(); err != nil {
 		return 0, err
 	}
 	return p.wrapper.run(packets / p.calls)
@@ -101,6 +100,8 @@ func (p *path) check(moved ledger, packets uint64) error {
 	expect("packets are counted for backends", moved.backends, forwarded, 0)
 	expect("packets went elsewhere than the ring says", moved.stray, stray, packets/1000) // of known flows, a few found no room
 	expect("SYNs were not remembered", moved.unheld, 0, 0)
+	expect("SYNs passed windows", moved.rated, uint64(p.rated)*packets, 0)
+	expect("SYNs passed limits of connections", moved.admitted, uint64(p.admitted)*packets, 0)
 	return errors.Join(errs...)
 }
 
@@ -129,6 +130,7 @@ func (p *path) dry() error {
 type ledger struct {
 	exits                   [datapath.Reasons]uint64
 	backends, stray, unheld uint64
+	rated, admitted         uint64
 }
 
 func (n *node) ledger() (ledger, error) {
@@ -149,6 +151,12 @@ func (n *node) ledger() (ledger, error) {
 		l.stray += s.Stray
 		l.unheld += s.Unheld
 	}
+	for _, w := range n.Judged() {
+		l.rated += w.Passed
+	}
+	for _, c := range n.ConnLimits() {
+		l.admitted += c.Passed.Packets
+	}
 	return l, nil
 }
 
@@ -159,46 +167,64 @@ func (l ledger) minus(before ledger) ledger {
 	l.backends -= before.backends
 	l.stray -= before.stray
 	l.unheld -= before.unheld
+	l.rated -= before.rated
+	l.admitted -= before.admitted
 	return l
 }
 
-// insertBudget is how many entries a CPU may add to the connection table in one tick.
+// insertBudget is how many entries a CPU may add to the connection table in one tick. More handshakes than twice as many
+// are not counted one by one.
 const insertBudget = 32768
 
-// budget is where every CPU counts those entries, in the memory of the counters.
-type budget struct {
+// words are one member of some elements of a map, 32 or 64 bits.
+type words struct {
 	memory *ebpf.Memory
-	used   []int64
+	size   int
+	at     []int64
 }
 
-func (n *node) budget(t *testing.T) budget {
+// words finds a member of the first elements of a map of the node.
+func (n *node) words(t *testing.T, load func() (*ebpf.CollectionSpec, error), pin, member string, elements uint32) words {
 	t.Helper()
-	spec, err := bpf.LoadBalancer()
+	spec, err := load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := n.pinned(t, "counters")
-	memory, err := m.Memory()
-	if err != nil {
+	m := n.pinned(t, pin)
+	w := words{}
+	if w.memory, err = m.Memory(); err != nil {
 		t.Fatal(err)
 	}
-	members := spec.Maps["counters"].Value.(*btf.Struct).Members
-	i := slices.IndexFunc(members, func(m btf.Member) bool { return m.Name == "budget_used" })
+	members := spec.Maps[pin].Value.(*btf.Struct).Members
+	i := slices.IndexFunc(members, func(m btf.Member) bool { return m.Name == member })
 	if i < 0 {
-		t.Fatal("struct counters has no budget_used")
+		t.Fatalf("an element of %s has no %s", pin, member)
 	}
-	b := budget{memory: memory}
-	for cpu := range m.MaxEntries() {
-		b.used = append(b.used, int64(cpu*m.ValueSize()+members[i].Offset.Bytes()))
+	if w.size, err = btf.Sizeof(members[i].Type); err != nil {
+		t.Fatal(err)
 	}
-	return b
+	for element := range min(elements, m.MaxEntries()) {
+		w.at = append(w.at, int64(element*m.ValueSize()+members[i].Offset.Bytes()))
+	}
+	return w
 }
 
-// refill lets every CPU add entries again, as if a new tick had begun.
-func (b budget) refill() error {
-	for _, at := range b.used {
-		if _, err := b.memory.WriteAt(make([]byte, 8), at); err != nil {
-			return fmt.Errorf("refill insert budget: %w", err)
+func (w words) set(value uint64) error {
+	var bytes [8]byte
+	binary.LittleEndian.PutUint64(bytes[:], value)
+	for _, at := range w.at {
+		if _, err := w.memory.WriteAt(bytes[:w.size], at); err != nil {
+			return fmt.Errorf("set back what is counted: %w", err)
+		}
+	}
+	return nil
+}
+
+// refill lets as much be remembered and begun again as if time had passed.
+func (n *node) refill() error {
+	for _, again := range n.refills {
+		if err := again(); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	"hairpin/bpf"
 	"hairpin/engine/datapath"
 	"hairpin/engine/plan"
 	"hairpin/engine/spec"
@@ -22,7 +23,7 @@ type node struct {
 	dir     string
 	running *spec.Spec
 
-	inserts  budget
+	refills  []func() error // before each run
 	snapshot datapath.Snapshot
 }
 
@@ -55,7 +56,8 @@ func newNode(t *testing.T, bpffs, name string) *node {
 	if err := n.Take(); err != nil {
 		t.Fatal(err)
 	}
-	n.inserts = n.budget(t)
+	inserts := n.words(t, bpf.LoadBalancer, "counters", "budget_used", 1<<16)
+	n.refills = append(n.refills, func() error { return inserts.set(0) })
 	return n
 }
 

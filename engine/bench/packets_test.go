@@ -1,8 +1,10 @@
 package bench
 
 import (
+	"cmp"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"hairpin/engine/datapath"
@@ -12,6 +14,7 @@ import (
 
 const (
 	eachNew = 1 << 32 // flows: every packet is one of its own
+	manyNew = 1 << 24 // the same for a minute, in a /8
 	// twoTails is how many calls fit one run when a packet takes two tail calls (to parse and to the balancer), of 33 that the
 	// kernel allows; threeTails and fourTails with more stages, fiveTails with an external one.
 	twoTails   = 16
@@ -22,15 +25,17 @@ const (
 
 // path is one way through a chain that is measured.
 type path struct {
-	name    string
-	budget  float64 // in units of L; 0 = none
-	node    *node   // the zero node: what is called enters no chain
-	target  target
-	flows   flows
-	calls   int
-	reason  string // by which every packet must leave
-	settled datapath.Settled
-	base    *path // what is subtracted
+	name     string
+	budget   float64 // in units of L; 0 = none
+	node     *node   // the zero node: what is called enters no chain
+	target   target
+	flows    flows
+	calls    int
+	reason   string // by which every packet must leave
+	rated    int    // windows that count a packet
+	admitted int    // limits of connections that count it, but for those of sources
+	settled  datapath.Settled
+	base     *path // what is subtracted
 
 	wrapper *wrapper
 	ns      []float64 // of a call, by round; the base's included
@@ -151,8 +156,26 @@ func packetPaths(t *testing.T, bpffs string) (unit *path, base, rows []*path) {
 	few := &path{name: "a chain, fewer calls a run", node: quiet, flows: one, calls: fiveTails}
 	rows = append(rows, &path{name: "an external stage that does nothing", node: guest, flows: one, calls: fiveTails, base: few})
 	limited, shortSYN := rateLimitPaths(t, bpffs, empty, short)
-	rows = append(rows, limited...)
-	return unit, []*path{empty, short, few, shortSYN}, rows
+	counted, shorts := connLimitPaths(t, bpffs, short, shortSYN)
+	rows = slices.Concat(rows, limited, counted, wholePaths(t, bpffs, empty))
+	return unit, slices.Concat([]*path{empty, short, few, shortSYN}, shorts, lonely(empty, rows)), rows
+}
+
+// lonely has each row's wrapper compared with one that makes as many calls a run, and returns those that are new.
+func lonely(empty *path, rows []*path) (more []*path) {
+	of := map[int]*path{cmp.Or(empty.calls, twoTails): empty}
+	for _, p := range rows {
+		if p.base != empty {
+			continue
+		}
+		calls := cmp.Or(p.calls, twoTails)
+		if of[calls] == nil {
+			of[calls] = &path{name: "wrapper alone, fewer calls a run", node: empty.node, flows: empty.flows, calls: calls}
+			more = append(more, of[calls])
+		}
+		p.base = of[calls]
+	}
+	return more
 }
 
 // with is the same flows with other packets, and so many of them.
@@ -164,7 +187,7 @@ func (n *node) learn(t *testing.T, f flows) {
 	root := n.root(t)
 	syns := newWrapper(t, root, flows{frame4(packet.TCP{Flags: "S"}), f.first, f.count}, twoTails)
 	for range int(f.count) / insertBudget {
-		if err := n.inserts.refill(); err != nil {
+		if err := n.refill(); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := syns.run(insertBudget / twoTails); err != nil {

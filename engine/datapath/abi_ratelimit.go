@@ -7,7 +7,7 @@ const (
 	Scopes      = 4
 	Windows     = 4096
 	WindowSlots = 128
-	SourceSets  = 32768
+	SourceSets  = 16384
 	SourceWays  = 7
 	SourceSlots = 8
 	Offenders   = 256
@@ -61,17 +61,15 @@ type window struct {
 	Stamp [WindowSlots]uint64
 }
 
-type source struct {
-	Stamp [SourceSlots / 4]uint64
-	State uint64
-}
+type stamps [SourceSlots / 4]uint64
 
+// sourceSet is the logs of the sources of one hash, and one more of those that had to leave.
 type sourceSet struct {
-	Lock uint32
-	_    uint32
-	Key  [SourceWays]uint64
-	Way  [SourceWays]source
-	Left source
+	Lock   uint32
+	_      uint32
+	Key    [SourceWays]uint64
+	State  [SourceWays + 1]uint64
+	Stamps [SourceWays + 1]stamps
 }
 
 type offender struct {

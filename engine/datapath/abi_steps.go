@@ -22,6 +22,7 @@ var abiSteps = []abiStep{
 		"connlimits": elements(connlimit2),
 		"seats":      elements(seats2),
 		"sockets":    nil, // the look at all sockets makes it anew, with what seats say is open
+		"sources":    nil, // it remembers one second
 	}},
 }
 

@@ -87,7 +87,6 @@ func TestLayout(t *testing.T) {
 		{bpf.LoadRatelimit, "window", window{}},
 		{bpf.LoadRatelimit, "judged", Judged{}},
 		{bpf.LoadRatelimit, "source_set", sourceSet{}},
-		{bpf.LoadRatelimit, "source", source{}},
 		{bpf.LoadRatelimit, "offender", offender{}},
 		{bpf.LoadRoot, "entry", entry{}},
 	} {

@@ -77,7 +77,7 @@ func (k *Kernel) Unreached() []Backend {
 
 // ids are the ids in use, by identity. The owner looks for them once: they are his until the next change.
 func (k *Kernel) ids() map[plan.Key]uint16 {
-	if k.backendIDs != nil && k.owner() {
+	if k.backendIDs != nil && k.Owns() {
 		return k.backendIDs
 	}
 	top := k.topBackend()
@@ -87,7 +87,7 @@ func (k *Kernel) ids() map[plan.Key]uint16 {
 			ids[plan.Key{VIP: b.VIP, Address: b.destination()}] = uint16(id)
 		}
 	}
-	if k.owner() {
+	if k.Owns() {
 		k.backendIDs = ids
 	}
 	return ids

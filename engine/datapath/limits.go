@@ -187,7 +187,7 @@ func (o *offender) prefix(s *sourceScope) netip.Prefix {
 func (k *Kernel) countSource(key uint64, rate uint32) (sum int) {
 	const unit, rough = 16, 20
 	var set sourceSet
-	if err := k.maps["sources"].Lookup(uint32(key>>49), &set); err != nil {
+	if err := k.maps["sources"].Lookup(uint32(key>>50), &set); err != nil {
 		return 0
 	}
 	way := slices.Index(set.Key[:], key)
@@ -196,16 +196,16 @@ func (k *Kernel) countSource(key uint64, rate uint32) (sum int) {
 		return 0
 	}
 	since := func(then uint64) uint64 { return (now>>rough - then + 64) & 0x7fffff << rough }
-	log := &set.Way[way]
-	if since(log.State>>39) > uint64(time.Second)+64<<rough {
+	state := set.State[way]
+	if since(state>>39) > uint64(time.Second)+64<<rough {
 		return 0
 	}
-	sum = int(log.State & 0x1fff)
-	if since(log.State>>16) > uint64(time.Second)+64<<rough {
+	sum = int(state & 0x1fff)
+	if since(state>>16) > uint64(time.Second)+64<<rough {
 		return sum
 	}
 	for i := range SourceSlots {
-		stamp := uint16(log.Stamp[i/4] >> (i % 4 * 16))
+		stamp := uint16(set.Stamps[way][i/4] >> (i % 4 * 16))
 		if uint64(uint16(now>>unit)-stamp+1024) <= uint64(time.Second)>>unit+1024 {
 			sum += int(max(rate, SourceSlots)) / SourceSlots
 		}

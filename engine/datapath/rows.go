@@ -42,8 +42,8 @@ type spot struct {
 // standing is what comes to stand at a spot.
 type standing struct {
 	program  *ebpf.Program
-	dry      *ebpf.Program // nil at tc
-	settings uint16        // element of the kind's settings; 0 = none
+	dry      *ebpf.Program
+	settings uint16 // element of the kind's settings; 0 = none
 }
 
 func stageByName(name spec.Stage) (stage, bool) {
@@ -93,9 +93,9 @@ func (k *Kernel) fillRow(w wanted, p spot) error {
 	rows := k.maps["rows_tc"]
 	if xdp {
 		rows = k.maps["rows_xdp"]
-		if err := k.fillPositions(k.maps["rows_dry"], p.generation, p.chain, dry); err != nil {
-			return err
-		}
+	}
+	if err := k.fillPositions(k.maps["rows_dry"], p.generation, p.chain, dry); err != nil { // at tc too: it is the same code
+		return err
 	}
 	return k.fillPositions(rows, p.generation, p.chain, programs)
 }

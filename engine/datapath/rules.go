@@ -99,11 +99,11 @@ func (k *Kernel) putRules(p spot, rules []spec.Rule, f *firewall, s *standing) e
 		}
 		used[f.Counter[i]], f.Action[i] = true, uint8(r.Action)
 	}
+	live := program{spec.Firewall, "", bpf.LoadFirewall, "firewall_rules", "rows_xdp", false}
 	if k.chains.all[p.chain].Hook != XDP {
-		s.program, err = k.ruleProgram(set, program{spec.Firewall, "_tc", bpf.LoadFirewall, "firewall_rules_tc", "rows_tc", false})
-		return err
+		live = program{spec.Firewall, "_tc", bpf.LoadFirewall, "firewall_rules_tc", "rows_tc", false}
 	}
-	if s.program, err = k.ruleProgram(set, program{spec.Firewall, "", bpf.LoadFirewall, "firewall_rules", "rows_xdp", false}); err != nil {
+	if s.program, err = k.ruleProgram(set, live); err != nil {
 		return err
 	}
 	s.dry, err = k.ruleProgram(set, program{spec.Firewall, "_dry", bpf.LoadFirewall, "firewall_rules", "rows_dry", true})

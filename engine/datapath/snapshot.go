@@ -146,14 +146,14 @@ func addAll(to, from []Count) {
 
 // topBackend is an id above which none is in use. The owner looks for it once.
 func (k *Kernel) topBackend() int {
-	if k.top > 0 && k.owner() {
+	if k.top > 0 && k.Owns() {
 		return k.top
 	}
 	top := Backends - 1
 	for top > 0 && k.backends.all[top].Family == 0 {
 		top--
 	}
-	if k.owner() {
+	if k.Owns() {
 		k.top = top
 	}
 	return top

@@ -155,7 +155,7 @@ type occupied struct {
 
 // places are those of a version's entries. The owner looks for them once.
 func (k *Kernel) places(version int) *occupied {
-	if o := k.occupied[version]; o != nil && k.owner() {
+	if o := k.occupied[version]; o != nil && k.Owns() {
 		return o
 	}
 	o, base := &occupied{}, version*VIPTable
@@ -167,7 +167,7 @@ func (k *Kernel) places(version int) *occupied {
 			o.v6, o.nums[e.VIP.Num&(VIPs-1)] = append(o.v6, uint16(i)), true
 		}
 	}
-	if k.owner() {
+	if k.Owns() {
 		k.occupied[version] = o
 	}
 	return o

@@ -16,7 +16,7 @@ func (k *Kernel) World(s *spec.Spec) (plan.World, error) {
 		return w, nil
 	}
 	w.VIPs = make(map[string]plan.VIP, len(s.VIPs))
-	if k.live != nil && k.live.Spec == s && k.owner() {
+	if k.live != nil && k.live.Spec == s && k.Owns() {
 		w.Last = k.live
 	}
 	for _, v := range s.VIPs {

@@ -32,6 +32,7 @@ type applyIt struct {
 	spec     *spec.Spec
 	revision string
 	edits    []staged.Edit
+	force    bool // the person read why it was refused, and typed the node's name
 }
 
 // preview asks for the plan of what is staged and opens the dialog that shows it.
@@ -105,11 +106,16 @@ func (m *Model) apply(r applyIt) tea.Cmd {
 		return nil
 	}
 	request := engine.ApplyRequest{
-		Spec: r.spec, Revision: r.revision, Deadline: confirmTime, Who: m.opts.Who, Why: reason(m.armed().Why, r.edits),
+		Spec: r.spec, Revision: r.revision, Deadline: confirmTime, Who: m.opts.Who, Why: reason(m.armed().Why, r.edits), Force: r.force,
 	}
 	return m.start("applying", applyLimit, func(ctx context.Context, node engine.Node) func(*Model) tea.Cmd {
 		done, err := node.Apply(ctx, request)
 		return func(m *Model) tea.Cmd {
+			if errors.Is(err, engine.ErrUnsafe) {
+				r.force = true
+				m.interrupt(unsafe(m.name(), r, err))
+				return nil
+			}
 			if err != nil {
 				m.interrupt(failed("APPLY", err))
 				return nil
@@ -162,6 +168,16 @@ func failed(what string, err error) *overlay.Choice {
 	return &overlay.Choice{
 		Title: what + ": NOT DONE", Token: theme.Crit, Buttons: []overlay.Button{{Label: "Close"}},
 		Body: []overlay.Line{{Token: theme.Text, Text: text}},
+	}
+}
+
+// unsafe is the dialog about a change that the engine makes only for somebody who insists.
+func unsafe(node string, insisting applyIt, err error) *overlay.Choice {
+	return &overlay.Choice{
+		Title: "APPLY: REFUSED", Token: theme.Crit, Name: node,
+		Body: []overlay.Line{{Token: theme.Text, Text: err.Error()}},
+		Buttons: []overlay.Button{{Label: "Cancel"},
+			{Label: "Apply all the same", Guarded: true, Ask: insisting}},
 	}
 }
 

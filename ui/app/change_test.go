@@ -2,6 +2,7 @@ package app
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -361,4 +362,33 @@ func TestNoEngineNoChange(t *testing.T) {
 	d.has("WARN", "no engine")
 	d.press("!")
 	d.has("arm: no engine runs on this node")
+}
+
+// TestInsisting: what the engine refuses as unsafe is made for whoever read why and types the node's name.
+func TestInsisting(t *testing.T) {
+	d := open80(t, fake.Busy(), isArmed)
+	atBackend(d)
+	d.press("D", "A")
+	d.node.Refuse(fmt.Errorf("%w: vip web: none is left", engine.ErrUnsafe))
+	d.text("web")
+	d.press("enter")
+	d.has("APPLY: REFUSED")
+	d.has("vip web: none is left")
+	d.node.Refuse(nil)
+	d.pass(deafness)
+	d.press("enter") // the focus is on Cancel
+	if len(d.node.Applied()) != 0 || d.m.staged.Len() != 1 {
+		t.Fatal("it was applied, or is staged no more")
+	}
+	d.press("A")
+	d.node.Refuse(engine.ErrUnsafe)
+	d.text("web")
+	d.press("enter")
+	d.node.Refuse(nil)
+	d.pass(deafness)
+	d.text("lb-fra-07")
+	d.press("enter")
+	if a := d.node.Applied(); len(a) != 1 || !a[0].Force {
+		t.Errorf("%+v", a)
+	}
 }

@@ -36,7 +36,7 @@ in time.`,
 }
 
 func forceFlag(c *cobra.Command) *bool {
-	return c.Flags().Bool("force", false, "also if it ends the SSH session of somebody who works on this node")
+	return c.Flags().Bool("force", false, "also if it ends the SSH session of somebody who works on this node,\nor leaves a VIP without a backend that takes new flows")
 }
 
 func (t *tree) apply(c *cobra.Command, file string, r engine.ApplyRequest) error {
