@@ -122,6 +122,33 @@ func (c *client) Past(ctx context.Context, number int) (*spec.Spec, error) {
 	return spec.Parse(fmt.Sprintf("spec of change %d", number), []byte(a.Spec))
 }
 
+// At implements Verbs.
+func (c *client) At(ctx context.Context, t time.Time) (*State, error) {
+	a, err := c.ask(ctx, call{Verb: verbAt, To: t})
+	if err == nil && a.Shown == nil {
+		err = errors.New("at: the engine answered without a state")
+	}
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.Shown.state()
+	if err != nil {
+		return nil, fmt.Errorf("at: %w", err)
+	}
+	if s.Role = Observer; a.Spec != "" {
+		if s.Spec, err = spec.Parse("the spec of that time", []byte(a.Spec)); err != nil {
+			return nil, fmt.Errorf("at: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// Timeline implements Verbs.
+func (c *client) Timeline(ctx context.Context, from, to time.Time) (*Timeline, error) {
+	a, err := c.ask(ctx, call{Verb: verbTimeline, From: from, To: to})
+	return a.Axis, err
+}
+
 // ask sends a call to the owner of the moment and waits for its answer.
 func (c *client) ask(ctx context.Context, k call) (answer, error) {
 	c.mu.Lock()

@@ -47,6 +47,10 @@ type Verbs interface {
 	History(ctx context.Context) ([]Change, error)
 	// Past is the spec that a change of History made the running one. ErrInvalid when it is not kept.
 	Past(ctx context.Context, number int) (*spec.Spec, error)
+	// At is the State that was shown at a time, see Recording.At. ErrInvalid when nothing is recorded.
+	At(ctx context.Context, t time.Time) (*State, error)
+	// Timeline is what was recorded from from to to, for an axis.
+	Timeline(ctx context.Context, from, to time.Time) (*Timeline, error)
 }
 
 // ArmRequest says what somebody wants to change the node for.

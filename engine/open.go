@@ -55,6 +55,7 @@ func newOwner(options Options) *owner {
 
 // begin starts the loop, and returns the context of all that lives as long as the engine.
 func (o *owner) begin(ctx context.Context) context.Context {
+	o.recorder = newRecorder(o.options.Paths, o.options.Version)
 	o.publish(time.Now())
 	ctx, o.stop = context.WithCancel(ctx)
 	go o.run(ctx)
@@ -100,6 +101,7 @@ func (o *owner) start(ctx context.Context) (err error) {
 		return err
 	}
 	o.step("start: store made")
+	o.resumeJournal()
 	o.openHistory()
 	o.step("start: history opened")
 	if o.hops, err = nexthop.New(); err != nil {

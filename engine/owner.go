@@ -55,6 +55,7 @@ type owner struct {
 	stop     context.CancelFunc
 	closing  sync.Once
 	state    atomic.Pointer[State]
+	recorder *recorder
 
 	subscribers subscribers
 
@@ -156,6 +157,7 @@ func (o *owner) run(ctx context.Context) {
 
 // release lets go of everything; the data path goes on.
 func (o *owner) release() {
+	o.recorder.close()
 	if err := o.hops.Close(); err != nil {
 		o.log.Warn("close next hops", "error", err)
 	}

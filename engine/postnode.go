@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"time"
 
 	"hairpin/engine/spec"
 )
@@ -55,4 +56,12 @@ func (s *post) History(ctx context.Context) ([]Change, error) { return s.node().
 // Past implements Node.
 func (s *post) Past(ctx context.Context, number int) (*spec.Spec, error) {
 	return s.node().Past(ctx, number)
+}
+
+// At implements Verbs.
+func (s *post) At(ctx context.Context, t time.Time) (*State, error) { return s.node().At(ctx, t) }
+
+// Timeline implements Verbs.
+func (s *post) Timeline(ctx context.Context, from, to time.Time) (*Timeline, error) {
+	return s.node().Timeline(ctx, from, to)
 }

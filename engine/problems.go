@@ -23,6 +23,7 @@ func (o *owner) findProblems(now time.Time, s *State) []Problem {
 	list := slices.Concat(problemsOf(s), o.problemsOfProbes(), o.reloadProblem(), o.shellProblems(), o.troubles.problems(), o.pasts.problems(now, s),
 		o.agentProblems(now, s))
 	lasting := map[string]Problem{}
+	list = append(list, o.recorder.problems()...)
 	for i := range list {
 		p := &list[i]
 		if old, known := o.problems[p.Key]; known {

@@ -57,6 +57,7 @@ func (o *owner) publish(now time.Time) {
 func (o *owner) show(s *State) {
 	s.Events = o.journal.events()
 	o.state.Store(s)
+	o.recorder.put(s)
 	o.subscribers.signal()
 }
 

@@ -137,6 +137,16 @@ func (f *fake) Past(_ context.Context, number int) (*spec.Spec, error) {
 	return &spec.Spec{Version: spec.Version, NICs: []spec.NIC{{Name: "eth7"}}}, f.err
 }
 
+func (f *fake) At(_ context.Context, t time.Time) (*State, error) {
+	f.called("at " + t.UTC().Format(time.DateTime))
+	return &State{Time: t, Node: "lb1", Role: Owner, Span: time.Minute, Spec: exampleSpec(), NICs: []NIC{{Name: "eth0", History: []float64{1, 2}}}}, f.err
+}
+
+func (f *fake) Timeline(_ context.Context, from, to time.Time) (*Timeline, error) {
+	f.called("timeline " + from.UTC().Format(time.DateTime) + " " + to.UTC().Format(time.DateTime))
+	return &Timeline{Moments: []Moment{{Time: from, In: 5}}}, f.err
+}
+
 // stranger is a user who may not change the node.
 const stranger = 54321
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"time"
 
@@ -111,6 +112,26 @@ func (s seat) History(ctx context.Context) ([]Change, error) {
 // Past implements Verbs.
 func (s seat) Past(ctx context.Context, number int) (*spec.Spec, error) {
 	return ask(ctx, s, verbPast, func() (*spec.Spec, error) { return s.engine.pastSpec(number) })
+}
+
+// At implements Verbs. The record is read from the disk, and the loop not asked.
+func (s seat) At(_ context.Context, t time.Time) (*State, error) {
+	r, err := OpenRecording(s.engine.options.Paths)
+	if err != nil {
+		return nil, fmt.Errorf("at: %w", err)
+	}
+	defer r.Close()
+	return r.At(t)
+}
+
+// Timeline implements Verbs.
+func (s seat) Timeline(_ context.Context, from, to time.Time) (*Timeline, error) {
+	r, err := OpenRecording(s.engine.options.Paths)
+	if err != nil {
+		return nil, fmt.Errorf("timeline: %w", err)
+	}
+	defer r.Close()
+	return r.Timeline(from, to), nil
 }
 
 // takeNotes writes down what the guard decided.

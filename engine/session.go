@@ -167,8 +167,22 @@ func (c *session) do(ctx, served context.Context, k call, a *answer) error {
 		err = n.Handoff(served, HandoffRequest{Binary: k.Binary, Watch: k.Deadline, Who: who, Why: k.Why})
 	case verbDetach:
 		err = n.Detach(served, who)
+	case verbAt:
+		err = a.at(ctx, n, k.To)
+	case verbTimeline:
+		a.Axis, err = n.Timeline(ctx, k.From, k.To)
 	default:
 		err = fmt.Errorf("%w: this engine knows no %q", ErrRefused, k.Verb)
+	}
+	return err
+}
+
+// at is the answer with the State of another time.
+func (a *answer) at(ctx context.Context, n Verbs, t time.Time) error {
+	s, err := n.At(ctx, t)
+	if err == nil {
+		a.Spec = string(spec.Marshal(s.Spec))
+		a.Shown, err = show(s)
 	}
 	return err
 }

@@ -12,6 +12,7 @@ import (
 // State is one immutable snapshot of the node: what front ends draw. Rates are per second over the last tick.
 type State struct {
 	Time    time.Time
+	Span    time.Duration // what its rates are the averages of; 0 = a second or so, as always where it was not read from a record
 	Node    string
 	Version string // of the program that owns the data path
 	PID     int    // of the owner; 0 = no engine runs, the data path was read from its pins
@@ -20,7 +21,7 @@ type State struct {
 	Epoch   uint64    // of the gate
 
 	Generation Generation
-	Spec       *spec.Spec // the running spec; nil when nothing was ever applied
+	Spec       *spec.Spec `record:"-"` // the running spec; nil when nothing was ever applied
 	Revision   string     // names Spec; the same on every node that runs the same spec
 
 	NICs     []NIC
@@ -33,7 +34,7 @@ type State struct {
 	Sockets  SocketCount
 	Agents   []Agent        // whose reports limits count by
 	Reports  []ReportTarget // to whom this node reports its connections
-	Events   []Event        // newest last, bounded
+	Events   []Event        `record:"-"` // newest last, bounded
 	Problems []Problem
 	Watched  bool     // somebody looks at what stages cost, so it is measured
 	Metrics  []Metric // of external stages and probes, in the spec's order
@@ -55,6 +56,7 @@ const (
 	Owner    Role = "owner"    // this process's engine writes
 	Observer Role = "observer" // another process's engine writes
 	Pins     Role = "pins"     // no engine runs
+	Recorded Role = "recorded" // nothing runs: it is read from an incident file
 )
 
 // Armed is the one party that may change the node.
@@ -64,7 +66,7 @@ type Armed struct {
 	From         string // the address of his SSH session, or else his terminal
 	Why          string
 	Since, Until time.Time
-	Own          bool `json:"-"` // it is this process
+	Own          bool `json:"-" record:"-"` // it is this process
 }
 
 // Generation is the gate's word on what is live.
@@ -79,8 +81,9 @@ type Generation struct {
 type Counter struct {
 	Packets uint64
 	Bytes   uint64
-	PPS     float64
-	BPS     float64 // bytes per second
+	PPS     float64 `rate:"Packets"`
+	BPS     float64 `rate:"Bytes"`      // bytes per second
+	Peak    float64 `json:",omitempty"` // the highest PPS in State.Span; 0 = PPS, as always of backends
 }
 
 // NIC is one network interface with a chain.
@@ -99,7 +102,7 @@ type NIC struct {
 	Drop    Counter
 	Own     Counter // ended by external stages, with verdicts of their own
 	Reasons []Reason
-	History []float64 // In.PPS of the last 60 ticks, oldest first
+	History []float64 `record:"-"` // In.PPS of the last 60 ticks, oldest first
 
 	// What the NIC itself says, where this chain is the first to see what it receives:
 	// Received = In + Lost before the chain - Uncounted.
@@ -179,7 +182,7 @@ type Limit struct {
 	Passed   Counter       // what it let pass; zero for scopes of sources
 	Over     Counter       // what it refused
 	Counts   string        // of what: accepted, offered; sockets, flows, agents
-	Past     *Past         // nil: not known, as of sources
+	Past     *Past         `record:"-"` // nil: not known, as of sources
 	Pending  uint64        // of connections, handshakes that hold a place besides those of Now
 	Late     time.Duration // of connections, how long one may be in Now that has ended
 }
@@ -218,7 +221,7 @@ type Reason struct {
 	Verdict string // forward, pass, drop
 	Stage   string
 	Counter
-	History []float64 // PPS of the last 60 ticks, oldest first
+	History []float64 `record:"-"` // PPS of the last 60 ticks, oldest first
 }
 
 // VIP is one virtual address with its backends.
@@ -229,8 +232,8 @@ type VIP struct {
 	Protocol  string
 	Encap     string
 	Counter
-	Drop     Counter // packets of this VIP that were dropped
-	History  []float64
+	Drop     Counter   // packets of this VIP that were dropped
+	History  []float64 `record:"-"`
 	Settling *Settling // nil = quiet
 	Ring     int       // slots
 	Empty    bool      // no backend takes new flows
@@ -255,8 +258,8 @@ type Backend struct {
 	Gone    bool    // no longer in the spec, shown while its flows end
 	Share   float64 // of the ring
 	Counter
-	History []float64
-	NextHop string // MAC, or why there is none
+	History []float64 `record:"-"`
+	NextHop string    // MAC, or why there is none
 }
 
 // Event is something that happened.

@@ -47,6 +47,8 @@ type call struct {
 	Force    bool          `json:",omitempty"`
 	Share    bool          `json:",omitempty"`
 	Binary   string        `json:",omitempty"`
+	From     time.Time     `json:",omitzero"`
+	To       time.Time     `json:",omitzero"`
 }
 
 // verb is what a call asks for. Whatever is not said in needs to ask for less, only the armed may call.
@@ -63,6 +65,9 @@ const (
 	verbHistory verb = "history"
 	verbPast    verb = "past"
 	verbHandoff verb = "hand over"
+
+	verbAt       verb = "at"
+	verbTimeline verb = "timeline"
 )
 
 // news is a frame from the server: one of its parts.
@@ -79,6 +84,8 @@ type answer struct {
 	Plan    *Plan        `json:",omitempty"`
 	Applied *Applied     `json:",omitempty"`
 	Changes []Change     `json:",omitempty"`
+	Shown   *shownState  `json:",omitempty"` // of another time, with its Spec
+	Axis    *Timeline    `json:",omitempty"`
 	Spec    string       `json:",omitempty"` // YAML
 	Fault   *remoteFault `json:",omitempty"`
 }

@@ -169,7 +169,7 @@ func (m *Model) counts(w int) string {
 	if m.shown == nil {
 		return ""
 	}
-	in, forward, drop := page.Totals(m.shown)
+	in, forward, drop := m.shown.Totals()
 	text := fmt.Sprintf(" in %s fwd %s drop %s", widget.Number(in), widget.Number(forward), widget.Number(drop))
 	return widget.Fit(text, w, m.kit.Glyphs)
 }

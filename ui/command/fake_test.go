@@ -181,6 +181,16 @@ func (f *fake) Past(_ context.Context, number int) (*spec.Spec, error) {
 	return s, nil
 }
 
+func (f *fake) At(_ context.Context, t time.Time) (*engine.State, error) {
+	s := *f.now
+	s.Time, s.Span = t.Truncate(time.Minute), time.Minute
+	return &s, nil
+}
+
+func (f *fake) Timeline(context.Context, time.Time, time.Time) (*engine.Timeline, error) {
+	return &engine.Timeline{}, nil
+}
+
 // changes are what led to the running spec: one that stayed, one that went back, one by another, and what runs.
 func changes(running string) []engine.Change {
 	at := func(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }

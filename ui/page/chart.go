@@ -2,7 +2,6 @@ package page
 
 import (
 	"math"
-	"slices"
 
 	"hairpin/engine"
 	"hairpin/ui/theme"
@@ -65,7 +64,7 @@ func ceiling(history []float64) float64 {
 // sum adds the histories of all NICs' ingress, newest samples in line.
 func sum(nics []engine.NIC) []float64 {
 	var out []float64
-	for _, n := range fronts(nics) {
+	for _, n := range engine.Fronts(nics) {
 		for len(out) < len(n.History) {
 			out = append([]float64{0}, out...)
 		}
@@ -74,16 +73,4 @@ func sum(nics []engine.NIC) []float64 {
 		}
 	}
 	return out
-}
-
-// ingress tells whether packets from outside come by this chain.
-func ingress(n engine.NIC) bool { return n.Hook != "tcx_egress" && n.Hook != "clsact_egress" }
-
-// fronts are the chains that are the first of their NIC to see what comes in, so that no packet counts twice.
-func fronts(nics []engine.NIC) []engine.NIC {
-	return slices.DeleteFunc(slices.Clone(nics), func(n engine.NIC) bool {
-		return !ingress(n) || n.Hook != "xdp" && slices.ContainsFunc(nics, func(o engine.NIC) bool {
-			return o.Name == n.Name && o.Hook == "xdp" && o.State == "attached"
-		})
-	})
 }

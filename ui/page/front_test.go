@@ -15,7 +15,7 @@ func TestFronts(t *testing.T) {
 		nic("eth0", "xdp", "attached", 100, 3), nic("eth0", "tcx_ingress", "attached", 90, 5), nic("eth0", "tcx_egress", "attached", 70, 0),
 		nic("eth1", "tcx_ingress", "attached", 10, 1), nic("eth2", "xdp", "detached", 0, 0), nic("eth2", "clsact_ingress", "attached", 7, 0),
 	}}
-	if in, _, drop := Totals(s); in != 117 || drop != 9 {
+	if in, _, drop := s.Totals(); in != 117 || drop != 9 {
 		t.Errorf("in %.0f, dropped %.0f", in, drop)
 	}
 	if h := sum(s.NICs); len(h) != 1 || h[0] != 117 {

@@ -157,21 +157,8 @@ func traffic(k Kit, s *engine.State, w, h int) []string {
 	return append([]string{head}, chart(k, sum(s.NICs), w, h-1)...)
 }
 
-// Totals are the rates of all NICs: what comes in from outside, and what becomes of it.
-func Totals(s *engine.State) (in, forward, drop float64) {
-	in = incoming(s)
-	for _, n := range s.NICs {
-		if ingress(n) {
-			forward, drop = forward+n.Forward.PPS, drop+n.Drop.PPS
-		}
-	}
-	return in, forward, drop
-}
-
 // incoming is the rate of all packets from outside.
-func incoming(s *engine.State) (pps float64) {
-	for _, n := range fronts(s.NICs) {
-		pps += n.In.PPS
-	}
-	return pps
+func incoming(s *engine.State) float64 {
+	in, _, _ := s.Totals()
+	return in
 }

@@ -26,6 +26,7 @@ type Node struct {
 	handoffs []engine.HandoffRequest
 	watched  int
 	changes  []engine.Change
+	recorded []*engine.State
 	armed    *engine.Armed
 	now      func() time.Time // nil = the time of the snapshot
 }
@@ -343,6 +344,48 @@ func (n *Node) Past(ctx context.Context, number int) (*spec.Spec, error) {
 		}
 	}
 	return nil, fmt.Errorf("history: %w: change %d: no such change is kept", engine.ErrInvalid, number)
+}
+
+// Record makes At and Timeline answer from states, oldest first.
+func (n *Node) Record(states ...*engine.State) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.recorded = states
+}
+
+// At is the newest recorded state that is not after t.
+func (n *Node) At(ctx context.Context, t time.Time) (*engine.State, error) {
+	if err := n.answer(ctx); err != nil {
+		return nil, fmt.Errorf("at: %w", err)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for i := len(n.recorded) - 1; i >= 0; i-- {
+		if s := n.recorded[i]; !s.Time.After(t) {
+			return s, nil
+		}
+	}
+	return nil, fmt.Errorf("at: %w: nothing is recorded", engine.ErrInvalid)
+}
+
+// Timeline is a moment for each recorded state, and the events of the last.
+func (n *Node) Timeline(ctx context.Context, from, to time.Time) (*engine.Timeline, error) {
+	if err := n.answer(ctx); err != nil {
+		return nil, fmt.Errorf("timeline: %w", err)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	t := &engine.Timeline{}
+	for _, s := range n.recorded {
+		if s.Time.Before(from) || s.Time.After(to) {
+			continue
+		}
+		in, _, drop := s.Totals()
+		t.Moments = append(t.Moments, engine.Moment{Time: s.Time, Span: time.Second, In: float32(in), InPeak: float32(in), Drop: float32(drop), DropPeak: float32(drop)})
+		t.Events = s.Events
+	}
+	t.Events = slices.DeleteFunc(slices.Clone(t.Events), func(e engine.Event) bool { return e.Time.Before(from) || e.Time.After(to) })
+	return t, nil
 }
 
 // Keep makes History say changes.
