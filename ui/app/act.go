@@ -4,13 +4,11 @@ import (
 	"fmt"
 
 	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/x/ansi"
 
 	"hairpin/ui/action"
 	"hairpin/ui/overlay"
 	"hairpin/ui/page"
 	"hairpin/ui/staged"
-	"hairpin/ui/term"
 	"hairpin/ui/theme"
 )
 
@@ -64,6 +62,8 @@ func (m *Model) act(c call) tea.Cmd {
 		m.openQuit()
 	case action.Theme, action.Keymap, action.Glyphs:
 		return m.relook(c)
+	case action.Mouse:
+		return m.toggleMouse()
 	default:
 		return m.within(c.ID)
 	}
@@ -141,31 +141,6 @@ func (m *Model) openFilter(text string) {
 		return
 	}
 	m.push(overlay.NewPrompt("/", m.page().Filter().Text, change))
-}
-
-// copy puts text on the clipboard of the person's machine, if their terminal lets it.
-func (m *Model) copy(id action.ID) tea.Cmd {
-	text := ansi.Strip(m.View())
-	if id == action.CopyRow {
-		if m.shown == nil {
-			return nil
-		}
-		text = m.page().Copy(m.view())
-	}
-	cmd, fits := term.Copy(text)
-	switch {
-	case text == "":
-		m.say(theme.Hint, "there is nothing under the cursor")
-		return nil
-	case !fits:
-		m.say(theme.Warn, "too much for a clipboard")
-		return nil
-	case id == action.CopyRow:
-		m.say(theme.Hint, "sent to the clipboard: %s", text)
-	default:
-		m.say(theme.Hint, "the screen was sent to the clipboard")
-	}
-	return cmd
 }
 
 // outcome closes the topmost overlay if it is done, and does what it asks for.

@@ -31,6 +31,7 @@ type Model struct {
 	looks  looks
 	utf8   bool     // the terminal has shown that it knows the glyphs
 	past   []string // commands run by name, newest last
+	mouse  bool     // the terminal reports it
 	unkept bool     // that they are not kept was said
 
 	w, h  int
@@ -68,6 +69,7 @@ const deafness = 425 * time.Millisecond
 func New(ctx context.Context, node engine.Node, f *feed.Feed, o Options) *Model {
 	o = o.withDefaults()
 	m := &Model{ctx: ctx, node: node, feed: f, opts: o, pages: page.New(), now: o.Now(), after: later}
+	m.mouse = o.Mouse
 	m.kit.Units, m.utf8 = &widget.Units{}, o.KnowsGlyphs
 	m.wear(o.looks())
 	past, err := o.settings().Past().Read()
@@ -134,6 +136,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 	case tea.KeyMsg:
 		cmd = m.press(msg)
+	case tea.MouseMsg:
+		cmd = m.moused(tea.MouseEvent(msg))
 	case chordMsg:
 		m.chord.show(msg)
 	case reply:
@@ -146,6 +150,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.relooked(msg)
 	case keptMsg:
 		m.kept(msg.err)
+	case copiedMsg:
+		m.copied(msg.err)
 	}
 	return m, cmd
 }

@@ -25,6 +25,7 @@ type Options struct {
 	Theme       string              // name or file; empty = HAIRPIN_THEME, else the default
 	Glyphs      string              // block, braille or ascii; empty = HAIRPIN_GLYPHS, else block where the terminal knows UTF-8
 	Keymap      string              // preset or file; empty = HAIRPIN_KEYMAP, else what the files say
+	Mouse       bool                // the wheel moves and clicks select from the start; also HAIRPIN_MOUSE=1
 	In, Out     *os.File            // the terminal; nil = standard input and output
 	Getenv      func(string) string // nil = os.Getenv
 	Now         func() time.Time    // nil = time.Now
@@ -56,6 +57,7 @@ func (o Options) withDefaults() Options {
 	if o.Why == "" {
 		o.Why = "opened with --armed"
 	}
+	o.Mouse = o.Mouse || o.Getenv("HAIRPIN_MOUSE") == "1"
 	or(&o.Who, "SUDO_USER", "USER", "LOGNAME")
 	return o
 }

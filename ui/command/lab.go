@@ -163,9 +163,9 @@ func (o *labFlags) console(ctx context.Context, l *lab.Lab, in *os.File) (killed
 	return false, fmt.Errorf("console on lb: %w", err)
 }
 
-// leaveScreen undoes what ui/term does to a terminal: it ends a frame, colours, pasting and the alternate screen, wraps lines
+// leaveScreen undoes what ui/term does to a terminal: it ends a frame, colours, the mouse, pasting and the alternate screen, wraps lines
 // again and shows the cursor.
-const leaveScreen = "\x1b[?2026l\x1b[0m\x1b[?2004l\x1b[?7h\x1b[?1049l\x1b[?25h"
+const leaveScreen = "\x1b[?2026l\x1b[0m\x1b[?1006l\x1b[?1000l\x1b[?2004l\x1b[?7h\x1b[?1049l\x1b[?25h"
 
 func isTerminal(f *os.File) bool {
 	st, err := f.Stat()

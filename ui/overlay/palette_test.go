@@ -78,7 +78,7 @@ func TestPalette(t *testing.T) {
 	for range 100 {
 		p.Act(action.LineDown)
 	}
-	seen(p, 80, 20).Has(t, "> look.glyphs")
+	seen(p, 80, 20).Has(t, "> mouse.toggle")
 	for range 100 {
 		p.Act(action.LineUp)
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -51,32 +50,11 @@ func (p Past) Add(line string) error {
 		return nil
 	}
 	past, _ := p.Read() // what cannot be read is replaced
-	return p.write(Remember(past, line))
+	return Replace(p.file, strings.Join(Remember(past, line), "\n")+"\n")
 }
 
 // Remember puts a command at the end of others, and takes it from where it stood before.
 func Remember(past []string, line string) []string {
 	past = append(slices.DeleteFunc(slices.Clone(past), func(l string) bool { return l == line }), line)
 	return past[max(0, len(past)-MaxPast):]
-}
-
-// write puts a new file, mode 0600, in place of the old one.
-func (p Past) write(past []string) (err error) {
-	if err := os.MkdirAll(filepath.Dir(p.file), 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(p.file), ".commands-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.WriteString(strings.Join(past, "\n") + "\n")
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), p.file)
 }

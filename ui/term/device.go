@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/charmbracelet/x/ansi"
@@ -21,7 +22,7 @@ const (
 	// enter: other screen, cursor hidden, nothing wraps, pasted text comes as such.
 	enter = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[?2004h"
 	// leave undoes enter, and what a frame that was cut off may have left behind.
-	leave = ansi.ResetModeSynchronizedOutput + ansi.ResetStyle + "\x1b[?2004l\x1b[?7h\x1b[?25h\x1b[?1049l"
+	leave = ansi.ResetModeSynchronizedOutput + ansi.ResetStyle + mouseOff + "\x1b[?2004l\x1b[?7h\x1b[?25h\x1b[?1049l"
 
 	// goodbye is how long a stalled terminal may delay the end of the program.
 	goodbye = 250 * time.Millisecond
@@ -33,6 +34,7 @@ type device struct {
 	own     bool // out is ours to close, and its writes can be called off
 	before  *term.State
 	painter *Painter
+	moused  atomic.Bool // the mouse is reported
 }
 
 // open takes the terminal over: raw input, our screen.
@@ -56,6 +58,16 @@ func open(in, out *os.File) (*device, error) {
 	d.painter = NewPainter(d.out)
 	d.painter.Send(enter)
 	return d, nil
+}
+
+// mouse has the terminal report the mouse, or not. One that never did is left alone.
+func (d *device) mouse(on bool) {
+	if on {
+		d.painter.Send(mouseOn)
+	} else if d.moused.Load() {
+		d.painter.Send(mouseOff)
+	}
+	d.moused.Store(on)
 }
 
 func (d *device) raw() error {

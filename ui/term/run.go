@@ -44,7 +44,7 @@ func Run(ctx context.Context, model tea.Model, o Options) (tea.Model, Stats, err
 	if err != nil {
 		return model, Stats{}, err
 	}
-	s := &shell{model: model, painter: d.painter, copier: clipboardFor(o.Getenv), size: d.size, now: time.Now}
+	s := &shell{model: model, painter: d.painter, copier: clipboardFor(o.Getenv), size: d.size, mouse: d.mouse, now: time.Now}
 	in := &input{File: o.In, wait: escapeWait, probe: &probe{now: time.Now}}
 	p := tea.NewProgram(s, tea.WithInput(in), tea.WithoutRenderer(), tea.WithoutSignalHandler())
 	ask(in.probe, d.painter, p, o.UTF8)
@@ -111,6 +111,7 @@ func watch(d *device, p *tea.Program, pr *probe) (stop func()) {
 			case <-continued:
 				if d.raw() == nil {
 					d.painter.Send(enter)
+					d.mouse(d.moused.Load())
 					d.painter.Repaint()
 				}
 			case <-resized:

@@ -169,6 +169,42 @@ func (s *session) checkRestored() {
 	}
 }
 
+// TestRunMouse: it is asked for only when wanted, and left to the terminal again at the end, however that comes.
+func TestRunMouse(t *testing.T) {
+	for _, end := range []string{"Q", "P", "NQ"} {
+		s := start(t, &script{}, true, Options{UTF8: true})
+		s.shows("40x5")
+		if s.screen.Mode(1000) {
+			t.Error("the mouse is taken unasked")
+		}
+		s.typeKeys("M")
+		eventually(t, "the mouse", func() bool { return s.screen.Mode(1000) && s.screen.Mode(1006) })
+		s.typeKeys("\x1b[<0;12;3M\x1b[<65;1;2M")
+		s.shows("left press@11,2", "wheel down@0,1")
+		s.typeKeys(end)
+		if err := s.ends(); (err != nil) != (end == "P") {
+			t.Errorf("%s: ended with %v", end, err)
+		}
+		eventually(t, "the end of the mouse", func() bool { return !s.screen.Mode(1000) && !s.screen.Mode(1006) })
+	}
+}
+
+// TestFocusIsNoKey: terminals that report it, since a program before this one asked, type nothing by it.
+func TestFocusIsNoKey(t *testing.T) {
+	s := start(t, &script{}, true, Options{UTF8: true})
+	s.shows("40x5")
+	s.typeKeys("\x1b[I\x1b[Oj\x1b[Ok")
+	s.shows("40x5 j k")
+}
+
+// TestPasteIsOneText, whatever is in it.
+func TestPasteIsOneText(t *testing.T) {
+	s := start(t, &script{}, true, Options{UTF8: true})
+	s.shows("40x5")
+	s.typeKeys("\x1b[200~Q j\r\x1b[201~k")
+	s.shows("40x5 [Q j", "k")
+}
+
 // TestRunSurvivesAStall: a terminal that nobody reads delays no message, and no end.
 func TestRunSurvivesAStall(t *testing.T) {
 	for name, end := range map[string]func(*session){

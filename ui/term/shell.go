@@ -36,6 +36,7 @@ type shell struct {
 	painter *Painter
 	copier  clipboard
 	size    func() (w, h int) // of the terminal
+	mouse   func(on bool)
 	now     func() time.Time
 
 	w, h  int
@@ -67,6 +68,9 @@ func (s *shell) Update(msg tea.Msg) (next tea.Model, cmd tea.Cmd) {
 		return s, nil
 	case repaintMsg:
 		s.painter.Repaint()
+		return s, nil
+	case mouseMsg:
+		s.mouse(msg.on)
 		return s, nil
 	case copyMsg:
 		s.painter.Send(s.copier.sequence(msg.text))

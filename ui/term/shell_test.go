@@ -29,10 +29,14 @@ func (s *script) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 			panic("in the model")
 		case "C":
 			return s, tea.Batch(nil, func() tea.Msg { panic("in a command") })
+		case "M", "N":
+			return s, Mouse(msg.String() == "M")
 		case "Y":
 			cmd, _ := Copy("hi")
 			return s, cmd
 		}
+	case tea.MouseMsg:
+		s.got = append(s.got, fmt.Sprintf("%s@%d,%d", tea.MouseEvent(msg), msg.X, msg.Y))
 	case tea.WindowSizeMsg:
 		s.got = append(s.got, fmt.Sprintf("%dx%d", msg.Width, msg.Height))
 	case ProbedMsg:

@@ -39,6 +39,9 @@ func (p *pages) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 			p.shown = p.o.frame(p.w, p.h)
 		case "up":
 			p.shown = "up " + p.glyphs
+		case "y":
+			cmd, _ := Copy("copied 世界")
+			return p, cmd
 		case "q":
 			return p, tea.Quit
 		}
@@ -109,6 +112,9 @@ func TestRealTerminal(t *testing.T) {
 	m.shows(uitest.NewScreen(want, w, h).Text())
 	m.run("send-keys", "-H", "1b", "5b", "41")
 	m.shows("up UTF-8 true 世界")
+	m.run("set-option", "-s", "set-clipboard", "on")
+	m.run("send-keys", "y")
+	eventually(t, "the copy", func() bool { text, err := m.try("show-buffer"); return err == nil && text == "copied 世界" })
 	m.run("send-keys", "q")
 	m.shows("0") // the shell's screen is back, and the exit code was 0
 }
