@@ -128,7 +128,7 @@ var table = [...]Action{
 	{ID: Theme, Scope: Global, Title: "theme", Help: "draw with another theme from now on", Arg: "theme", Of: Themes},
 	{ID: Keymap, Scope: Global, Title: "keymap", Help: "use the keys of a preset from now on", Arg: "preset", Of: Presets},
 	{ID: Glyphs, Scope: Global, Title: "glyphs", Help: "draw with other characters from now on", Arg: "set", Of: GlyphSets},
-	{ID: Mouse, Scope: Global, Title: "mouse", Help: "wheel and clicks for the console, or for selecting text"},
+	{ID: Mouse, Scope: Global, Title: "mouse", Help: "wheel moves and clicks select, or no longer"},
 
 	{ID: Weight, Scope: Backends, Title: "weight", Help: "stage a weight for this backend", Arms: true, Arg: "weight"},
 	{ID: Heavier, Scope: Backends, Title: "heavier", Help: "stage a step more weight", Arms: true},
