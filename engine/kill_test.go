@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -118,21 +119,7 @@ func killOnce(t *testing.T, p Paths, may map[string]bool, d *rand.Rand) map[stri
 // returns what it said.
 func runVictim(t *testing.T, p Paths, d *rand.Rand, atStart, atOpen func(*exec.Cmd) *time.Timer) (said []string) {
 	t.Helper()
-	work, err := json.Marshal(victimWork{Paths: p, Seed: d.Uint64()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), victimVariable+"="+string(work))
-	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	cmd, out := startVictim(t, victimWork{Paths: p, Seed: d.Uint64()})
 	if atStart != nil {
 		defer atStart(cmd).Stop()
 	}
@@ -146,6 +133,26 @@ func runVictim(t *testing.T, p Paths, d *rand.Rand, atStart, atOpen func(*exec.C
 		t.Fatalf("it was not killed: %v, %q", err, said)
 	}
 	return said
+}
+
+// startVictim begins an engine in a process of its own, which says on out what it does.
+func startVictim(t *testing.T, w victimWork) (cmd *exec.Cmd, out io.Reader) {
+	t.Helper()
+	work, err := json.Marshal(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd = exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), victimVariable+"="+string(work))
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	if out, err = cmd.StdoutPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, out
 }
 
 // confirmable are the revisions that may be live for good, once no deadline runs any more, after what an engine said.

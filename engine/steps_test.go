@@ -3,13 +3,11 @@ package engine
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -117,21 +115,7 @@ func walkApply(n Node, s *spec.Spec, deadline time.Duration) error {
 // walk runs a walker to its end and returns what it said.
 func walk(t *testing.T, p Paths, w walker) (said []string) {
 	t.Helper()
-	work, err := json.Marshal(victimWork{Paths: p, Walk: w})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), victimVariable+"="+string(work))
-	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	cmd, out := startVictim(t, victimWork{Paths: p, Walk: w})
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		said = append(said, lines.Text())
 	}

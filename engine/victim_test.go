@@ -23,6 +23,7 @@ type victimWork struct {
 	Seed    uint64
 	Changes int // 0: without end, until it is killed; else it counts what they cost
 	Walk    walker
+	Rests   bool // changes nothing
 }
 
 // victim opens the engine and changes the node without end. It says on its output what it is about to do and what became
@@ -48,6 +49,9 @@ func victim(text string) error {
 			return err
 		}
 		return way.do(n)
+	}
+	if work.Rests {
+		select {}
 	}
 	if work.Changes > 0 {
 		return leaker(n, work)
