@@ -78,12 +78,13 @@ func (k *Kernel) ReportedOpen(num uint16) uint32 {
 	return atomic.LoadUint32(&k.seats.all[AgentSeats+int(num)].Open)
 }
 
-// giveBack takes off n handshakes, the oldest first: those that are on their way still are the newest.
+// giveBack takes off n handshakes, those of the tick before first and the newest last: these are on their way still, and the
+// oldest came to nothing more likely than to a connection just now.
 func (x *seats) giveBack(n uint32, tick uint64) {
 	for n > 0 {
 		word := atomic.LoadUint64(&x.Pending)
 		next, left := pendingAt(word, tick), n
-		for field := 2; field >= 0; field-- {
+		for _, field := range []int{1, 2, 0} {
 			took := min(left, uint32(next>>(16*field)&0xffff))
 			next -= uint64(took) << (16 * field)
 			left -= took

@@ -158,7 +158,7 @@ func TestReportedShown(t *testing.T) {
 	}
 }
 
-// TestGiveBack: handshakes go oldest first, and what came to nothing before is not among them.
+// TestGiveBack: handshakes of the tick before go first, the newest last, and what came to nothing before is not among them.
 func TestGiveBack(t *testing.T) {
 	t.Parallel()
 	word := func(tick uint64, older, old, now uint64) uint64 { return tick<<48 | older<<32 | old<<16 | now }
@@ -169,14 +169,15 @@ func TestGiveBack(t *testing.T) {
 		after  uint64
 	}{
 		{word(5, 1, 2, 3), 0, 5, word(5, 1, 2, 3)},
-		{word(5, 1, 2, 3), 2, 5, word(5, 0, 1, 3)},
+		{word(5, 1, 2, 3), 1, 5, word(5, 1, 1, 3)},
+		{word(5, 1, 2, 3), 3, 5, word(5, 0, 0, 3)},
 		{word(5, 1, 2, 3), 5, 5, word(5, 0, 0, 1)},
 		{word(5, 1, 2, 3), 9, 5, word(5, 0, 0, 0)},
-		{word(5, 1, 2, 3), 1, 6, word(6, 1, 3, 0)},
+		{word(5, 1, 2, 3), 1, 6, word(6, 2, 2, 0)},
 		{word(5, 1, 2, 3), 1, 7, word(7, 2, 0, 0)},
 		{word(5, 1, 2, 3), 1, 50, word(50, 0, 0, 0)},
-		{word(0xffff, 1, 2, 3), 1, 0x10000, word(0, 1, 3, 0)},
-		{word(5, 1, 2, 3), 1, 4, word(5, 0, 2, 3)}, // a CPU was ahead
+		{word(0xffff, 1, 2, 3), 1, 0x10000, word(0, 2, 2, 0)},
+		{word(5, 1, 2, 3), 1, 4, word(5, 1, 1, 3)}, // a CPU was ahead
 	} {
 		x := seats{Pending: r.before}
 		x.giveBack(r.n, r.tick)

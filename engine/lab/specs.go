@@ -19,8 +19,8 @@ func (l *Lab) WriteSpec(node string, s *spec.Spec) error {
 	return nil
 }
 
-// WriteSpecs gives every node that has none the lab's own document.
-func (l *Lab) WriteSpecs() error {
+// WriteSpecs gives every node that has none the lab's own document, as edits leave it.
+func (l *Lab) WriteSpecs(edits ...func(*spec.Spec) error) error {
 	for _, n := range l.Nodes()[2:] { // neither the router nor the client has an engine
 		if _, err := os.Stat(l.specFile(n)); err == nil {
 			continue
@@ -28,6 +28,11 @@ func (l *Lab) WriteSpecs() error {
 		s := l.BackendSpec()
 		if n == LB {
 			s = l.LBSpec()
+		}
+		for _, edit := range edits {
+			if err := edit(s); err != nil {
+				return err
+			}
 		}
 		if err := l.WriteSpec(n, s); err != nil {
 			return err

@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -54,6 +55,7 @@ func scenes() []scene {
 		{"chain-staged", fake.Busy, armed, stageChain},
 		{"chain-preview", fake.Busy, armed, func(d *driver) { stageChain(d); d.do(action.Apply) }},
 		{"limits", fake.Incident, nil, func(d *driver) { d.do(action.GoLimits) }},
+		{"limits-agents", reported, nil, func(d *driver) { d.do(action.GoLimits) }},
 		{"limits-staged", fake.Busy, armed, func(d *driver) {
 			d.do(action.GoLimits, action.LimitLower)
 			d.run(d.m.act(call{ID: action.LimitEdit, Arg: "30000", Target: d.m.page().Target()}))
@@ -72,6 +74,20 @@ func scenes() []scene {
 		{"filter", fake.Incident, nil, func(d *driver) { openVIP(0)(d); d.do(action.Filter); d.text("state=down") }},
 		{"paused", fake.Busy, nil, func(d *driver) { d.do(action.Pause); d.pass(90e9) }},
 	}
+}
+
+// reported is a node that limits connections by what agents report, of which some lack.
+func reported() *engine.State {
+	s := fake.Busy()
+	s.Limits = []engine.Limit{{NIC: "eth0", Hook: "xdp", Position: 1, Stage: "open", Kind: "connlimit", Scope: "vip", VIP: "web", Max: 20_000, Now: 17_000,
+		Pending: 120, Counts: "agents 1 of 4", Late: 9 * time.Second}}
+	s.Agents = []engine.Agent{
+		{Node: "web-1", State: "fresh", Heard: s.Time, Open: 9000},
+		{Node: "web-2", State: "stale", Heard: s.Time.Add(-9 * time.Second), Open: 8000},
+		{Node: "web-3", State: "silent", Heard: s.Time.Add(-time.Hour)},
+		{State: "unheard", Backends: []netip.Addr{netip.MustParseAddr("10.1.1.14")}},
+	}
+	return s
 }
 
 // guarded is Busy behind a firewall that has rules, lists and, for want of an external stage, metrics.

@@ -14,12 +14,14 @@ import (
 	"golang.org/x/term"
 
 	"hairpin/engine/lab"
+	"hairpin/engine/spec"
 )
 
 // labFlags are what the ways to bring a lab up have in common.
 type labFlags struct {
 	name     string
 	backends int
+	agents   bool
 	quiet    bool
 }
 
@@ -46,6 +48,7 @@ hairpin-NAME-NODE, everything else is in /run/hairpin-lab/NAME.`,
 
 func (o *labFlags) register(c *cobra.Command) {
 	c.Flags().IntVar(&o.backends, "backends", 0, fmt.Sprintf("`NUMBER` of backends, 1 to %d (default %d)", lab.MaxBackends, lab.DefaultBackends))
+	c.Flags().BoolVar(&o.agents, "agents", false, "limit connections by what the backends' agents report")
 	c.Flags().BoolVar(&o.quiet, "quiet", false, "no load in the background")
 }
 
@@ -78,7 +81,11 @@ func (o *labFlags) up(ctx context.Context, engines ...string) (*lab.Lab, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := l.WriteSpecs(); err != nil {
+	var edits []func(*spec.Spec) error
+	if o.agents {
+		edits = append(edits, l.CountByAgents)
+	}
+	if err := l.WriteSpecs(edits...); err != nil {
 		return nil, err
 	}
 	for i := 1; i <= l.Backends(); i++ {

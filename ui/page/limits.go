@@ -145,7 +145,11 @@ func aboutLimit(k Kit, v View, l engine.Limit, w int) []string {
 		count += ", one that has ended may count for " + widget.Age(l.Late) + " more"
 	}
 	if l.Pending > 0 {
-		count += fmt.Sprintf("; %d handshakes hold a place besides", l.Pending)
+		what := "handshakes"
+		if strings.HasPrefix(l.Counts, "agents") {
+			what = "that came since"
+		}
+		count += fmt.Sprintf("; %d %s hold a place besides", l.Pending, what)
 	}
 	lines := []string{head, count}
 	if l.Shadow {
