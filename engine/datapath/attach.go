@@ -98,6 +98,7 @@ func (k *Kernel) modeWhy(n int, f fit) string {
 func (k *Kernel) attachRoot(n int, nic netlink.Link) error {
 	c := &k.chains.all[n]
 	name, index := nic.Attrs().Name, nic.Attrs().Index
+	k.letGo(n)
 	if err := os.Remove(k.linkPin(n)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("nic %s: remove severed link: %w", name, err)
 	}
@@ -124,10 +125,11 @@ func (k *Kernel) attachRoot(n int, nic netlink.Link) error {
 	if l == nil {
 		return nil
 	}
-	defer l.Close()
 	if err := l.Pin(k.linkPin(n)); err != nil {
+		_ = l.Close()
 		return fmt.Errorf("nic %s: pin link: %w", name, err)
 	}
+	k.hold(n, l)
 	k.step("attach: link pinned")
 	return nil
 }
@@ -147,15 +149,40 @@ func (k *Kernel) linkAlive(n, index int) bool {
 	if h := k.chains.all[n].Hook; h.byClsact() {
 		return k.clsact(h, index).alive()
 	}
-	l, err := link.LoadPinnedLink(k.linkPin(n), nil)
-	if err != nil {
-		return false
+	l := k.links[n]
+	if l == nil {
+		pinned, err := link.LoadPinnedLink(k.linkPin(n), nil)
+		if err != nil {
+			return false
+		}
+		if l = pinned; k.epoch != 0 {
+			k.hold(n, l)
+		} else {
+			defer l.Close()
+		}
 	}
-	defer l.Close()
 	info, err := l.Info()
-	if err != nil {
-		return false
+	return err == nil && holds(info, index)
+}
+
+// hold keeps a link by a descriptor too: without its pin alone, packets would pass by hairpin.
+func (k *Kernel) hold(n int, l link.Link) {
+	k.letGo(n)
+	if k.links == nil {
+		k.links = map[int]link.Link{}
 	}
+	k.links[n] = l
+}
+
+func (k *Kernel) letGo(n int) {
+	if l := k.links[n]; l != nil {
+		_ = l.Close()
+		delete(k.links, n)
+	}
+}
+
+// holds tells whether a link is attached to the NIC of that index.
+func holds(info *link.Info, index int) bool {
 	if x := info.XDP(); x != nil {
 		return int(x.Ifindex) == index
 	}
@@ -242,6 +269,7 @@ func (k *Kernel) DetachChain(n int) error {
 // endLink takes a chain's program off its NIC now. Without its pin alone the link would go too, but at some later time, and
 // until then nobody else could attach there.
 func (k *Kernel) endLink(n int) error {
+	defer k.letGo(n)
 	if l, err := link.LoadPinnedLink(k.linkPin(n), nil); err == nil {
 		defer l.Close()
 		_ = l.Detach() // that fails on a NIC that is gone, where there is nothing left to take off

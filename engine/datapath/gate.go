@@ -75,7 +75,7 @@ func (k *Kernel) Take() error {
 	return nil
 }
 
-// owner tells whether nobody else may write. What was looked up is true only as long.
+// Owns tells whether nobody else may write. What was looked up is true only as long.
 func (k *Kernel) Owns() bool { return k.epoch != 0 && k.control.all[0].Epoch == k.epoch }
 
 // Activate switches every NIC from one generation to another in one step. With a deadline the kernel goes back by itself

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
 	"hairpin/engine/filter"
@@ -75,6 +76,13 @@ type Kernel struct {
 	copies     string                 // folder of copies of files of prefixes; empty = none are kept
 	files      map[string]*prefixFile // of prefixes, by name
 	compiled   map[string]compiled    // what lists come to, by the stage that has them
+
+	links map[int]link.Link // of chains, held by who owns the node
+	seen  map[string]uint64 // inodes of the pins when they were last in order
+	noted struct {          // what the rows of a generation held
+		generation int
+		rows       map[uint32]uint32 // id of the program, by its place
+	}
 
 	watching map[string]*watching // by the folder of the pins and the number that is read
 
@@ -264,6 +272,9 @@ func (k *Kernel) Close() {
 	}
 	for _, p := range k.programs {
 		_ = p.Close()
+	}
+	for n := range k.links {
+		k.letGo(n)
 	}
 }
 

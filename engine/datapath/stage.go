@@ -38,6 +38,7 @@ func (k *Kernel) Stage(p *plan.Plan) (generation int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	k.noted.generation = 0
 	k.beginRings()
 	version := k.freeVersion()
 	for _, c := range p.VIPs {
