@@ -5,6 +5,7 @@ package app
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -99,7 +100,7 @@ func (o Options) looks() looks {
 	}
 	t, wrong := s.Theme(name)
 	l := looks{keys: s.Keymap(o.Keymap), theme: t.WithProfile(profile), themes: theme.Names(s.Themes()...)}
-	for _, p := range append(wrong, l.keys.Problems...) {
+	for _, p := range slices.Concat(s.Closed(), wrong, l.keys.Problems) {
 		l.problems = append(l.problems, p.String())
 	}
 	known := false

@@ -94,7 +94,7 @@ func (t *tree) checkNode() []checkedFile {
 	if file := filepath.Join(t.paths.Config, "spec.yaml"); there(file) {
 		files = append(files, checkSpecFile(file))
 	}
-	all := s.Keymap(os.Getenv("HAIRPIN_KEYMAP")).Problems
+	all := append(s.Closed(), s.Keymap(os.Getenv("HAIRPIN_KEYMAP")).Problems...)
 	keymaps := s.Keymaps()
 	if choice := os.Getenv("HAIRPIN_KEYMAP"); keymap.IsFile(choice) {
 		keymaps = append(keymaps, choice)

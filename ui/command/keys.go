@@ -54,6 +54,7 @@ below the one in the person's own ($XDG_CONFIG_HOME/hairpin).`,
 			}
 		}
 		v := newKeysView(t.settings().Keymap(choice))
+		v.Problems = slices.Concat([]layer.Problem{}, t.settings().Closed(), v.Problems)
 		t.warnOf(v.Problems)
 		return o.print(t.Stdout, v, func() error { return v.write(t.Stdout) })
 	}
@@ -70,7 +71,7 @@ func (t *tree) warnOf(problems []layer.Problem) {
 }
 
 func newKeysView(k *keymap.Keymap) keysView {
-	v := keysView{Keymap: k.Name, Layers: k.Layers, Problems: append([]layer.Problem{}, k.Problems...)}
+	v := keysView{Keymap: k.Name, Layers: k.Layers, Problems: k.Problems}
 	for _, scope := range action.Scopes {
 		bindings := k.In(scope)
 		for _, a := range append(action.All(), action.Action{ID: action.None, Help: "nothing: the key is unbound here", Scope: scope}) {

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"hairpin/ui/keymap"
 	"hairpin/ui/layer"
 	"hairpin/ui/theme"
@@ -78,12 +80,24 @@ func exists(file string) bool {
 	return err == nil
 }
 
+// Closed are the folders that this process may not look into, as a home that is somebody else's.
+func (s Settings) Closed() (problems []layer.Problem) {
+	for _, dir := range []string{s.Node, s.Own} {
+		if closed(dir) {
+			problems = append(problems, layer.Problem{Place: layer.Place{File: dir}, What: "permission denied", Used: "its files are skipped"})
+		}
+	}
+	return problems
+}
+
 func (s Settings) folders() []string {
 	var dirs []string
 	for _, dir := range []string{s.Node, s.Own} {
-		if dir != "" {
+		if dir != "" && !closed(dir) {
 			dirs = append(dirs, dir)
 		}
 	}
 	return dirs
 }
+
+func closed(dir string) bool { return unix.Access(dir, unix.R_OK|unix.X_OK) == unix.EACCES }

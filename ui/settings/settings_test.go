@@ -3,9 +3,12 @@ package settings
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"hairpin/ui/action"
 	"hairpin/ui/theme"
@@ -95,5 +98,45 @@ func TestLayers(t *testing.T) {
 	}
 	if names := theme.Names(s.Themes()...); !slices.Contains(names, "mine") || !slices.Contains(names, "mono") || !slices.IsSorted(names) {
 		t.Errorf("themes %v", names)
+	}
+}
+
+// TestClosedFolder is said once, and not for each file that it may or may not have. The test gives up root for it.
+func TestClosedFolder(t *testing.T) {
+	own := t.TempDir()
+	if err := os.Chmod(own, 0); err != nil {
+		t.Fatal(err)
+	}
+	s := Settings{Own: own}
+	asNobody(t, func() {
+		if p := s.Closed(); len(p) != 1 || p[0].File != own {
+			t.Errorf("said: %v", p)
+		}
+		if k := s.Keymap(""); len(k.Problems) > 0 {
+			t.Errorf("keymap: %v", k.Problems)
+		}
+		if _, p := s.Theme(theme.Fallback); len(p) > 0 {
+			t.Errorf("theme: %v", p)
+		}
+	})
+}
+
+// asNobody runs f in a thread that may do no more than others.
+func asNobody(t *testing.T, f func()) {
+	t.Helper()
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		if os.Getuid() == 0 {
+			if _, _, e := unix.RawSyscall(unix.SYS_SETRESUID, 65534, 65534, 65534); e != 0 {
+				done <- e
+				return
+			}
+		}
+		f()
+		done <- nil
+	}()
+	if err := <-done; err != nil {
+		t.Fatal(err)
 	}
 }
