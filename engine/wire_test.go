@@ -53,6 +53,9 @@ func fill(t *testing.T, v reflect.Value, n *int) {
 			*x = netip.AddrFrom16([16]byte{0xfd, 14: byte(*n >> 8), 15: byte(*n)})
 		}
 		return
+	case *netip.AddrPort:
+		*x = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 2, byte(*n >> 8), byte(*n)}), uint16(*n))
+		return
 	case *netip.Prefix:
 		*x = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 1, byte(*n >> 8), byte(*n)}), 32)
 		return

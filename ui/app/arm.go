@@ -126,9 +126,9 @@ func (m *Model) refusal(a action.Action, t page.Target) string {
 	if a.Arms || a.ID == action.Arm {
 		switch others := m.others(); {
 		case others != "" && m.armed().Who == m.opts.Who:
-			return "armed elsewhere: " + others + `; "hairpin disarm" ends that`
+			return "armed elsewhere as " + others + `; "hairpin disarm" ends that`
 		case others != "":
-			return "armed: " + others
+			return "armed is " + others
 		case a.Arms && !m.isArmed():
 			return "read-only: " + m.keyOf(action.Arm) + " arms"
 		}

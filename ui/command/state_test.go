@@ -65,6 +65,7 @@ func settling() *engine.State {
 	s.NICs = append(s.NICs, engine.NIC{Name: "eth1", Hook: "xdp", State: "missing", Why: "no such NIC; the chain comes back with it"})
 	s.Problems = []engine.Problem{{Severity: "crit", Since: noon.Add(-5 * time.Minute), What: "eth1 is missing", Cure: "check the cable or take it out of the spec"}}
 	s.EventsLost = 3
+	s.Armed = &engine.Armed{Party: 3, Who: "ops-3", From: "198.51.100.60", Why: "INC-4412", Since: noon.Add(-4 * time.Minute), Until: noon.Add(6 * time.Minute)}
 	return s
 }
 

@@ -19,6 +19,7 @@ type view struct {
 	Since      *time.Time     `json:"since"`
 	Epoch      uint64         `json:"epoch"`
 	Generation viewGeneration `json:"generation"`
+	Armed      *viewArmed     `json:"armed"` // who may change the node now; null = nobody
 	Revision   string         `json:"revision"`
 	NICs       []viewNIC      `json:"nics"`
 	Reasons    []viewReason   `json:"reasons"`
@@ -26,6 +27,21 @@ type view struct {
 	Reports    []viewReport   `json:"reports"` // to load balancers, of an agent
 	Problems   []viewProblem  `json:"problems"`
 	EventsLost uint64         `json:"events_lost"`
+}
+
+type viewArmed struct {
+	Who   string    `json:"who"`
+	From  string    `json:"from"`
+	Why   string    `json:"why"`
+	Since time.Time `json:"since"`
+	Until time.Time `json:"until"`
+}
+
+func viewOfArmed(a *engine.Armed) *viewArmed {
+	if a == nil {
+		return nil
+	}
+	return &viewArmed{a.Who, a.From, a.Why, a.Since, a.Until}
 }
 
 type viewGeneration struct {
@@ -121,7 +137,7 @@ func viewOf(s *engine.State, rates bool) view {
 	w := viewer{rates}
 	v := view{
 		Time: s.Time, Node: s.Node, Version: s.Version, Role: string(s.Role), Since: instant(s.Since), Epoch: s.Epoch,
-		Generation: generationsOf(s), Revision: s.Revision,
+		Generation: generationsOf(s), Armed: viewOfArmed(s.Armed), Revision: s.Revision,
 		NICs: list(s.NICs, w.nic), Reasons: list(s.Reasons, w.reason), VIPs: list(s.VIPs, w.vip),
 		Reports: list(s.Reports, reportOf),
 		Problems: list(s.Problems, func(p engine.Problem) viewProblem {
