@@ -58,7 +58,9 @@ func (o *owner) begin(ctx context.Context) context.Context {
 	o.recorder = newRecorder(o.options.Paths, o.options.Version)
 	o.publish(time.Now())
 	ctx, o.stop = context.WithCancel(ctx)
+	o.turned.Store(time.Now().UnixNano())
 	go o.run(ctx)
+	go o.watchLoop(ctx)
 	return ctx
 }
 

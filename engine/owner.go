@@ -55,6 +55,7 @@ type owner struct {
 	stop     context.CancelFunc
 	closing  sync.Once
 	state    atomic.Pointer[State]
+	turned   atomic.Int64 // when the loop last came round, in ns since 1970
 	recorder *recorder
 
 	subscribers subscribers
@@ -117,6 +118,7 @@ func (o *owner) run(ctx context.Context) {
 	drops := o.readDrops(ctx)
 	o.followAgents(time.Now())
 	for {
+		o.turn(time.Now())
 		select {
 		case <-ctx.Done():
 			return

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hairpin/engine"
 )
 
 // notify tells whoever supervises this process how it stands, as sd_notify(3) has it. Where nobody does, nothing is told.
@@ -57,4 +60,18 @@ func tellSupervisor(state string, file *os.File) error {
 		return fmt.Errorf("notify: %w", err)
 	}
 	return nil
+}
+
+// heartbeat tells a supervisor that waits for it that the engine lives, by its snapshots: one that stands still makes no new
+// ones, though it may show an old one again. It is told nothing where nobody waits.
+func heartbeat(tell func(state string)) func(*engine.State) {
+	var last time.Time
+	pid := os.Getenv("WATCHDOG_PID")
+	waits := os.Getenv("WATCHDOG_USEC") != "" && (pid == "" || pid == strconv.Itoa(os.Getpid()))
+	return func(s *engine.State) {
+		if waits && s.Time.After(last) {
+			last = s.Time
+			tell("WATCHDOG=1")
+		}
+	}
 }

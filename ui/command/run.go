@@ -71,6 +71,7 @@ func (t *tree) run(ctx context.Context, stream uintptr) (err error) {
 	}
 	t.compareSpec(n.State().Spec, log)
 	tell("READY=1")
+	alive := heartbeat(tell)
 	for changed := n.Changed(); ; {
 		select {
 		case <-ctx.Done():
@@ -85,6 +86,7 @@ func (t *tree) run(ctx context.Context, stream uintptr) (err error) {
 			if !open {
 				return t.left(n.State().Handoff, tell)
 			}
+			alive(n.State())
 		}
 	}
 }
