@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"hairpin/engine/agents"
 	"hairpin/engine/spec"
 )
 
@@ -20,7 +21,8 @@ type Agent struct {
 	Every    time.Duration
 	Open     uint64 // connections to VIPs of this node; 0 when silent
 	Other    uint64 // connections to services that are no VIP's here, and do not count
-	Lacks    uint64 // connections that it has and could not count, ever
+	Lacks    uint64 // connections that it could not count, ever
+	Cut      bool   // it has more services than a report names
 	Shared   int    // load balancers that it reports to; what others let pass is seen when it reports
 }
 
@@ -48,7 +50,7 @@ func (o *owner) agents(now time.Time) (list []Agent) {
 	}
 	nums, backends := o.services(), o.tcpBackends()
 	for _, e := range r.book.Entries(now) {
-		a := Agent{Node: e.Node, From: e.From, State: agentFresh, Heard: e.Heard, Every: e.Every, Lacks: uint64(e.Uncounted), Shared: int(e.To)}
+		a := Agent{Node: e.Node, From: e.From, State: agentFresh, Heard: e.Heard, Every: e.Every, Lacks: uint64(e.Uncounted), Cut: e.Cut, Shared: int(e.To)}
 		if e.Stale {
 			a.State = agentStale
 		}
@@ -115,6 +117,9 @@ func (o *owner) agentProblems(now time.Time, s *State) []Problem {
 		list = append(list, Problem{Key: "agents", Severity: "warn", What: "agents are heard by a key that is not to be had any more: " + r.trouble})
 	}
 	for _, a := range s.Agents {
+		if a.Lacks > 0 || a.Cut {
+			list = append(list, lackProblem(a))
+		}
 		p := Problem{Key: "agent " + a.Node, Severity: "warn"}
 		switch a.State {
 		case agentStale:
@@ -138,6 +143,17 @@ func (o *owner) agentProblems(now time.Time, s *State) []Problem {
 			Cure: "look whether the key is the same there, and whether both clocks are right"})
 	}
 	return list
+}
+
+// lackProblem says what an agent does not tell of.
+func lackProblem(a Agent) Problem {
+	p := Problem{Key: "agent lacks " + a.Node, Severity: "warn", What: fmt.Sprintf("the agent of %s could not count %d connections, ever: "+
+		"limits count too few", a.Node, a.Lacks), Cure: "look at hairpin status there"}
+	if a.Cut {
+		p.What = fmt.Sprintf("%s has connections on more than %d ports: its agent tells of the fullest", a.Node, agents.MaxServices)
+		p.Cure = "give fewer VIPs to one backend"
+	}
+	return p
 }
 
 const (

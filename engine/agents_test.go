@@ -146,6 +146,17 @@ func TestAgentsAreHeard(t *testing.T) {
 	if s.now("web") > 50 {
 		t.Errorf("a forger made it %v", s.now("web"))
 	}
+	two.report.Uncounted = 3
+	hear("what an agent could not count", func(s *State) bool {
+		two.says(nil)
+		return strings.Contains(s.problem("agent lacks two").What, "could not count 3 connections")
+	})
+	twin := newMouth(t, "one", key)
+	twin.report.Session = 1
+	hear("two agents of one name", func(s *State) bool {
+		twin.says(nil)
+		return strings.Contains(s.problem("agents refused").What, "one name")
+	})
 	hear("the count of both again", func(s *State) bool { two.says(map[string]uint32{"10.99.0.1:80": 5}); return s.now("web") == 25 })
 	mustApply(t, o, parse(t, lbSpec), 0)
 	mustApply(t, o, parse(t, agentsSpec(key)), 0)

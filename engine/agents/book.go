@@ -19,6 +19,7 @@ const (
 // Errors of parts that a book does not take.
 var (
 	ErrOld   = errors.New("older than what was heard already")
+	ErrTwin  = errors.New("of an older sender than the one that is heard, as of two nodes with one name")
 	ErrClock = errors.New("of another time")
 	ErrMany  = fmt.Errorf("more than %d agents", MaxAgents)
 )
@@ -95,7 +96,7 @@ func (a *agent) follow(p Part, silent bool) error {
 	case same && (p.Seq < a.last.Seq || p.Seq == a.last.Seq && a.parts[p.Index/64]&bit != 0):
 		return fmt.Errorf("%w: report %d of %s", ErrOld, p.Seq, p.Node)
 	case !same && !p.Time.After(a.last.Time), p.Session < a.last.Session && !silent:
-		return fmt.Errorf("%w: %s has another sender, or two nodes have that name", ErrOld, p.Node)
+		return fmt.Errorf("%w: %s", ErrTwin, p.Node)
 	case !same:
 		a.whole = false
 		for _, s := range a.services {

@@ -54,13 +54,18 @@ func TestBookRefuses(t *testing.T) {
 	first := said("b1", 5, 7, noon, open(http4, 1, 1))
 	take(t, b, first)
 	late := func(p Part, d time.Duration) error { return b.Take(p, from, noon.Add(d)) }
-	for what, p := range map[string]Part{
-		"the same again": first, "an older one": said("b1", 5, 6, noon.Add(-time.Second), open(http4, 9, 9)),
-		"an older sender":                       said("b1", 4, 99, noon.Add(time.Second), open(http4, 9, 9)),
-		"a later sender that was heard earlier": said("b1", 6, 1, noon, open(http4, 9, 9)),
+	for _, row := range []struct {
+		what string
+		p    Part
+		want error
+	}{
+		{"the same again", first, ErrOld},
+		{"an older one", said("b1", 5, 6, noon.Add(-time.Second), open(http4, 9, 9)), ErrOld},
+		{"an older sender", said("b1", 4, 99, noon.Add(time.Second), open(http4, 9, 9)), ErrTwin},
+		{"a later sender that was heard earlier", said("b1", 6, 1, noon, open(http4, 9, 9)), ErrTwin},
 	} {
-		if err := late(p, time.Second); !errors.Is(err, ErrOld) {
-			t.Errorf("%s: %v", what, err)
+		if err := late(row.p, time.Second); !errors.Is(err, row.want) {
+			t.Errorf("%s: %v", row.what, err)
 		}
 	}
 	for _, off := range []time.Duration{Skew + time.Second, -Skew - time.Second} {

@@ -27,6 +27,9 @@ func ReadKey(name string) (Key, error) {
 		return Key{}, fmt.Errorf("key: %w: make it by (umask 077; head -c 32 /dev/urandom | base64 > %s), the same on agents and "+
 			"load balancers", err, name)
 	}
+	if errors.Is(err, os.ErrPermission) {
+		return Key{}, fmt.Errorf("key: %w: it must belong to whom hairpin runs as: run: chown %d %s", err, os.Geteuid(), name)
+	}
 	if err != nil {
 		return Key{}, fmt.Errorf("key: %w", err)
 	}
