@@ -121,6 +121,22 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// TestRunOnASlowLink: an answer that comes late is a link that is slow, and is said.
+func TestRunOnASlowLink(t *testing.T) {
+	state := fake.Busy()
+	state.Time = time.Now()
+	c := start(t.Context(), t, fake.New(state), Options{})
+	c.await("lb-fra-07", "read-only")
+	time.Sleep(slowLink) // the link is what is tested
+	c.keys.WriteString("\x1b[1;2R\x1b]11;rgb:ffff/ffff/ffff\x1b\\")
+	c.await("slow link: what you see is about")
+	c.await("LINK")
+	c.keys.WriteString("\x03\x03")
+	if err := c.end(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestFirstFrame: on a terminal that answers nothing, the node is on the screen within 300 ms, in ASCII. One start of many
 // must do it: others may keep the machine busy, but not each time.
 func TestFirstFrame(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hairpin/engine"
+	"hairpin/engine/lab"
 	"hairpin/engine/reason"
 	"hairpin/engine/spec"
 	"hairpin/ui/keymap"
@@ -50,16 +51,16 @@ Names come from the engine that runs, else from the pins, else there are none.`,
 }
 
 // completer lists what a word may be, each perhaps with a tab and a few words about it.
-type completer func(ctx context.Context) []string
+type completer func(c *cobra.Command) []string
 
 // completers are what the words in capitals of a command's usage stand for.
 func (t *tree) completers() map[string]completer {
-	fixed := func(words ...string) completer { return func(context.Context) []string { return words } }
+	fixed := func(words ...string) completer { return func(*cobra.Command) []string { return words } }
 	return map[string]completer{
 		"VIP": t.ofState(vipNames), "BACKEND": t.ofState(backendNames), "NIC": t.ofState(nicNames), "STAGE": t.ofState(stageNames),
-		"NUMBER": t.changeNumbers,
+		"NUMBER": t.changeNumbers, "HOST": labHosts,
 		"PRESET": fixed(keymap.Presets()...),
-		"THEME":  func(context.Context) []string { return theme.Names(t.settings().Themes()...) },
+		"THEME":  func(*cobra.Command) []string { return theme.Names(t.settings().Themes()...) },
 		"REASON": fixed(reasonNames()...),
 		"HOOK":   fixed(string(spec.XDP), string(spec.TCXIngress), string(spec.TCXEgress)),
 		"FORMAT": fixed("text", "json"),
@@ -83,7 +84,7 @@ func (t *tree) complete(c *cobra.Command, known map[string]completer) error {
 	for name, what := range flagged {
 		if c.LocalFlags().Lookup(name) != nil {
 			err = errors.Join(err, c.RegisterFlagCompletionFunc(name, func(c *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-				return fitting(known[what](c.Context()), typed, nil), cobra.ShellCompDirectiveNoFileComp
+				return fitting(known[what](c), typed, nil), cobra.ShellCompDirectiveNoFileComp
 			}))
 		}
 	}
@@ -110,7 +111,7 @@ func arguments(use string, known map[string]completer) cobra.CompletionFunc {
 		place := strings.TrimSuffix(strings.Trim(places[at], "[]"), "...")
 		switch list, is := known[place]; {
 		case is:
-			return fitting(list(c.Context()), typed, args), cobra.ShellCompDirectiveNoFileComp
+			return fitting(list(c), typed, args), cobra.ShellCompDirectiveNoFileComp
 		case place == "FILE":
 			return []string{"yaml", "yml", "toml"}, cobra.ShellCompDirectiveFilterFileExt
 		case strings.Contains(place, "|"):
@@ -130,8 +131,8 @@ func fitting(words []string, typed string, given []string) []string {
 
 // ofState completes from the node's newest state. Without one there is nothing to offer, and nothing is said.
 func (t *tree) ofState(names func(*engine.State) []string) completer {
-	return func(ctx context.Context) []string {
-		ctx, cancel := context.WithTimeout(ctx, patience)
+	return func(c *cobra.Command) []string {
+		ctx, cancel := context.WithTimeout(c.Context(), patience)
 		defer cancel()
 		s, err := t.shown(ctx)
 		if err != nil || s == nil {
@@ -190,9 +191,22 @@ func reasonNames() (names []string) {
 	return names
 }
 
+// labHosts are the nodes of the lab that is up.
+func labHosts(c *cobra.Command) []string {
+	name := ""
+	if f := c.Flag("name"); f != nil {
+		name = f.Value.String()
+	}
+	l, err := lab.Open(name)
+	if err != nil {
+		return nil
+	}
+	return l.Nodes()
+}
+
 // changeNumbers are the changes that the engine knows, each with who made it and why, newest first.
-func (t *tree) changeNumbers(ctx context.Context) (numbers []string) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func (t *tree) changeNumbers(c *cobra.Command) (numbers []string) {
+	ctx, cancel := context.WithTimeout(c.Context(), patience)
 	defer cancel()
 	n, err := t.dial(ctx, t.paths)
 	if err != nil {
