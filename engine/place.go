@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -22,8 +23,8 @@ func userOf(p peer) string {
 		login, err := os.ReadFile(fmt.Sprintf("/proc/%d/loginuid", p.pid))
 		if id := strings.TrimSpace(string(login)); err == nil && id != unset && id != "" {
 			uid = id
-		} else if name := printable(environOf(p.pid)["SUDO_USER"]); name != "" {
-			return name
+		} else if env, _ := environOf(p.pid); printable(env["SUDO_USER"]) != "" {
+			return env["SUDO_USER"]
 		}
 	}
 	if u, err := user.LookupId(uid); err == nil {
@@ -36,11 +37,18 @@ func userOf(p peer) string {
 const mostAncestors = 16
 
 // placeOf says where the user of a process works: the address that the SSH session comes from, as place and for people;
-// else only for people the terminal. It asks the kernel and the processes above, never the client.
+// else only for people the terminal. It asks the kernel and the processes above, not the client. A process can still write
+// into its own environment, so what one may do never hangs on this alone: it tells the sessions of one user apart. Where it
+// cannot be read, because the engine lacks cap_sys_ptrace, the place is like no other.
 func placeOf(pid int) (place, from string) {
 	parent, terminal := statOf(pid)
+	from = cmp.Or(terminal, "this machine")
+	if _, readable := environOf(pid); !readable {
+		return fmt.Sprintf("pid %d", pid), from
+	}
 	for p, n := pid, 0; p > 1 && n < mostAncestors; n++ {
-		address, _, _ := strings.Cut(environOf(p)["SSH_CONNECTION"], " ")
+		env, _ := environOf(p)
+		address, _, _ := strings.Cut(env["SSH_CONNECTION"], " ")
 		if a, err := netip.ParseAddr(address); err == nil {
 			place = a.Unmap().String()
 			return place, place
@@ -48,25 +56,22 @@ func placeOf(pid int) (place, from string) {
 		p = parent
 		parent, _ = statOf(p)
 	}
-	if terminal != "" {
-		return "", terminal
-	}
-	return "", "this machine"
+	return "", from
 }
 
-// environOf is what a process was started with; empty where that cannot be read.
-func environOf(pid int) map[string]string {
+// environOf is what a process was started with; false where that cannot be read.
+func environOf(pid int) (map[string]string, bool) {
 	env := map[string]string{}
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	if err != nil {
-		return env
+		return nil, false
 	}
 	for entry := range bytes.SplitSeq(data, []byte{0}) {
 		if name, value, ok := bytes.Cut(entry, []byte("=")); ok {
 			env[string(name)] = string(value)
 		}
 	}
-	return env
+	return env, true
 }
 
 // statOf is the parent of a process, and its terminal's name if it is one of those that people sit at.
