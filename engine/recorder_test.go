@@ -34,9 +34,10 @@ func newMadeNode(vips, backends int, start time.Time) *madeNode {
 			Stages: []Stage{{Name: "syns", Kind: "ratelimit", Position: 1}, {Name: "balancer", Kind: "balancer", Position: 2}}}},
 		Spec: &spec.Spec{Version: spec.Version, NICs: []spec.NIC{{Name: "eth0", XDP: []spec.Position{{Name: "balancer"}}}}},
 	}
-	for _, name := range []string{"forward", "not_for_us", "no_backend", "malformed", "rate_limit"} {
-		s.Reasons = append(s.Reasons, Reason{Name: name, Verdict: "drop", Stage: "balancer"})
+	for name, verdict := range map[string]string{"forwarded": "forward", "no_vip": "pass", "no_backend": "drop", "malformed": "drop"} {
+		s.Reasons = append(s.Reasons, Reason{Name: name, Verdict: verdict, Stage: "balancer"})
 	}
+	slices.SortFunc(s.Reasons, func(a, b Reason) int { return strings.Compare(a.Name, b.Name) })
 	s.NICs[0].Reasons = slices.Clone(s.Reasons)
 	for i := range vips {
 		v := VIP{Name: fmt.Sprintf("service-%d", i), Addresses: []netip.Addr{netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)})},

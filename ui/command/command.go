@@ -33,6 +33,8 @@ type Console struct {
 	Config string // folder of keymap and themes
 
 	Keymap, Theme, Glyphs string // empty = as the environment and the files say
+
+	Now func() time.Time // the clock of what is shown; nil = time.Now
 }
 
 // tree is what the commands of one run share.
@@ -43,11 +45,12 @@ type tree struct {
 	observers bool                                 // see observersFlag
 	who       string                               // gives the commands
 	after     func(time.Duration) <-chan time.Time // time.After
+	now       func() time.Time                     // time.Now
 }
 
 // Main runs the command line args, without the program's name, and gives the process's exit code.
 func Main(ctx context.Context, env Env, args []string) int {
-	return execute(ctx, &tree{Env: env, engines: realEngines{}, who: operator(), after: time.After}, args)
+	return execute(ctx, &tree{Env: env, engines: realEngines{}, who: operator(), after: time.After, now: time.Now}, args)
 }
 
 func execute(ctx context.Context, t *tree, args []string) int {
@@ -76,7 +79,7 @@ func newRoot(t *tree) *cobra.Command {
 	pathFlags(root, &t.paths)
 	root.AddCommand(
 		newRun(t), newStatus(t), newPlan(t), newApply(t), newConfirm(t), newHistory(t), newRollback(t), newHandoff(t), newDisarm(t), newDetach(t), newSpec(t),
-		newChain(t), newLimits(t), newDrops(t),
+		newChain(t), newLimits(t), newDrops(t), newRecord(t), newReplay(t),
 		newKeys(t), newThemes(t), newConfig(t), newSchema(t), newCompletion(t),
 		newLab(), newVersion(t), newPrivileges(t), newExitCodes(), newReasons())
 	if err := t.complete(root, t.completers()); err != nil {

@@ -64,4 +64,8 @@ func (realEngines) dial(ctx context.Context, p engine.Paths) (engine.Node, error
 
 func (realEngines) observe(p engine.Paths) (*engine.State, error) { return engine.Observe(p) }
 
+func (realEngines) recording(p engine.Paths) (*engine.Recording, error) {
+	return engine.OpenRecording(p)
+}
+
 func (realEngines) remove(p engine.Paths) error { return engine.Remove(p) }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"time"
 
 	"hairpin/engine"
@@ -86,6 +88,22 @@ func (f *fake) observe(engine.Paths) (*engine.State, error) {
 	s.Time = s.Time.Add(time.Duration(f.readings) * 2 * time.Second)
 	f.readings++
 	return &s, nil
+}
+
+// recorded is a file of forty seconds of a node that never was, up to noon.
+var recorded = func() string {
+	dir, err := os.Getwd() // before a test goes elsewhere
+	if err != nil {
+		panic(err)
+	}
+	return filepath.Join(dir, "../../testdata/incidents/backends.rec")
+}()
+
+func (f *fake) recording(engine.Paths) (*engine.Recording, error) {
+	if !f.runs && f.now.VIPs == nil {
+		return nil, fmt.Errorf("%w: nothing is recorded", engine.ErrInvalid)
+	}
+	return engine.OpenIncident(recorded)
 }
 
 func (f *fake) remove(engine.Paths) error {

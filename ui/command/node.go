@@ -20,6 +20,8 @@ type engines interface {
 	dial(ctx context.Context, p engine.Paths) (engine.Node, error)
 	// observe reads the node from its pins.
 	observe(p engine.Paths) (*engine.State, error)
+	// recording reads what the engine of the node recorded.
+	recording(p engine.Paths) (*engine.Recording, error)
 	// remove takes everything off a node that has no engine.
 	remove(p engine.Paths) error
 }

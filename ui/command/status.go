@@ -15,12 +15,26 @@ func newStatus(t *tree) *cobra.Command {
 		Use:   "status",
 		Short: "Show the node: what is forwarded, what is dropped and why",
 		Long: `Status prints what the running engine sees. Without an engine it reads the data
-path from its pins, twice and a second apart, since rates need two readings.`,
+path from its pins, twice and a second apart, since rates need two readings.
+
+With --at it prints what was shown then, as the engine recorded it: by the
+second for ten minutes, by ten seconds for an hour, by the minute for a day.`,
 		Args: usage(cobra.NoArgs),
 	}
 	output := outputFlag(c)
 	once := c.Flags().Bool("once", false, "read the pins once: no rates without an engine")
+	var past pastFlags
+	past.add(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if past.asked() {
+			s, at, err := t.then(c.Context(), &past)
+			if err != nil {
+				return err
+			}
+			v := viewOf(s, true)
+			v.Exactly = exactly(s, at)
+			return output.print(t.Stdout, v, func() error { return v.write(t.Stdout) })
+		}
 		s, rates, err := t.reading(c.Context(), *once)
 		if err != nil {
 			return err

@@ -14,6 +14,9 @@ import (
 func (v view) write(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(w, "%s  %s  %s\n", v.Node, v.engine(), v.Generation)
+	if v.Exactly != "" {
+		fmt.Fprintln(w, v.Exactly)
+	}
 	for _, p := range v.Problems {
 		fmt.Fprintln(w, p.line(v.Time))
 	}

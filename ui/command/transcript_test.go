@@ -58,6 +58,9 @@ func replay(t *testing.T, archive *txtar.Archive) string {
 	t.Chdir(t.TempDir())
 	t.Setenv("HAIRPIN_NODE", "lb1")
 	t.Setenv("HAIRPIN_CONFIG", "etc")
+	zone := time.Local
+	time.Local = time.UTC // in which a record is read
+	t.Cleanup(func() { time.Local = zone })
 	t.Setenv("JOURNAL_STREAM", "8:1") // no times in the log
 	for _, name := range []string{"HOME", "XDG_CONFIG_HOME", "HAIRPIN_KEYMAP", "HAIRPIN_THEME", "HAIRPIN_GLYPHS"} {
 		t.Setenv(name, "") // nobody's own files
@@ -91,7 +94,7 @@ func replay(t *testing.T, archive *txtar.Archive) string {
 // once runs one command line with the file named stdin as its input.
 func once(t *testing.T, node *fake, asked *bytes.Buffer, args []string, stdin string) string {
 	var stdout, stderr bytes.Buffer
-	tree := &tree{engines: node, who: "ops"}
+	tree := &tree{engines: node, who: "ops", now: func() time.Time { return noon }}
 	tree.Env = Env{Version: "v1.0.0", Stdout: &stdout, Stderr: &stderr, Stdin: strings.NewReader("")}
 	tree.after = func(time.Duration) <-chan time.Time { c := make(chan time.Time); close(c); return c }
 	tree.Console = func(context.Context, engine.Node, Console) error { return errors.New("no console in a transcript") }

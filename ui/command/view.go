@@ -27,6 +27,8 @@ type view struct {
 	Reports    []viewReport   `json:"reports"` // to load balancers, of an agent
 	Problems   []viewProblem  `json:"problems"`
 	EventsLost uint64         `json:"events_lost"`
+	Span       float64        `json:"span_seconds,omitempty"` // of an earlier time: what rates are the averages of
+	Exactly    string         `json:"exactly,omitempty"`      // of an earlier time: which, and how exact
 }
 
 type viewArmed struct {
@@ -56,6 +58,7 @@ type viewCounter struct {
 	Bytes   uint64   `json:"bytes"`
 	PPS     *float64 `json:"pps"`
 	BPS     *float64 `json:"bytes_per_second"`
+	Peak    *float64 `json:"peak_pps,omitempty"` // of an earlier time: the highest second of the span
 }
 
 type viewNIC struct {
@@ -143,7 +146,7 @@ func viewOf(s *engine.State, rates bool) view {
 		Problems: list(s.Problems, func(p engine.Problem) viewProblem {
 			return viewProblem{p.Severity, instant(p.Since), p.What, p.Cure}
 		}),
-		EventsLost: s.EventsLost,
+		EventsLost: s.EventsLost, Span: s.Span.Seconds(),
 	}
 	if s.PID != 0 {
 		v.PID = &s.PID
@@ -164,6 +167,10 @@ func (w viewer) counter(c engine.Counter) viewCounter {
 	if w.rates {
 		pps, bps := round(c.PPS), round(c.BPS)
 		v.PPS, v.BPS = &pps, &bps
+		if c.Peak > 0 {
+			peak := round(c.Peak)
+			v.Peak = &peak
+		}
 	}
 	return v
 }
