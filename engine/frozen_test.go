@@ -124,12 +124,19 @@ func restore(t *testing.T, p Paths, abi int) {
 
 // TestFrozen: what is kept of an ABI comes back as it was.
 func TestFrozen(t *testing.T) {
-	p := restored(t, 2)
-	kept, err := frozen.Read(frozenFolder(2))
+	for abi := olderABI; exists(frozenFolder(abi)); abi++ {
+		t.Run(fmt.Sprint(abi), func(t *testing.T) { comesBack(t, abi) })
+	}
+}
+
+func comesBack(t *testing.T, abi int) {
+	t.Helper()
+	p := restored(t, abi)
+	kept, err := frozen.Read(frozenFolder(abi))
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := frozen.Freeze(filepath.Join(p.BPFFS, "hairpin", "test", "v2"), kept.Objects)
+	again, err := frozen.Freeze(filepath.Join(p.BPFFS, "hairpin", "test", fmt.Sprint("v", abi)), kept.Objects)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ func (o *owner) findProblems(now time.Time, s *State) []Problem {
 		o.agentProblems(now, s))
 	lasting := map[string]Problem{}
 	list = append(list, o.recorder.problems()...)
+	list = append(list, o.takeoverProblem()...)
 	for i := range list {
 		p := &list[i]
 		if old, known := o.problems[p.Key]; known {
@@ -40,6 +41,15 @@ func (o *owner) findProblems(now time.Time, s *State) []Problem {
 	}
 	o.problems = lasting
 	return list
+}
+
+// takeoverProblem says that programs of an older ABI run on.
+func (o *owner) takeoverProblem() []Problem {
+	if o.detached || o.kernel.TakingOver() == 0 {
+		return nil
+	}
+	return []Problem{{Key: "takeover", Severity: "warn", What: fmt.Sprintf("the programs and pins of an older version (ABI %d) go on until something is applied",
+		o.kernel.TakingOver()), Cure: "apply the spec again, once without a deadline"}}
 }
 
 // keyPending is the problem that a change waits for confirmation.

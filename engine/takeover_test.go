@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 
@@ -217,4 +218,68 @@ func contents(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	return asJSON(t, f)
+}
+
+// TestTakeoverWaits: where it is not known what runs, the older programs go on until somebody says what should.
+func TestTakeoverWaits(t *testing.T) {
+	t.Parallel()
+	p := restored(t, olderABI)
+	if err := os.RemoveAll(filepath.Join(p.State, "generations")); err != nil {
+		t.Fatal(err)
+	}
+	s := newStream(t, 32)
+	s.connect(t)
+	s.start()
+	o := open(t, p).(*owner)
+	defer o.Close()
+	waits := func(st *State) bool { return slices.ContainsFunc(st.Problems, func(p Problem) bool { return p.Key == "takeover" }) }
+	if !waits(o.State()) || !exists(olderDir(p)) {
+		t.Errorf("the older pins are there: %t; %+v", exists(olderDir(p)), o.State().Problems)
+	}
+	same := parse(t, strings.Replace(frozenSpec, "{address: 10.1.0.12}]", thirdBackend, 1))
+	_, err := o.Apply(t.Context(), ApplyRequest{Spec: same, Deadline: time.Minute, Who: "test", Force: true})
+	if err == nil || !strings.Contains(err.Error(), "ABI 2 is still being taken over: apply once without a deadline") {
+		t.Errorf("%v", err)
+	}
+	s.round(t, 5)
+	mustApply(t, o, same, 0)
+	s.round(t, 5)
+	s.stop(t)
+	if waits(o.State()) || exists(olderDir(p)) {
+		t.Errorf("the older pins are there: %t; %+v", exists(olderDir(p)), o.State().Problems)
+	}
+}
+
+// TestStray: an older hairpin that was started beside today's data path has made pins that hold nothing. They go; pins that
+// hold a NIC are left for somebody to decide.
+func TestStray(t *testing.T) {
+	t.Parallel()
+	p := frozenNode(t)
+	n := open(t, p)
+	mustApply(t, n, parse(t, frozenSpec), 0)
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	links := filepath.Join(olderDir(p), "links")
+	if err := os.MkdirAll(links, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	before := contents(t, datapath.Dir(p.BPFFS, p.Node))
+	held := filepath.Join(links, "chain_0")
+	if err := os.Link(filepath.Join(datapath.Dir(p.BPFFS, p.Node), "links", "chain_0"), held); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), Options{Paths: p}); err == nil || !strings.Contains(err.Error(), "holds 1 NICs beside") {
+		t.Errorf("%v", err)
+	}
+	if err := os.Remove(held); err != nil {
+		t.Fatal(err)
+	}
+	if now := contents(t, datapath.Dir(p.BPFFS, p.Node)); now != before {
+		t.Errorf("was %.3000s\nis %.3000s", before, now)
+	}
+	o := running(t, p)
+	if exists(olderDir(p)) || o.State().Generation.Active != 1 {
+		t.Errorf("stray pins are left: %t; %+v", exists(olderDir(p)), o.State().Generation)
+	}
 }
