@@ -232,7 +232,9 @@ func TestTakeoverWaits(t *testing.T) {
 	s.start()
 	o := open(t, p).(*owner)
 	defer o.Close()
-	waits := func(st *State) bool { return slices.ContainsFunc(st.Problems, func(p Problem) bool { return p.Key == "takeover" }) }
+	waits := func(st *State) bool {
+		return slices.ContainsFunc(st.Problems, func(p Problem) bool { return p.Key == "takeover" })
+	}
 	if !waits(o.State()) || !exists(olderDir(p)) {
 		t.Errorf("the older pins are there: %t; %+v", exists(olderDir(p)), o.State().Problems)
 	}

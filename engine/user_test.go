@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -196,29 +197,53 @@ func mayOnly(t *testing.T, pid int, caps uint64) {
 	}
 }
 
-// TestRootGivesUp: an engine that root starts goes on as the user whose folders it works in, with what the engine needs.
+// supervisor is what a service manager listens on.
+func supervisor(t *testing.T, p Paths) *net.UnixConn {
+	t.Helper()
+	path := filepath.Join(p.Config, "notify")
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	if err := errors.Join(os.Chmod(path, 0o666), c.SetReadDeadline(time.Now().Add(time.Minute))); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// heardWord waits until the supervisor hears a word.
+func heardWord(t *testing.T, c *net.UnixConn, word string) {
+	t.Helper()
+	for buffer := make([]byte, 256); ; {
+		n, err := c.Read(buffer)
+		if err != nil {
+			t.Fatalf("%s was not told: %v", word, err)
+		}
+		if string(buffer[:n]) == word {
+			return
+		}
+	}
+}
+
+// TestRootGivesUp: an engine that root starts goes on as the user whose folders it works in, with what the engine needs, and
+// tells its supervisor that it is ready, and from then on that it goes round.
 func TestRootGivesUp(t *testing.T) {
 	t.Parallel()
 	p := privateNode(t)
 	c := newOrdinary(t, p).command(t, "run")
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	heard := supervisor(t, p)
+	c.Env = append(c.Env, "NOTIFY_SOCKET="+heard.LocalAddr().String(), "WATCHDOG_USEC=60000000")
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	awaitSocket(t, p)
+	heardWord(t, heard, "READY=1")
+	heardWord(t, heard, "WATCHDOG=1")
 	mayOnly(t, c.Process.Pid, 1<<unix.CAP_BPF|1<<unix.CAP_NET_ADMIN|1<<unix.CAP_PERFMON|1<<unix.CAP_SYS_PTRACE|1<<unix.CAP_DAC_READ_SEARCH)
 	closed(t, p.State, 0o027)
 	if err := errors.Join(c.Process.Signal(unix.SIGTERM), c.Wait()); err != nil {
 		t.Error(err)
-	}
-}
-
-func awaitSocket(t *testing.T, p Paths) {
-	t.Helper()
-	for limit := time.Now().Add(time.Minute); !exists(p.Socket()); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(limit) {
-			t.Fatal("no engine")
-		}
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 
 func TestCheckBPFFS(t *testing.T) {
 	t.Parallel()
-	bpffs := privateMount(t)
+	bpffs := machinesMount(t)
 	if err := CheckBPFFS(bpffs); err != nil {
 		t.Errorf("a bpffs: %v", err)
 	}

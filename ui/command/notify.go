@@ -3,10 +3,8 @@ package command
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -44,19 +42,16 @@ func tellSupervisor(state string, file *os.File) error {
 	if name == "" {
 		return nil
 	}
-	if strings.HasPrefix(name, "@") {
-		name = "\x00" + name[1:]
-	}
-	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: name, Net: "unixgram"})
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("notify: %w", err)
 	}
-	defer c.Close()
+	defer unix.Close(fd)
 	var rights []byte
 	if file != nil {
 		rights = unix.UnixRights(int(file.Fd()))
 	}
-	if _, _, err := c.WriteMsgUnix([]byte(state), rights, nil); err != nil {
+	if err := unix.Sendmsg(fd, []byte(state), rights, &unix.SockaddrUnix{Name: name}, unix.MSG_NOSIGNAL); err != nil {
 		return fmt.Errorf("notify: %w", err)
 	}
 	return nil
