@@ -132,6 +132,9 @@ type relookMsg struct {
 
 // relooked draws with other looks, unless something about them is wrong.
 func (m *Model) relooked(r relookMsg) {
+	if r.ID == "" && m.opts.Theme != "" {
+		return // somebody has asked for a theme meanwhile
+	}
 	for _, p := range r.looks.problems {
 		if !slices.Contains(m.looks.problems, p) {
 			m.say(theme.Warn, "%s", p)

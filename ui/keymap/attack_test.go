@@ -93,6 +93,24 @@ func TestWhatIsNoFile(t *testing.T) {
 	}
 }
 
+// TestPaletteStays: a keymap may take every key away, and everything can still be reached.
+func TestPaletteStays(t *testing.T) {
+	path := write(t, "keymap.toml", "schema = 1\n[global]\n\"ctrl+p\" = \"none\"\n[chain]\n\":\" = \"chain.shadow\"\n[backends.\":\"]\nx = \"backend.drain\"\n")
+	k := Load("", path)
+	for _, scope := range action.Scopes {
+		if id, m := k.Lookup(scope, []string{":"}); id != action.Palette || m != Hit {
+			t.Errorf("%s: \":\" is %q", scope, id)
+		}
+	}
+	if len(k.Problems) != 2 || !strings.Contains(k.Problems[1].String(), `keymap.toml: no key opens the palette in [backends]`) {
+		t.Errorf("said: %v", k.Problems)
+	}
+	all := write(t, "all.toml", "schema = 1\n[global]\n\"ctrl+p\" = \"none\"\n\":\" = \"none\"\n")
+	if k := Load("", all); len(k.Problems) != 1 || len(k.Keys(action.Events, action.Palette)) != 1 {
+		t.Errorf("%v", k.Problems)
+	}
+}
+
 // TestNoHome: where a home is no folder, there are no files, and nothing to say.
 func TestNoHome(t *testing.T) {
 	if k := Load("", "/dev/null/.config/hairpin/keymap.toml"); len(k.Problems) > 0 {

@@ -51,7 +51,21 @@ func Load(choice string, files ...string) *Keymap {
 	for _, f := range layers {
 		k.lay(f)
 	}
+	k.keepPalette()
 	return k
+}
+
+// keepPalette sees that on each screen a key opens the palette, by which everything can be reached that has no key.
+func (k *Keymap) keepPalette() {
+	for _, scope := range action.Scopes {
+		if len(k.Keys(scope, action.Palette)) > 0 {
+			continue
+		}
+		at := layer.Place{File: k.Layers[len(k.Layers)-1]}
+		what := fmt.Sprintf("no key opens the palette in [%s], so that what has no key could not be reached", scope)
+		k.Problems = append(k.Problems, layer.Problem{Place: at, What: what, Used: `":" does`})
+		k.bind(scope, Binding{Keys: []string{":"}, Action: action.Palette})
+	}
 }
 
 // IsFile tells whether a choice names a file, and not a preset.
