@@ -136,20 +136,22 @@ func TestPredecessorWritesNothing(t *testing.T) {
 	}
 }
 
-// written is what is in the state folder.
+// written is what the state folder says of changes. What an engine saw it may record on.
 func written(t *testing.T, p Paths) map[string]string {
 	t.Helper()
 	all := map[string]string{}
-	err := filepath.WalkDir(p.State, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+	for _, folder := range []string{"generations", "history"} {
+		err := filepath.WalkDir(filepath.Join(p.State, folder), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			all[path] = string(text)
 			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		text, err := os.ReadFile(path)
-		all[path] = string(text)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	return all
 }
