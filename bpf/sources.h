@@ -101,10 +101,8 @@ AI __u64 replace_state(struct source_set *set, __u32 way, __u32 now)
 }
 
 // The same for a source, whose log may have to be begun.
-__noinline int set_take(struct source_set *set, struct at_source *a, struct instant *t)
+AI int set_take(struct source_set *set, struct at_source *a, struct instant *t)
 {
-	if (!set || !a || !t)
-		return 0;
 	struct source l;
 	__u32 way = find_source(set, a->key), now = t->now >> UNIT;
 	int replaced = 0;
