@@ -4,6 +4,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"hairpin/engine/datapath"
 	"hairpin/engine/plan"
 	"hairpin/engine/spec"
 )
@@ -71,5 +75,50 @@ vips:
 				}
 			})
 		})
+	}
+}
+
+// TestFactsHoldOnTheWayBack: what is found out about a backend while a change waits is true of the generation too that the
+// kernel goes back to, with no engine left: nothing is sent to one that cannot be reached any more.
+func TestFactsHoldOnTheWayBack(t *testing.T) {
+	t.Parallel()
+	p := privateNode(t)
+	c := newCrowd(t, 1)
+	o := running(t, p)
+	s := parse(t, lbSpec)
+	a := mustApply(t, o, s, 0)
+	mustApply(t, o, setWeight(t, s, "10.1.0.11", 7), 3*time.Second)
+	if err := netlink.NeighDel(&netlink.Neigh{LinkIndex: nic(t, "eth0").Attrs().Index, IP: s.VIPs[0].Backends[1].Address.AsSlice()}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, o, "it cannot be reached", func(st *State) bool { return hasProblem(st, "crit", "1 of 2 backends cannot be reached") })
+	o.Close()
+	wentBackBy(t, p, a.Generation)
+	before := exits(t, p)
+	for range 100 {
+		f := flow{client: c.client()}
+		if _, err := unix.Write(c.fd, f.frame("S", 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for limit := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		now := exits(t, p)
+		forwarded, lost := now["forwarded"]-before["forwarded"], now["no_next_hop"]-before["no_next_hop"]
+		if forwarded+lost == 100 && forwarded > 0 && lost > 0 {
+			break
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("before %v, now %v", before, now)
+		}
+	}
+	k, err := datapath.Open(datapath.Dir(p.BPFFS, p.Node), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	for _, b := range k.Backends() {
+		if b.Reachable != (b.Address == s.VIPs[0].Backends[0].Address) {
+			t.Errorf("%+v", b)
+		}
 	}
 }
