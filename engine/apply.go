@@ -65,9 +65,10 @@ func (o *owner) change(r ApplyRequest) (*Applied, error) {
 	}
 	took := time.Since(began)
 	o.settled(control, p)
-	o.noteChange(before, text)
+	number := o.noteChange(before, text)
 	o.step("apply: history written")
 	o.journal.add(began, "audit", r.Who, o.sentence(r, generation), text...)
+	o.journal.about(number)
 	return &Applied{Generation: generation, Revision: o.revision(), Deadline: generationOf(time.Now(), control).Deadline, Text: text,
 		Took: took}, nil
 }

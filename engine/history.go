@@ -36,10 +36,10 @@ func (o *owner) openHistory() {
 	o.past = l
 }
 
-// noteChange keeps the change that made the running record live.
-func (o *owner) noteChange(before string, text []string) {
+// noteChange keeps the change that made the running record live, and returns its number, 0 if it cannot be kept.
+func (o *owner) noteChange(before string, text []string) (number int) {
 	if o.past == nil || o.spec == nil {
-		return
+		return 0
 	}
 	c := Change{Time: o.running.Time, Who: o.running.Who, Why: o.running.Why, Generation: o.running.Generation,
 		Revision: o.running.Revision, Before: before, Text: text, Outcome: history.Confirmed, Ended: o.running.Time}
@@ -49,8 +49,12 @@ func (o *owner) noteChange(before string, text []string) {
 	} else {
 		o.ended(history.Confirmed, c.Time, c.Who) // those it was built on
 	}
-	_, err := o.past.Add(c, spec.Marshal(o.spec))
+	c, err := o.past.Add(c, spec.Marshal(o.spec))
 	o.trouble(troubleHistory, "warn", "the last change is not in the history", err, o.makeRoom())
+	if err != nil {
+		return 0
+	}
+	return c.Number
 }
 
 // ended notes what became of the changes that waited.

@@ -50,6 +50,13 @@ func TestHistory(t *testing.T) {
 	if err := o.Confirm(t.Context(), "eve"); err != nil {
 		t.Fatal(err)
 	}
+	for number, a := range []*Applied{first, second, third} {
+		if !slices.ContainsFunc(o.State().Events, func(e Event) bool {
+			return e.Change == number+1 && strings.Contains(e.What, fmt.Sprintf("applied generation %d", a.Generation))
+		}) {
+			t.Errorf("no event is about change %d: %+v", number+1, o.State().Events)
+		}
+	}
 	confirmed := []string{"1 " + first.Revision + " confirmed", "2 " + second.Revision + " confirmed", "3 " + third.Revision + " confirmed"}
 	wantTold(t, o, confirmed...)
 	changes, _ := o.History(t.Context())

@@ -36,6 +36,9 @@ func (j *journal) add(now time.Time, severity, who, what string, detail ...strin
 	j.log.Log(context.Background(), level, what, "who", who, "severity", severity)
 }
 
+// about says of the last event which change of the history it is about.
+func (j *journal) about(change int) { j.list[len(j.list)-1].Change = change }
+
 // dropped notes that packets begin to be dropped for a reason, with one of them as the example.
 func (j *journal) dropped(now time.Time, d events.Drop, chain, vip string) {
 	where := chain

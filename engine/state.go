@@ -270,6 +270,7 @@ type Event struct {
 	Who      string // engine, kernel, or a person
 	What     string
 	Detail   []string
+	Change   int // of the history that it is about; 0 = none
 }
 
 // Metric is one number of a map of an external stage or a probe.

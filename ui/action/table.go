@@ -64,6 +64,9 @@ const (
 	StageInsert ID = "chain.insert"
 	StageRemove ID = "chain.remove"
 
+	TakeBack ID = "change.reverse"
+	History  ID = "change.history"
+
 	LimitEdit  ID = "limit.edit"
 	LimitRaise ID = "limit.raise"
 	LimitLower ID = "limit.lower"
@@ -145,6 +148,9 @@ var table = [...]Action{
 	{ID: StageSooner, Scope: Chain, Title: "sooner", Help: "stage: one place sooner in its chain", Arms: true},
 	{ID: StageInsert, Scope: Chain, Title: "insert", Help: "stage a stage in front of this one", Arms: true, Arg: "[stage]", Of: StageNames},
 	{ID: StageRemove, Scope: Chain, Title: "remove", Help: "stage: out of this chain, or back if it is staged", Arms: true},
+
+	{ID: TakeBack, Scope: Events, Title: "take back", Help: "stage what ran before this change", Arms: true, Arg: "[change]"},
+	{ID: History, Scope: Events, Title: "history", Help: "who changed what, when and why, and what became of it"},
 
 	{ID: LimitEdit, Scope: Limits, Title: "edit", Help: "stage another threshold for this limit", Arms: true, Arg: "number"},
 	{ID: LimitRaise, Scope: Limits, Title: "raise", Help: "stage a step more", Arms: true},

@@ -30,6 +30,11 @@ func (m *Model) act(c call) tea.Cmd {
 		return m.editChain(c)
 	case action.Limits:
 		return m.editLimit(c)
+	case action.Events:
+		if c.ID == action.History {
+			return m.openHistory()
+		}
+		return m.takeBack(c)
 	}
 	switch c.ID {
 	case action.GoVIPs:

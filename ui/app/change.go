@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,6 +78,9 @@ func (m *Model) planned(plan *engine.Plan, err error, before, next *spec.Spec, e
 	}
 	body = append(body, overlay.Line{})
 	impact := overlay.Weigh(m.live, m.name(), plan, before, next)
+	if slices.ContainsFunc(edits, func(e staged.Edit) bool { return e.Kind == staged.TakeBack }) {
+		impact.Name, impact.Why = m.name(), append(impact.Why, "what ran before comes back as a whole")
+	}
 	for _, why := range impact.Why {
 		body = append(body, overlay.Line{Token: theme.Warn, Text: why})
 	}

@@ -185,6 +185,8 @@ func openScope(t *testing.T, d *driver, scope action.Scope) action.Scope {
 		d.do(action.GoChain)
 	case action.Limits:
 		d.do(action.GoLimits)
+	case action.Events:
+		d.do(action.GoEvents)
 	default:
 		t.Fatalf("no screen is opened for %s", scope)
 	}

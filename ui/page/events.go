@@ -34,7 +34,7 @@ func (p *Events) Crumb(v View) string {
 
 // Hints for the footer.
 func (p *Events) Hints() []action.ID {
-	return []action.ID{action.Down, action.Up, action.Filter, action.Reverse, action.Pause, action.Palette, action.Help, action.Back}
+	return []action.ID{action.Down, action.Up, action.Filter, action.TakeBack, action.History, action.Reverse, action.Pause, action.Palette, action.Help, action.Back}
 }
 
 // Enter selects an event, if the place names one.
@@ -80,8 +80,11 @@ func (p *Events) SetFilter(f Filter) { p.list.filter = f }
 // Filter is the one in force.
 func (p *Events) Filter() Filter { return p.list.filter }
 
-// Target is nothing that an action could change.
-func (p *Events) Target() Target { return Target{} }
+// Target is the change that the event under the cursor is about.
+func (p *Events) Target() Target {
+	name, _ := p.list.cursor.Row()
+	return Target{Change: p.all[name].Change}
+}
 
 // Copy is the event under the cursor.
 func (p *Events) Copy(View) string {

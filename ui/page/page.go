@@ -37,6 +37,8 @@ type Target struct {
 	Hook  spec.Hook
 	Stage string
 	Limit *Limit // of Stage
+
+	Change int // of the history, that an event is about
 }
 
 // Limit names one limit of a stage by what its row shows.

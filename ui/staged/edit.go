@@ -25,6 +25,7 @@ const (
 	ShadowStage
 	UnshadowStage
 	SetLimit
+	TakeBack
 )
 
 // Edit is one change of one backend, one stage of a chain, or one limit, whole in itself: it names its target, never a row.
@@ -44,6 +45,10 @@ type Edit struct {
 
 	Per spec.Scope // SetLimit, for people
 	Max uint64     // SetLimit
+
+	Change int        // TakeBack: of the history
+	Later  int        // TakeBack: changes after it, which go with it
+	To     *spec.Spec // TakeBack: what ran before it
 }
 
 // Over is s with the edit made; s itself stays as it is.
@@ -57,6 +62,8 @@ func (e Edit) Over(s *spec.Spec) (*spec.Spec, error) {
 		return spec.AddBackend(s, e.VIP, spec.Backend{Address: e.Backend, Weight: e.Weight, State: spec.Up})
 	case Remove:
 		return spec.RemoveBackend(s, e.VIP, e.Backend)
+	case TakeBack:
+		return e.To, nil
 	}
 	return e.overChain(s)
 }
@@ -78,6 +85,12 @@ func (e Edit) String() string {
 		return fmt.Sprintf("%s add, weight %d", at, e.Weight)
 	case Remove:
 		return at + " remove"
+	case TakeBack:
+		text := fmt.Sprintf("back to before change %d", e.Change)
+		if e.Later > 0 {
+			text += fmt.Sprintf(", and to before %d later", e.Later)
+		}
+		return text
 	}
 	return e.chainString()
 }

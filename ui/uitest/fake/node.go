@@ -26,6 +26,7 @@ type Node struct {
 	handoffs []engine.HandoffRequest
 	watched  int
 	changes  []engine.Change
+	pasts    map[int]*spec.Spec // by change
 	recorded []*engine.State
 	armed    *engine.Armed
 	now      func() time.Time // nil = the time of the snapshot
@@ -322,30 +323,6 @@ func (n *Node) Detach(ctx context.Context, who string) error {
 	return nil
 }
 
-// History is the changes that Keep was given.
-func (n *Node) History(ctx context.Context) ([]engine.Change, error) {
-	if err := n.answer(ctx); err != nil {
-		return nil, fmt.Errorf("history: %w", err)
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return slices.Clone(n.changes), nil
-}
-
-// Past is the running spec for every change that Keep was given.
-func (n *Node) Past(ctx context.Context, number int) (*spec.Spec, error) {
-	changes, err := n.History(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range changes {
-		if c.Number == number {
-			return n.State().Spec.Clone(), nil
-		}
-	}
-	return nil, fmt.Errorf("history: %w: change %d: no such change is kept", engine.ErrInvalid, number)
-}
-
 // Record makes At and Timeline answer from states, oldest first.
 func (n *Node) Record(states ...*engine.State) {
 	n.mu.Lock()
@@ -386,13 +363,6 @@ func (n *Node) Timeline(ctx context.Context, from, to time.Time) (*engine.Timeli
 	}
 	t.Events = slices.DeleteFunc(slices.Clone(t.Events), func(e engine.Event) bool { return e.Time.Before(from) || e.Time.After(to) })
 	return t, nil
-}
-
-// Keep makes History say changes.
-func (n *Node) Keep(changes ...engine.Change) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.changes = changes
 }
 
 // Close does nothing: the console never closes the node it was given.
