@@ -38,7 +38,7 @@ Names come from the engine that runs, else from the pins, else there are none.`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			write, known := map[string]func(io.Writer) error{
-				"bash": func(w io.Writer) error { return c.Root().GenBashCompletionV2(w, true) },
+				"bash": func(w io.Writer) error { _, err := io.WriteString(w, bashCompletion); return err },
 				"zsh":  c.Root().GenZshCompletion,
 				"fish": func(w io.Writer) error { return c.Root().GenFishCompletion(w, true) },
 			}[args[0]]
