@@ -119,7 +119,9 @@ func walk(t *testing.T, p Paths, w walker) (said []string) {
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		said = append(said, lines.Text())
 	}
-	if err := cmd.Wait(); (err != nil) != (w.Die != "") || err != nil && !strings.Contains(err.Error(), "killed") {
+	err := cmd.Wait()
+	killed := err != nil && strings.Contains(err.Error(), "killed")
+	if wanted := w.Die != ""; killed != wanted && (err != nil || w.Nth < 2) { // how often some steps come depends on what rests still
 		t.Fatalf("%+v: %v, %q", w, err, said)
 	}
 	return said
