@@ -103,7 +103,7 @@ func TestLostBeside(t *testing.T) {
 // not; a stage in shadow is one after an hour, and a disabled one at once.
 func TestLimitProblems(t *testing.T) {
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	var o owner
+	o := owner{recorder: &recorder{}}
 	o.journal.log = slog.New(slog.DiscardHandler)
 	at := func(over float64, shadow bool) string {
 		s := &State{Limits: []Limit{{NIC: "eth0", Stage: "syns", Scope: "vip", VIP: "web", Max: 10, Over: Counter{PPS: over}},

@@ -32,7 +32,10 @@ func shell(t *testing.T, o *owner, address string) netip.AddrPort {
 	}
 	t.Cleanup(func() { c.Close() })
 	at := netip.MustParseAddrPort(l.Addr().String())
-	inside(t, o, func() { o.sshPorts = []uint16{at.Port()} })
+	inside(t, o, func() {
+		o.sshPorts = []uint16{at.Port()}
+		o.swept = time.Now().Add(time.Hour) // it would look for real servers again
+	})
 	return at
 }
 
