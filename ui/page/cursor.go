@@ -39,15 +39,17 @@ func (c *Cursor) Sync(rows []string) []string {
 
 // inOrder keeps the order that is held: what is gone leaves, what is new comes last.
 func inOrder(held, rows []string) []string {
-	out := make([]string, 0, len(rows))
-	for _, r := range held {
-		if slices.Contains(rows, r) {
-			out = append(out, r)
-		}
-	}
+	left := make(map[string]bool, len(rows))
 	for _, r := range rows {
-		if !slices.Contains(held, r) {
-			out = append(out, r)
+		left[r] = true
+	}
+	out := make([]string, 0, len(rows))
+	for _, list := range [...][]string{held, rows} {
+		for _, r := range list {
+			if left[r] {
+				out = append(out, r)
+				delete(left, r)
+			}
 		}
 	}
 	return out

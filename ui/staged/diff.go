@@ -3,6 +3,7 @@ package staged
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"hairpin/engine/spec"
 )
@@ -37,17 +38,25 @@ func (c Change) String() string {
 func Between(running, next *spec.Spec, vip string) Diff {
 	d := Diff{Changes: map[netip.Addr]Change{}}
 	before, after := vipOf(running, vip), vipOf(next, vip)
+	if slices.Equal(before.Backends, after.Backends) { // nearly always, and asked for at each frame
+		return d
+	}
+	gone := make(map[netip.Addr]spec.Backend, len(before.Backends))
+	for _, b := range before.Backends {
+		gone[b.Address] = b
+	}
 	for _, b := range after.Backends {
-		if old := before.Backend(b.Address); old == nil {
+		old, known := gone[b.Address]
+		delete(gone, b.Address)
+		switch {
+		case !known:
 			d.Added = append(d.Added, b)
-		} else if *old != b {
-			d.Changes[b.Address] = Change{Before: *old, After: b}
+		case old != b:
+			d.Changes[b.Address] = Change{Before: old, After: b}
 		}
 	}
-	for _, b := range before.Backends {
-		if after.Backend(b.Address) == nil {
-			d.Changes[b.Address] = Change{Removed: true, Before: b}
-		}
+	for _, b := range gone {
+		d.Changes[b.Address] = Change{Removed: true, Before: b}
 	}
 	return d
 }
