@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"hairpin/engine/datapath"
 )
 
 // TestPast: what a lower limit would have refused is what an exact sum over seconds says, at the parts exactly and between
@@ -103,7 +105,7 @@ func TestLostBeside(t *testing.T) {
 // not; a stage in shadow is one after an hour, and a disabled one at once.
 func TestLimitProblems(t *testing.T) {
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	o := owner{recorder: &recorder{}}
+	o := owner{recorder: &recorder{}, kernel: &datapath.Kernel{}}
 	o.journal.log = slog.New(slog.DiscardHandler)
 	at := func(over float64, shadow bool) string {
 		s := &State{Limits: []Limit{{NIC: "eth0", Stage: "syns", Scope: "vip", VIP: "web", Max: 10, Over: Counter{PPS: over}},
