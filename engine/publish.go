@@ -38,6 +38,9 @@ func (o *owner) publish(now time.Time) {
 	}
 	v := view{o.kernel, &o.meters, o.attached, o.nextHopText, o.shares, o.spec, world}
 	s.Epoch, s.Generation = o.kernel.Control().Epoch, generationOf(now, o.kernel.Control())
+	if o.guarded { // it waits for the handoff, and for nobody's word
+		s.Generation.Deadline = time.Time{}
+	}
 	s.NICs, s.Reasons, s.VIPs = v.nics(), v.reasons(), v.vips()
 	s.Rules, s.Lists = v.rules(), v.lists()
 	s.Limits, s.Sockets = append(v.rateLimits(), v.connLimits()...), v.sockets()

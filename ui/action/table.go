@@ -6,6 +6,7 @@ const (
 	GoChain    ID = "screen.chain"
 	GoVIPs     ID = "screen.vips"
 	GoLimits   ID = "screen.limits"
+	GoHandoff  ID = "screen.handoff"
 	GoEvents   ID = "screen.events"
 
 	Down     ID = "list.down"
@@ -66,6 +67,7 @@ const (
 
 	TakeBack ID = "change.reverse"
 	History  ID = "change.history"
+	HandOver ID = "node.hand_over"
 
 	LimitEdit  ID = "limit.edit"
 	LimitRaise ID = "limit.raise"
@@ -91,6 +93,7 @@ var table = [...]Action{
 	{ID: GoChain, Scope: Global, Title: "chain", Help: "the stages of each NIC: what they drop, their order"},
 	{ID: GoVIPs, Scope: Global, Title: "VIPs", Help: "virtual addresses and the backends behind them", Arg: "[VIP]", Of: VIPNames},
 	{ID: GoLimits, Scope: Global, Title: "limits", Help: "limits against their thresholds, and who is over"},
+	{ID: GoHandoff, Scope: Global, Title: "handoff", Help: "who owns the node, and how it goes to another process"},
 	{ID: GoEvents, Scope: Global, Title: "events", Help: "what happened on this node, newest first"},
 
 	{ID: Down, Scope: Global, Title: "down", Help: "next row"},
@@ -151,6 +154,7 @@ var table = [...]Action{
 
 	{ID: TakeBack, Scope: Events, Title: "take back", Help: "stage what ran before this change", Arms: true, Arg: "[change]"},
 	{ID: History, Scope: Events, Title: "history", Help: "who changed what, when and why, and what became of it"},
+	{ID: HandOver, Scope: Handoff, Title: "hand over", Help: "give the node to the program that is installed now", Arms: true},
 
 	{ID: LimitEdit, Scope: Limits, Title: "edit", Help: "stage another threshold for this limit", Arms: true, Arg: "number"},
 	{ID: LimitRaise, Scope: Limits, Title: "raise", Help: "stage a step more", Arms: true},

@@ -39,7 +39,7 @@ func (m *Model) act(c call) tea.Cmd {
 	switch c.ID {
 	case action.GoVIPs:
 		m.goVIP(c.Arg)
-	case action.GoOverview, action.GoChain, action.GoLimits, action.GoEvents:
+	case action.GoOverview, action.GoChain, action.GoLimits, action.GoHandoff, action.GoEvents:
 		m.open(page.Place{Screen: c.ID})
 	case action.Older, action.Newer, action.Last:
 		m.travel(c.ID)
@@ -61,6 +61,8 @@ func (m *Model) act(c call) tea.Cmd {
 		return m.preview()
 	case action.Confirm:
 		return m.confirm()
+	case action.HandOver:
+		m.openHandOver()
 	case action.Detach:
 		m.openDetach(false)
 	case action.Quit:
@@ -188,6 +190,8 @@ func (m *Model) ask(request any) tea.Cmd {
 		m.stage(r)
 	case applyIt:
 		return m.apply(r)
+	case handOverIt:
+		return m.handOver()
 	case detachIt:
 		return m.detach(r)
 	case askDetach:

@@ -134,6 +134,10 @@ func (m *Model) refusal(a action.Action, t page.Target) string {
 		}
 	}
 	switch a.ID {
+	case action.HandOver:
+		if why := m.noHandOver(); why != "" {
+			return why
+		}
 	case action.Apply, action.Discard, action.Undo:
 		if m.staged.Len() == 0 {
 			return "nothing is staged"
@@ -152,7 +156,7 @@ func (m *Model) refusal(a action.Action, t page.Target) string {
 		}
 	case action.Open:
 		switch m.page().Scope() {
-		case action.Backends, action.Events, action.Limits:
+		case action.Backends, action.Events, action.Limits, action.Handoff:
 			return "there is nothing to open"
 		}
 	}
@@ -178,6 +182,17 @@ func (m *Model) unchangeable() string {
 		return m.live.Barred
 	case m.job.running():
 		return m.job.what + " is under way"
+	}
+	return ""
+}
+
+// noHandOver says why the node cannot be handed over now, or nothing.
+func (m *Model) noHandOver() string {
+	switch {
+	case m.handoff() != nil:
+		return "a handoff goes on"
+	case !m.live.Generation.Deadline.IsZero():
+		return "a change waits for confirmation"
 	}
 	return ""
 }

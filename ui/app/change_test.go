@@ -187,6 +187,8 @@ func openScope(t *testing.T, d *driver, scope action.Scope) action.Scope {
 		d.do(action.GoLimits)
 	case action.Events:
 		d.do(action.GoEvents)
+	case action.Handoff:
+		d.do(action.GoHandoff)
 	default:
 		t.Fatalf("no screen is opened for %s", scope)
 	}

@@ -60,6 +60,10 @@ func scenes() []scene {
 			d.do(action.GoLimits, action.LimitLower)
 			d.run(d.m.act(call{ID: action.LimitEdit, Arg: "30000", Target: d.m.page().Target()}))
 		}},
+		{"handoff", handedOver(engine.HandoffConfirmed), nil, func(d *driver) { d.do(action.GoHandoff) }},
+		{"handoff-watch", handedOver(engine.HandoffGoesOn), nil, func(d *driver) { d.do(action.GoHandoff) }},
+		{"handoff-back", handedOver(engine.HandoffWentBack), nil, func(d *driver) { d.do(action.GoHandoff) }},
+		{"handoff-never", fake.Busy, armed, func(d *driver) { d.do(action.GoHandoff, action.HandOver) }},
 		{"events", fake.Incident, nil, func(d *driver) { d.do(action.GoEvents, action.Down) }},
 		{"preview", fake.Busy, armed, func(d *driver) { stage(d); d.do(action.Apply) }},
 		{"unconfirmed", fake.Busy, armed, func(d *driver) {
@@ -112,6 +116,33 @@ func guarded() *engine.State {
 		{Stage: "edge", Map: "seen", Name: "packets", Kind: "scalar", Value: 17}, {Stage: "edge", Map: "gone", Name: "n", Kind: "average", Why: "no such map"},
 	}
 	return s
+}
+
+// handedOver is Busy in or after a handoff.
+func handedOver(outcome engine.HandoffOutcome) func() *engine.State {
+	return func() *engine.State {
+		s := fake.Busy()
+		h := &engine.Handoff{Who: "ops", Why: "INC-7", From: engine.Party{PID: 2211, Version: "v2.8.1"}, To: engine.Party{PID: 9904, Version: "v2.9.0"},
+			Began: s.Time.Add(-2 * time.Second), Watch: engine.DefaultWatch, Steps: engine.HandoffSteps(), Outcome: outcome,
+			Figures: []engine.HandoffFigure{{Name: "dropped", Before: 0.0012, Now: 0.0011, Limit: 0.0114},
+				{Name: "forwarded", Before: 0.98, Now: 0.981, Limit: 0.955, AtLeast: true}}}
+		for i := range h.Steps {
+			h.Steps[i].Began, h.Steps[i].Took, h.Steps[i].Done = h.Began, time.Duration(i*i+1)*3*time.Millisecond, true
+		}
+		switch outcome {
+		case engine.HandoffGoesOn:
+			h.Steps[5].Took, h.Steps[5].Done, h.Steps[6] = 0, false, engine.HandoffSteps()[6]
+			h.Deadline = s.Time.Add(17 * time.Second)
+		case engine.HandoffWentBack:
+			h.Steps[5].Done, h.Steps[6] = false, engine.HandoffSteps()[6]
+			h.Figures[0].Now, h.Figures[0].Exceeded = 0.31, true
+			h.Ended, h.Fault = s.Time, "the successor: 31.00 % of the packets are dropped, the limit is 1.14 %, before it were 0.12 %"
+		default:
+			h.Ended = s.Time
+		}
+		s.Handoff = h
+		return s
+	}
 }
 
 func glyphs(name string) setup { return func(o *Options) { o.Glyphs = name } }

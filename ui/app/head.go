@@ -75,6 +75,8 @@ func (m *Model) waits() string {
 	switch {
 	case m.job.running():
 		return m.kit.Say(theme.Staged, m.job.what+" "+widget.Age(m.now.Sub(m.job.since)))
+	case m.handoff() != nil:
+		return m.kit.Say(theme.Staged, fmt.Sprintf("HANDOFF %d/%d", m.handoff().At()+1, len(m.handoff().Steps)))
 	case !g.Deadline.IsZero():
 		return m.kit.Say(theme.Armed, "CONFIRM "+left(g.Deadline.Sub(m.now)))
 	}
@@ -149,7 +151,7 @@ func (m *Model) tabs(w int) string {
 		id          action.ID
 	}{
 		{"1", "Overview", action.GoOverview}, {"2", "Chain", action.GoChain}, {"3", "VIPs", action.GoVIPs},
-		{"4", "Limits", action.GoLimits}, {"9", "Events", action.GoEvents},
+		{"4", "Limits", action.GoLimits}, {"8", "Handoff", action.GoHandoff}, {"9", "Events", action.GoEvents},
 	} {
 		if s.id == m.place.Screen {
 			line += m.kit.Say(theme.Selection, " "+s.digit+" "+s.name+" ") + " "

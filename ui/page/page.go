@@ -87,6 +87,7 @@ func New() map[action.ID]Page {
 		action.GoChain:    NewChain(),
 		action.GoVIPs:     NewVIPs(),
 		action.GoLimits:   NewLimits(),
+		action.GoHandoff:  NewHandoff(),
 		action.GoEvents:   NewEvents(),
 	}
 }

@@ -1,0 +1,60 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"hairpin/engine"
+	"hairpin/ui/action"
+	"hairpin/ui/overlay"
+	"hairpin/ui/theme"
+)
+
+// handOverIt is the request to give the node to another process.
+type handOverIt struct{}
+
+// openHandOver asks for the node's name before it goes to another process.
+func (m *Model) openHandOver() {
+	if m.live == nil {
+		return
+	}
+	m.push(&overlay.Choice{
+		Title: "HAND OVER " + m.name(), Token: theme.Warn, Name: m.name(),
+		Body: []overlay.Line{
+			{Token: theme.Text, Text: fmt.Sprintf("The program that is now where the engine (pid %d, %s) was started from takes this node over.", m.live.PID, m.live.Version)},
+			{Token: theme.Text, Text: fmt.Sprintf("Packets and connections go on. It is watched for %s, and goes back by itself when it does worse.", engine.DefaultWatch)},
+		},
+		Buttons: []overlay.Button{{Label: "Cancel"}, {Label: "Hand over", Guarded: true, Ask: handOverIt{}}},
+	})
+}
+
+// handOver begins it. How it goes on is in every snapshot.
+func (m *Model) handOver() tea.Cmd {
+	if why := m.refusalOf(action.HandOver); why != "" {
+		m.say(theme.Warn, "hand over: %s", why)
+		return nil
+	}
+	r := engine.HandoffRequest{Who: m.opts.Who}
+	if a := m.armed(); a != nil {
+		r.Why = a.Why
+	}
+	return m.start("handing over", applyLimit, func(ctx context.Context, node engine.Node) func(*Model) tea.Cmd {
+		err := node.Handoff(ctx, r)
+		return func(m *Model) tea.Cmd {
+			if err != nil {
+				m.interrupt(failed("HAND OVER", err))
+			}
+			return nil
+		}
+	})
+}
+
+// handoff is the one that goes on; nil when none does.
+func (m *Model) handoff() *engine.Handoff {
+	if m.live == nil || m.live.Handoff == nil || m.live.Handoff.Over() {
+		return nil
+	}
+	return m.live.Handoff
+}
