@@ -38,7 +38,11 @@ func upAs(t *testing.T, backends, inSpec int, edit func(*lab.Lab, *spec.Spec) er
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	patience := 3 * time.Minute
+	if os.Getenv("HAIRPIN_SOAK") != "" {
+		patience = time.Hour
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	name := fmt.Sprintf("e%d-%d", os.Getpid(), labs.Add(1))
 	t.Cleanup(func() {
