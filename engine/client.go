@@ -18,6 +18,9 @@ import (
 const (
 	firstPause = 100 * time.Millisecond
 	lastPause  = 2 * time.Second
+
+	expectedPause  = 10 * time.Millisecond // where a successor is about to listen
+	expectedWithin = 5 * time.Second       // so long nothing is said of its being gone
 )
 
 // Dial reaches the engine that owns the node, or says with ErrNoOwner that none runs. The Node that it returns shows the
@@ -197,11 +200,26 @@ func (c *client) begin(l *line) error {
 		return err
 	}
 	c.use(l)
+	if err := c.stayArmed(l); err != nil {
+		return err
+	}
 	for {
 		if shown, err := c.hear(l); err != nil || shown {
 			return err
 		}
 	}
+}
+
+// stayArmed arms this client at the successor of the engine at which it was armed, for the same reason. It asks only: what
+// becomes of it, the pictures show.
+func (c *client) stayArmed(l *line) error {
+	if c.seen == nil || c.seen.Handoff == nil || c.seen.Handoff.Over() {
+		return nil
+	}
+	if a := c.seen.Armed; a != nil && a.Own && c.now().Before(a.Until) {
+		return l.send(call{Verb: verbArm, Why: a.Why})
+	}
+	return nil
 }
 
 // use makes l the line for calls; nil where there is none.
@@ -235,9 +253,15 @@ func (c *client) run(l *line) {
 
 // again looks for the next owner; nil when Close came first.
 func (c *client) again(why error) *line {
-	since := c.now()
-	for pause := firstPause; c.living.Err() == nil; pause = min(2*pause, lastPause) {
-		c.show(orphaned(c.seen, since, why))
+	since, pause := c.now(), firstPause
+	expected := c.seen.Handoff != nil && !c.seen.Handoff.Over()
+	if expected {
+		pause = expectedPause
+	}
+	for ; c.living.Err() == nil; pause = min(2*pause, lastPause) {
+		if !expected || c.now().Sub(since) > expectedWithin {
+			c.show(orphaned(c.seen, since, why))
+		}
 		select {
 		case <-c.living.Done():
 			return nil

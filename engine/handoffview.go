@@ -12,6 +12,10 @@ type HandoffRequest struct {
 	Watch  time.Duration // how long the successor is watched before it stays; 0 = DefaultWatch
 	Who    string
 	Why    string
+	// Here gives it to the process that asks, where that can own a node.
+	Here bool
+	// Socket is where a process listens that wants the node itself: how Here is asked for.
+	Socket string
 }
 
 // DefaultWatch is how long a successor is watched unless somebody says otherwise, and MaxWatch the longest.
@@ -24,6 +28,7 @@ const (
 type Handoff struct {
 	Who, Why string
 	From, To Party
+	Started  bool // From started To
 	Began    time.Time
 	Ended    time.Time // zero while it goes on
 	Watch    time.Duration
@@ -142,6 +147,6 @@ func (h Handoff) over(now time.Time, outcome HandoffOutcome, err error) Handoff 
 
 // Handoff implements Node.
 func (c *client) Handoff(ctx context.Context, r HandoffRequest) error {
-	_, err := c.ask(ctx, call{Verb: verbHandoff, Binary: r.Binary, Deadline: r.Watch, Why: r.Why})
+	_, err := c.ask(ctx, call{Verb: verbHandoff, Binary: r.Binary, Socket: r.Socket, Deadline: r.Watch, Why: r.Why})
 	return err
 }

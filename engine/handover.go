@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"time"
@@ -69,14 +70,19 @@ func (o *owner) beginHandoff(r HandoffRequest) error {
 	shown := Handoff{Who: r.Who, Why: r.Why, From: Party{os.Getpid(), o.options.Version}, Began: now, Watch: r.Watch, Steps: HandoffSteps()}
 	shown = shown.begin(stepPreflight, now)
 	h := &handing{ended: make(chan struct{}), shown: shown}
-	if err := h.start(o.options.Successor(r.Binary)); err != nil {
+	var err error
+	if r.Socket != "" {
+		err = h.connect(r.Socket)
+	} else {
+		err = h.start(o.options.Successor(r.Binary))
+	}
+	if err != nil {
 		return fmt.Errorf("hand over: %w", err)
 	}
-	h.shown.To.PID = h.child.Process.Pid
 	o.step("handoff: successor started")
 	o.handing = h
 	o.showHandoff(h.shown)
-	o.journal.add(now, "audit", r.Who, fmt.Sprintf("hands the node over to pid %d, %s%s", h.shown.To.PID, h.child.Path, because(r.Why)))
+	o.journal.add(now, "audit", r.Who, fmt.Sprintf("hands the node over to pid %d%s", h.shown.To.PID, because(r.Why)))
 	go o.giveWay(h)
 	return nil
 }
@@ -95,7 +101,7 @@ func (o *owner) mayHandOver(r *HandoffRequest) error {
 	switch {
 	case r.Watch < 0 || r.Watch > MaxWatch:
 		return fmt.Errorf("%w: a watch of %s; it takes at most %s", ErrInvalid, r.Watch, MaxWatch)
-	case !o.seated || o.options.Successor == nil:
+	case !o.seated || o.options.Successor == nil && r.Socket == "":
 		return fmt.Errorf("%w: this engine cannot start a successor", ErrRefused)
 	case o.handing != nil:
 		return fmt.Errorf("%w: a handoff to pid %d goes on already", ErrRefused, o.handing.shown.To.PID)
@@ -144,11 +150,30 @@ func (h *handing) start(cmd *exec.Cmd) error {
 	if err := cmd.Start(); err != nil {
 		return errors.Join(fmt.Errorf("%w: start the successor: %w", ErrInvalid, err), stream.Close())
 	}
-	h.stream, h.child = stream, cmd
+	h.stream, h.child, h.shown.To.PID, h.shown.Started = stream, cmd, cmd.Process.Pid, true
 	go func() {
 		_ = cmd.Wait()
 		close(h.ended)
 	}()
+	return nil
+}
+
+// connect reaches a successor that is there already. The kernel says who it is: one who may not change the node may not have
+// it either.
+func (h *handing) connect(path string) error {
+	c, err := net.DialTimeout("unix", path, dismissTime)
+	if err != nil {
+		return fmt.Errorf("%w: reach the successor: %w", ErrInvalid, err)
+	}
+	conn := c.(*net.UnixConn)
+	p, err := credentials(conn)
+	if err == nil && !newGroup().permits(p) {
+		err = fmt.Errorf("%w: pid %d, uid %d, may not change this node", ErrRefused, p.pid, p.uid)
+	}
+	if err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	h.stream, h.shown.To.PID = handoff.NewStream(conn), p.pid
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,6 +27,7 @@ type partner struct {
 	Paths   Paths
 	Succeed bool // takes over; else it opens the node
 	Version string
+	Node    string // that it believes to be for; empty = the right one
 	Die     string // the step at which it kills itself
 	Before  string // the step at which whoever starts it kills itself
 	Tell    bool   // its steps
@@ -37,12 +39,12 @@ func partnerMain(text string) error {
 	if err := json.Unmarshal([]byte(text), &p); err != nil {
 		return err
 	}
+	p.Paths.Node = cmp.Or(p.Node, p.Paths.Node)
 	d := &stepper{tell: p.Tell}
 	d.dieAt(p.Die)
 	options := Options{Paths: p.Paths, Version: p.Version, Step: d.step, Successor: func(work string) *exec.Cmd {
-		heir := p.heir(work)
-		d.dieAt(heir.Before)
-		return heir.command()
+		d.dieAt(p.heir(work).Before)
+		return p.successor(work)
 	}}
 	var n Node
 	var err error
@@ -88,6 +90,8 @@ func (p partner) heir(work string) partner {
 	heir.Paths, heir.Succeed, heir.Tell = p.Paths, true, p.Tell
 	return heir
 }
+
+func (p partner) successor(work string) *exec.Cmd { return p.heir(work).command() }
 
 // as is how a request names the heir.
 func as(p partner) string {

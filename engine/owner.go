@@ -35,6 +35,8 @@ type Options struct {
 	// that this process was started from where that is empty. It inherits a stream as its descriptor 3, for Succeed. nil:
 	// this engine cannot start one.
 	Successor func(binary string) *exec.Cmd
+	// Stays makes a process that has handed the node over go on as an observer of its successor.
+	Stays bool
 }
 
 // tickEvery is how often counters are read and a snapshot is made.

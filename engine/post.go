@@ -29,6 +29,22 @@ func Start(ctx context.Context, options Options) (Node, error) {
 	return s, nil
 }
 
+// Join is an observer of the engine that runs, which can take the node over: see TakeOver. ErrNoOwner when none runs.
+func Join(ctx context.Context, options Options) (Node, error) {
+	s, err := newPost(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.dial()
+	if err != nil {
+		s.leave()
+		return nil, err
+	}
+	s.take(c)
+	go s.run()
+	return s, nil
+}
+
 // Succeed makes this process the owner in the place of the one that left it a stream as descriptor fd. It returns when it
 // is; whether it stays, State.Handoff shows.
 func Succeed(ctx context.Context, options Options, fd uintptr) (Node, error) {
@@ -60,8 +76,9 @@ type post struct {
 	err         error         // why; nil = it was meant to end
 	subscribers subscribers
 
-	mu  sync.Mutex
-	now Node
+	mu       sync.Mutex
+	now      Node
+	takeover *owner // has the node since this process took it over; the client before it is closed then
 }
 
 func newPost(ctx context.Context, options Options) (s *post, err error) {
@@ -98,22 +115,38 @@ func (s *post) run() {
 	if s.err = s.ns.enter(); s.err != nil { // in which an engine that follows works, too
 		return
 	}
-	for o, _ := s.node().(*owner); o != nil; {
-		for range o.Changed() {
+	for n := s.node(); n != nil; {
+		for range n.Changed() {
 			s.subscribers.signal()
 		}
-		<-o.done
-		o, s.err = s.after(o)
-		if o != nil {
-			s.take(o)
+		n, s.err = s.next(n)
+		if n != nil {
+			s.take(n)
 			s.subscribers.signal()
 		}
 	}
 }
 
+// next is what follows an engine that has ended here; nil when nothing does.
+func (s *post) next(n Node) (Node, error) {
+	o, owned := n.(*owner)
+	if !owned {
+		return s.taken(), nil
+	}
+	<-o.done
+	defer o.Close() // also its socket
+	next, err := s.after(o)
+	switch {
+	case next != nil:
+		return next, nil
+	case o.parting == nil || !s.options.Stays || s.ctx.Err() != nil:
+		return nil, err
+	}
+	return s.observe(), nil
+}
+
 // after is the engine that follows one that has ended; nil when none does in this process.
 func (s *post) after(o *owner) (*owner, error) {
-	defer o.Close() // also its socket
 	p := o.parting
 	if p == nil {
 		return nil, nil

@@ -44,9 +44,6 @@ func (s *post) Confirm(ctx context.Context, who string) error { return s.node().
 // WatchCosts implements Node.
 func (s *post) WatchCosts(ctx context.Context) error { return s.node().WatchCosts(ctx) }
 
-// Handoff implements Node.
-func (s *post) Handoff(ctx context.Context, r HandoffRequest) error { return s.node().Handoff(ctx, r) }
-
 // Detach implements Node.
 func (s *post) Detach(ctx context.Context, who string) error { return s.node().Detach(ctx, who) }
 

@@ -49,6 +49,7 @@ type call struct {
 	Binary   string        `json:",omitempty"`
 	From     time.Time     `json:",omitzero"`
 	To       time.Time     `json:",omitzero"`
+	Socket   string        `json:",omitempty"`
 }
 
 // verb is what a call asks for. Whatever is not said in needs to ask for less, only the armed may call.

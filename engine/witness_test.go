@@ -2,6 +2,7 @@ package engine
 
 import (
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,9 +94,11 @@ func (w *Witness) Watch(t *testing.T) (stop func() (epochs, questions int)) {
 			last = now
 		}
 	}()
-	return func() (int, int) {
+	stop = sync.OnceValues(func() (int, int) {
 		close(ended)
 		<-over
 		return epochs, questions
-	}
+	})
+	t.Cleanup(func() { stop() })
+	return stop
 }

@@ -191,7 +191,7 @@ func (m *Model) ask(request any) tea.Cmd {
 	case applyIt:
 		return m.apply(r)
 	case handOverIt:
-		return m.handOver()
+		return m.handOver(r)
 	case detachIt:
 		return m.detach(r)
 	case askDetach:

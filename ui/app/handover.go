@@ -12,8 +12,8 @@ import (
 	"hairpin/ui/theme"
 )
 
-// handOverIt is the request to give the node to another process.
-type handOverIt struct{}
+// handOverIt is the request to give the node to another process, or to this one.
+type handOverIt struct{ here bool }
 
 // openHandOver asks for the node's name before it goes to another process.
 func (m *Model) openHandOver() {
@@ -23,20 +23,29 @@ func (m *Model) openHandOver() {
 	m.push(&overlay.Choice{
 		Title: "HAND OVER " + m.name(), Token: theme.Warn, Name: m.name(),
 		Body: []overlay.Line{
-			{Token: theme.Text, Text: fmt.Sprintf("The program that is now where the engine (pid %d, %s) was started from takes this node over.", m.live.PID, m.live.Version)},
+			{Token: theme.Text, Text: fmt.Sprintf("The program that is now where the engine (pid %d, %s) was started from takes this node over, or else this console does.", m.live.PID, m.live.Version)},
 			{Token: theme.Text, Text: fmt.Sprintf("Packets and connections go on. It is watched for %s, and goes back by itself when it does worse.", engine.DefaultWatch)},
 		},
-		Buttons: []overlay.Button{{Label: "Cancel"}, {Label: "Hand over", Guarded: true, Ask: handOverIt{}}},
+		Buttons: []overlay.Button{{Label: "Cancel"}, {Label: "Hand over", Guarded: true, Ask: handOverIt{}},
+			{Label: "Take it here", Guarded: true, Ask: handOverIt{here: true}, Why: m.noTakeOver()}},
 	})
 }
 
+// noTakeOver says why this console cannot have the node, or nothing.
+func (m *Model) noTakeOver() string {
+	if m.live.Role == engine.Owner {
+		return "this console has it"
+	}
+	return ""
+}
+
 // handOver begins it. How it goes on is in every snapshot.
-func (m *Model) handOver() tea.Cmd {
+func (m *Model) handOver(it handOverIt) tea.Cmd {
 	if why := m.refusalOf(action.HandOver); why != "" {
 		m.say(theme.Warn, "hand over: %s", why)
 		return nil
 	}
-	r := engine.HandoffRequest{Who: m.opts.Who}
+	r := engine.HandoffRequest{Who: m.opts.Who, Here: it.here}
 	if a := m.armed(); a != nil {
 		r.Why = a.Why
 	}

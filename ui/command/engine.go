@@ -22,6 +22,10 @@ func (realEngines) open(ctx context.Context, o engine.Options) (engine.Node, err
 	return engine.Start(ctx, withSuccessor(ctx, o))
 }
 
+func (realEngines) join(ctx context.Context, o engine.Options) (engine.Node, error) {
+	return engine.Join(ctx, withSuccessor(ctx, o))
+}
+
 func (realEngines) succeed(ctx context.Context, o engine.Options, stream uintptr) (engine.Node, error) {
 	drop(o)
 	return engine.Succeed(ctx, withSuccessor(ctx, o), stream)
@@ -45,13 +49,14 @@ func withSuccessor(ctx context.Context, o engine.Options) engine.Options {
 	if o.Observers {
 		args = append(args, "--observers")
 	}
+	o.Stays = !o.Log.Enabled(ctx, slog.LevelError) // there is a screen, and somebody who looks at it
 	o.Successor = func(binary string) *exec.Cmd {
 		cmd := exec.Command(cmp.Or(binary, program), args...)
 		cmd.Env = slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "WATCHDOG_PID=") }) // that is not it
-		if o.Log.Enabled(ctx, slog.LevelError) {
-			cmd.Stderr = os.Stderr
+		if o.Stays {
+			cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true} // the terminal must not take it along
 		} else {
-			cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true} // here is a screen, which must not take it along
+			cmd.Stderr = os.Stderr
 		}
 		return cmd
 	}

@@ -66,6 +66,10 @@ func (f *fake) open(context.Context, engine.Options) (engine.Node, error) {
 	return f, nil
 }
 
+func (f *fake) join(ctx context.Context, o engine.Options) (engine.Node, error) {
+	return f.dial(ctx, o.Paths)
+}
+
 func (f *fake) succeed(ctx context.Context, o engine.Options, stream uintptr) (engine.Node, error) {
 	fmt.Fprintln(f.asked, "succeed by", stream)
 	return f.open(ctx, o)

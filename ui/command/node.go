@@ -14,6 +14,8 @@ import (
 type engines interface {
 	// open makes this process the owner of the node.
 	open(ctx context.Context, o engine.Options) (engine.Node, error)
+	// join observes the engine that runs, and may take the node over from it.
+	join(ctx context.Context, o engine.Options) (engine.Node, error)
 	// succeed makes this process the owner after the one at the other end of a stream.
 	succeed(ctx context.Context, o engine.Options, stream uintptr) (engine.Node, error)
 	// dial reaches the engine that owns the node.
@@ -31,7 +33,7 @@ const startEngine = `start one with "hairpin run", or "systemctl start hairpin"`
 
 // owned is the engine that runs, or else one in this process that owns the node until it is closed.
 func (t *tree) owned(ctx context.Context, log *slog.Logger) (engine.Node, error) {
-	n, err := t.dial(ctx, t.paths)
+	n, err := t.join(ctx, t.engine(log))
 	if errors.Is(err, engine.ErrNoOwner) {
 		return t.open(ctx, t.engine(log))
 	}

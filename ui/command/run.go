@@ -108,8 +108,8 @@ const supervisorPatience = 5 * time.Second
 
 // left ends a process that has handed the node over.
 func (t *tree) left(h *engine.Handoff, tell func(string)) error {
-	if h == nil || h.Outcome != engine.HandoffConfirmed {
-		return nil // why is the node's to say
+	if h == nil || h.Outcome != engine.HandoffConfirmed || !h.Started {
+		return nil // why is the node's to say, and a console is not the supervisor's to look after
 	}
 	tell(fmt.Sprintf("MAINPID=%d", h.To.PID))
 	return notifyDone(supervisorPatience)
