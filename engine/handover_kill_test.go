@@ -6,7 +6,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -168,7 +167,7 @@ func (k killer) settled(t *testing.T, began time.Time) (s *State, outcome Handof
 			}
 			continue
 		}
-		if !anybody(t, k.paths) {
+		if len(partners(t, k.paths)) == 0 {
 			n := someOwner(t, k.paths)
 			defer n.Close()
 			return n.State(), nobodyLeft
@@ -187,19 +186,6 @@ func someOwner(t *testing.T, p Paths) Node {
 		go func() { _ = cmd.Wait() }()
 	}
 	return reach(t, p)
-}
-
-// anybody tells whether a partner of this node runs.
-func anybody(t *testing.T, p Paths) bool {
-	t.Helper()
-	all, err := filepath.Glob("/proc/[0-9]*/environ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return slices.ContainsFunc(all, func(file string) bool {
-		env, _ := os.ReadFile(file) // of what is gone by now, or only remains, nothing can be read
-		return strings.Contains(string(env), partnerVariable+"=") && strings.Contains(string(env), p.State)
-	})
 }
 
 // links are the pins of what is attached.

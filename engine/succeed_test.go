@@ -77,8 +77,10 @@ func TestWatchGoesBack(t *testing.T) {
 	w := newWire(t, "eth0")
 	n, cmd := owns(t, partner{Paths: p, Version: "v1"})
 	mustApply(t, n, parse(t, lbSpec), 0)
-	w.send(t, "eth0", "10.99.0.1", 500)
-	first := until(t, n, "what is normal", func(s *State) bool { return len(s.NICs) == 1 && s.NICs[0].Forward.PPS > 0 })
+	first := until(t, n, "what is normal", func(s *State) bool {
+		w.send(t, "eth0", "10.99.0.1", 300)
+		return len(s.NICs) == 1 && s.NICs[0].Forward.PPS > 100
+	})
 	if err := n.Handoff(t.Context(), HandoffRequest{Watch: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
