@@ -187,6 +187,7 @@ func (s *post) passOn(o *owner, p *parting) (*handoff.Lock, error) {
 			return nil, fmt.Errorf("the successor: %w", err)
 		case w.Shown != nil:
 			p.shown = *w.Shown
+			s.watched(o, p.shown)
 		}
 		switch {
 		case w.Serving:
@@ -203,6 +204,14 @@ func (s *post) passOn(o *owner, p *parting) (*handoff.Lock, error) {
 			return lock, fmt.Errorf("the successor: %s", w.Fault)
 		}
 	}
+}
+
+// watched shows here how the successor fares. What else there is to see, the successor shows.
+func (s *post) watched(o *owner, h Handoff) {
+	now := *o.State()
+	now.Handoff, now.Time = &h, time.Now()
+	o.state.Store(&now)
+	s.subscribers.signal()
 }
 
 // reclaim takes the lock that a successor left. One that holds on to it has the node.
