@@ -152,7 +152,7 @@ func (s *post) after(o *owner) (*owner, error) {
 		return nil, nil
 	}
 	if p.fault != nil {
-		return nil, errors.Join(fmt.Errorf("the node went back to pid %d: %w", p.shown.From.PID, p.fault), handBack(o.lock, p.stream, p.fault))
+		return nil, errors.Join(fmt.Errorf("the node went back to pid %d: %w", p.shown.From.PID, p.fault), handBack(o.lock, p.stream, p.shown, p.fault))
 	}
 	lock, err := s.passOn(o, p)
 	if err == nil {
@@ -276,7 +276,7 @@ func (s *post) succeed(stream *handoff.Stream) (*owner, error) {
 			o.giveUp(next, err, false)
 		}
 		o.abandon()
-		return nil, errors.Join(err, handBack(lock, stream, err))
+		return nil, errors.Join(err, handBack(lock, stream, next.shown, err))
 	}
 	ctx := o.begin(s.ctx)
 	go o.listen(ctx, l)

@@ -242,8 +242,8 @@ func (o *owner) giveUp(s *succession, why error, alone bool) {
 }
 
 // handBack passes the lock to the predecessor again, or gives it up where there is none any more.
-func handBack(lock *handoff.Lock, stream *handoff.Stream, why error) error {
-	err := lock.Pass(stream, handoffWord{Fault: why.Error()}, handoffPatience)
+func handBack(lock *handoff.Lock, stream *handoff.Stream, shown Handoff, why error) error {
+	err := lock.Pass(stream, handoffWord{Shown: &shown, Fault: why.Error()}, handoffPatience)
 	if err != nil {
 		err = errors.Join(err, lock.Close())
 	}

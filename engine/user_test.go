@@ -247,6 +247,39 @@ func TestRootGivesUp(t *testing.T) {
 	}
 }
 
+// TestUpgradeBySignal: at SIGUSR2 the program hands the node over and tells its supervisor whose process it looks after now.
+func TestUpgradeBySignal(t *testing.T) {
+	t.Parallel()
+	p := privateNode(t)
+	c := newOrdinary(t, p).command(t, "run")
+	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	heard := supervisor(t, p)
+	c.Env = append(c.Env, "NOTIFY_SOCKET="+heard.LocalAddr().String())
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Process.Kill() })
+	heardWord(t, heard, "READY=1")
+	if err := c.Process.Signal(unix.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	n := reach(t, p)
+	s := until(t, n, "the successor", func(s *State) bool { return s.Handoff != nil && s.Handoff.Outcome == HandoffConfirmed })
+	heardWord(t, heard, fmt.Sprintf("MAINPID=%d", s.PID))
+	heardWord(t, heard, "BARRIER=1") // with it goes what the process waits for
+	if err := c.Wait(); err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(n.Close(), unix.Kill(s.PID, unix.SIGTERM)); err != nil {
+		t.Error(err)
+	}
+	for limit := time.Now().Add(time.Minute); lockedBy(t, p) != 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("the successor does not end")
+		}
+	}
+}
+
 // TestLacksCapability: what is missing is named, and what it is for, before anything is made.
 func TestLacksCapability(t *testing.T) {
 	t.Parallel()
