@@ -31,7 +31,7 @@ func main() {
 
 func console(ctx context.Context, n engine.Node, o command.Console) error {
 	return app.Run(ctx, n, app.Options{
-		Armed: o.Armed, Who: o.Who, Config: o.Config, Keymap: o.Keymap, Theme: o.Theme, Glyphs: o.Glyphs, Now: o.Now,
+		Armed: o.Armed, Who: o.Who, Config: o.Config, Keymap: o.Keymap, Theme: o.Theme, Glyphs: o.Glyphs,
 	})
 }
 

@@ -29,6 +29,7 @@ type Player struct {
 	from  time.Time // in the recording, where it was when the wall's clock showed since
 	since time.Time
 	speed float64
+	seeks int
 }
 
 // Play begins to show r, from its start or, if it is not zero, from from on. Close ends it, and closes r.
@@ -71,6 +72,9 @@ func (p *Player) now() time.Time {
 	return p.within(p.from.Add(time.Duration(float64(p.wall().Sub(p.since)) * p.speed)))
 }
 
+// Last is where it ends.
+func (p *Player) Last() time.Time { return p.last }
+
 // Speed is how many seconds of the recording go by in one; 0 at its end.
 func (p *Player) Speed() float64 {
 	p.mu.Lock()
@@ -92,12 +96,12 @@ func (p *Player) SetSpeed(speed float64) error {
 	return nil
 }
 
-// Seek goes on from another time.
-func (p *Player) Seek(t time.Time) {
+// Seek goes on from a State that At gave. It does not wait for the disk.
+func (p *Player) Seek(s *State) {
 	p.mu.Lock()
-	p.from, p.since = p.within(t), p.wall()
-	p.mu.Unlock()
-	p.show()
+	defer p.mu.Unlock()
+	p.from, p.since, p.state = p.within(s.Time), p.wall(), s
+	p.seeks++
 }
 
 func (p *Player) run(ctx context.Context) {
@@ -117,12 +121,17 @@ func (p *Player) run(ctx context.Context) {
 
 // show makes the State of now the newest.
 func (p *Player) show() {
-	s, err := p.At(context.Background(), p.Now())
+	p.mu.Lock()
+	now, seeks := p.now(), p.seeks
+	p.mu.Unlock()
+	s, err := p.At(context.Background(), now)
 	if err != nil {
-		s = withProblem(p.State(), Problem{Key: "recording", Severity: "crit", Since: p.Now(), What: err.Error()})
+		s = withProblem(p.State(), Problem{Key: "recording", Severity: "crit", Since: now, What: err.Error()})
 	}
 	p.mu.Lock()
-	p.state = s
+	if seeks == p.seeks {
+		p.state = s
+	}
 	p.mu.Unlock()
 	select {
 	case p.changed <- struct{}{}:

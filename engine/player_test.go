@@ -80,11 +80,18 @@ func TestPlayer(t *testing.T) {
 	}
 	pass(2 * time.Second)
 	want(22*time.Second, 10)
-	p.Seek(first.Add(5 * time.Second))
+	seek := func(at time.Duration) {
+		s, err := p.At(t.Context(), first.Add(at))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Seek(s)
+	}
+	seek(5 * time.Second)
 	want(5*time.Second, 10)
 	pass(time.Hour)
 	want(last.Sub(first), 0)
-	p.Seek(first.Add(-time.Hour))
+	seek(0)
 	want(0, 10)
 	for _, bad := range []float64{0, -1, 1e9} {
 		if err := p.SetSpeed(bad); !errors.Is(err, ErrInvalid) {

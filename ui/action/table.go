@@ -35,6 +35,14 @@ const (
 	Pause   ID = "time.pause"
 	Live    ID = "time.live"
 
+	StepBack   ID = "time.step_back"
+	StepOn     ID = "time.step_on"
+	MinuteBack ID = "time.minute_back"
+	MinuteOn   ID = "time.minute_on"
+	GoTime     ID = "time.go"
+	Speed      ID = "time.speed"
+	EventTime  ID = "event.time"
+
 	Arm     ID = "arm.toggle"
 	Undo    ID = "stage.undo"
 	Redo    ID = "stage.redo"
@@ -120,7 +128,14 @@ var table = [...]Action{
 	{ID: Palette, Scope: Global, Title: "command", Help: "every action by name, with its argument"},
 	{ID: Help, Scope: Global, Title: "help", Help: "the keys of this screen"},
 	{ID: Pause, Scope: Global, Title: "pause", Help: "hold the picture; collecting goes on"},
-	{ID: Live, Scope: Global, Title: "live", Help: "show the newest again"},
+	{ID: Live, Scope: Global, Title: "live", Help: "show the newest again; a replay goes on"},
+	{ID: StepBack, Scope: Global, Title: "step back", Help: "what was shown before this"},
+	{ID: StepOn, Scope: Global, Title: "step", Help: "what was shown after this"},
+	{ID: MinuteBack, Scope: Global, Title: "minute back", Help: "what was shown a minute before this"},
+	{ID: MinuteOn, Scope: Global, Title: "minute on", Help: "what was shown a minute after this"},
+	{ID: GoTime, Scope: Global, Title: "go to time", Help: "what was shown at a time of the last day", Arg: "time"},
+	{ID: Speed, Scope: Global, Title: "speed", Help: "how many seconds of a replay go by in one", Arg: "number"},
+	{ID: EventTime, Scope: Events, Title: "go there", Help: "what was shown when this happened"},
 
 	{ID: Arm, Scope: Global, Title: "arm", Help: "allow changes for ten minutes, or no longer", Arg: "reason"},
 	{ID: Undo, Scope: Global, Title: "undo", Help: "take the last staged edit back"},

@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -31,8 +32,11 @@ func (m *Model) act(c call) tea.Cmd {
 	case action.Limits:
 		return m.editLimit(c)
 	case action.Events:
-		if c.ID == action.History {
+		switch c.ID {
+		case action.History:
 			return m.openHistory()
+		case action.EventTime:
+			return m.timeKeys(c)
 		}
 		return m.takeBack(c)
 	}
@@ -49,8 +53,8 @@ func (m *Model) act(c call) tea.Cmd {
 		m.push(overlay.NewHelp(m.keys, m.page().Scope(), m.looks.problems))
 	case action.Filter:
 		m.openFilter(c.Arg)
-	case action.Pause, action.Live:
-		m.hold(c.ID == action.Pause && !m.feed.Frozen())
+	case action.Pause, action.Live, action.StepBack, action.StepOn, action.MinuteBack, action.MinuteOn, action.GoTime, action.Speed:
+		return m.timeKeys(c)
 	case action.CopyRow, action.CopyView:
 		return m.copy(c.ID)
 	case action.Arm:
@@ -104,16 +108,6 @@ func (m *Model) travel(id action.ID) {
 	if !move() {
 		m.say(theme.Hint, "%s: there is no other view yet", action.Title(id))
 	}
-}
-
-// hold keeps the picture, or lets it go on. Collecting never stops.
-func (m *Model) hold(still bool) {
-	if still {
-		m.feed.Freeze()
-	} else {
-		m.feed.Thaw()
-	}
-	m.refresh()
 }
 
 // restage walks the staged list back and forth, or empties it.
@@ -180,6 +174,8 @@ func (m *Model) ask(request any) tea.Cmd {
 		return m.command(r)
 	case armReason:
 		return m.armFor(r)
+	case goTime:
+		return m.goTo(time.Time(r), false)
 	case filterText:
 		p := m.pages[r.screen]
 		p.SetFilter(page.NewFilter(r.text))

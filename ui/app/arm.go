@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -150,10 +151,8 @@ func (m *Model) refusal(a action.Action, t page.Target) string {
 		if m.live.Generation.Deadline.IsZero() {
 			return "nothing waits for confirmation"
 		}
-	case action.Live:
-		if !m.feed.Frozen() {
-			return "it is live"
-		}
+	case action.Live, action.StepBack, action.StepOn, action.MinuteBack, action.MinuteOn, action.GoTime, action.Speed, action.EventTime:
+		return m.noTime(a.ID, t)
 	case action.Open:
 		switch m.page().Scope() {
 		case action.Backends, action.Events, action.Limits, action.Handoff:
@@ -180,6 +179,8 @@ func (m *Model) unchangeable() string {
 		return "no engine runs on this node"
 	case m.live.Barred != "":
 		return m.live.Barred
+	case m.feed.Frozen():
+		return "this is " + m.shown.Time.Format(time.TimeOnly) + ", not now: " + m.keyOf(action.Live) + " shows now"
 	case m.job.running():
 		return m.job.what + " is under way"
 	}

@@ -33,6 +33,15 @@ type setup func(*Options)
 func open80(t testing.TB, s *engine.State, changes ...setup) *driver {
 	t.Helper()
 	d := &driver{t: t, node: fake.New(s), now: fake.Epoch()}
+	d.node.Clock(func() time.Time { return d.now })
+	d.open(d.node, changes...)
+	return d
+}
+
+// open opens the console on a node that need not be a fake.
+func (d *driver) open(node engine.Node, changes ...setup) {
+	t := d.t
+	t.Helper()
 	o := Options{
 		Who: "ops-3", Getenv: func(string) string { return "" }, Config: t.TempDir(), KnowsGlyphs: true,
 		Now: func() time.Time { return d.now },
@@ -40,10 +49,9 @@ func open80(t testing.TB, s *engine.State, changes ...setup) *driver {
 	for _, change := range changes {
 		change(&o)
 	}
-	d.node.Clock(func() time.Time { return d.now })
-	f := feed.New(t.Context(), d.node)
+	f := feed.New(t.Context(), node)
 	<-f.Ready()
-	d.m = New(t.Context(), d.node, f, o)
+	d.m = New(t.Context(), node, f, o)
 	d.m.after = func(_ time.Duration, msg tea.Msg) tea.Cmd {
 		d.late = append(d.late, msg)
 		return nil
@@ -53,7 +61,6 @@ func open80(t testing.TB, s *engine.State, changes ...setup) *driver {
 		d.run(d.m.armFor(armReason(o.Why)))
 		d.m.flash = flash{}
 	}
-	return d
 }
 
 func isArmed(o *Options) { o.Armed, o.Why = true, "INC-1" }

@@ -76,6 +76,7 @@ func scenes() []scene {
 		{"help", fake.Busy, nil, func(d *driver) { d.do(action.Help) }},
 		{"quit", fake.Busy, nil, func(d *driver) { d.do(action.Back) }},
 		{"filter", fake.Incident, nil, func(d *driver) { openVIP(0)(d); d.do(action.Filter); d.text("state=down") }},
+		{"then", fake.Incident, nil, func(d *driver) { d.recordTenMinutes(); d.run(d.m.act(call{ID: action.GoTime, Arg: "03:02:31"})) }},
 		{"paused", fake.Busy, nil, func(d *driver) { d.do(action.Pause); d.pass(90e9) }},
 	}
 }

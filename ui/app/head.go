@@ -31,6 +31,9 @@ func (m *Model) first(v page.Verdict, w int) string {
 // words, 1 without the node's name, 0 the verdict and what waits.
 func (m *Model) state(v page.Verdict, detail int) string {
 	k, g := m.kit, m.generation()
+	if m.feed.Frozen() {
+		g = m.shown.Generation // what waits for confirmation is said of now all the same
+	}
 	gap := "  "
 	if detail < 3 {
 		gap = " "
@@ -105,7 +108,9 @@ func (m *Model) liveness(w int) string {
 	}
 	switch {
 	case m.feed.Frozen():
-		return m.kit.Say(theme.Paused, "PAUSED at "+m.shown.Time.Format(clock))
+		return m.kit.Say(theme.Paused, m.held(clock, w < 80))
+	case m.shown != nil && m.shown.Role == engine.Recorded:
+		return m.kit.Say(theme.Paused, "REPLAY "+m.pace()) + " " + m.shown.Time.Format(clock)
 	case m.shown == nil:
 		return m.kit.Say(theme.Dim, m.now.Format(clock))
 	case m.now.Sub(m.shown.Time) > page.StaleAge:

@@ -49,6 +49,7 @@ type Model struct {
 	staged staged.List
 	next   *spec.Spec // live.Spec with what is staged
 	job    job
+	rewind rewind
 	link   link
 	watch  time.Time // when the engine was last asked to measure what stages cost
 	fell   *uint64   // fallbacks seen; nil before the first snapshot
@@ -142,6 +143,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.chord.show(msg)
 	case reply:
 		cmd = m.answered(msg)
+	case then:
+		cmd = m.arrived(msg)
 	case term.BackgroundMsg:
 		cmd = m.seenOn(msg.Light)
 	case term.LinkMsg:
@@ -192,8 +195,11 @@ func (m *Model) view() page.View {
 	if m.live != nil {
 		v.Running = m.live.Spec
 	}
-	if m.feed.Frozen() {
+	if m.ofThen() {
 		v.Now = m.shown.Time
+	}
+	if m.feed.Frozen() { // what is staged is for the node as it is now
+		v.Running, v.Next, v.Staged = m.shown.Spec, m.shown.Spec, nil
 	}
 	return v
 }
@@ -220,7 +226,7 @@ func (m *Model) interrupt(o overlay.Overlay) {
 
 // notice says what the kernel did by itself since the last look.
 func (m *Model) notice() {
-	if m.live == nil {
+	if m.live == nil || m.live.Role == engine.Recorded {
 		return
 	}
 	g := m.live.Generation

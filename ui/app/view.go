@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"hairpin/engine"
 	"hairpin/ui/overlay"
 	"hairpin/ui/page"
 	"hairpin/ui/theme"
@@ -33,6 +34,9 @@ func (m *Model) frame(w, h int) []string {
 		if end = end[1:]; m.said() != "" {
 			end = []string{m.bottom(w)}
 		}
+	}
+	if w >= 80 && h >= 24 {
+		end = append(m.axisLines(w), end...)
 	}
 	room := h - len(top) - len(end)
 	body := []string{m.kit.Say(theme.Dim, " waiting for the engine's first snapshot")}
@@ -66,8 +70,13 @@ func (m *Model) covered(lines []string) []string {
 
 // seenAt is the time at which the picture is judged.
 func (m *Model) seenAt() time.Time {
-	if m.feed.Frozen() {
+	if m.ofThen() {
 		return m.shown.Time
 	}
 	return m.now
+}
+
+// ofThen tells whether the picture is not of now, and meant to be.
+func (m *Model) ofThen() bool {
+	return m.feed.Frozen() || m.shown != nil && m.shown.Role == engine.Recorded
 }

@@ -33,8 +33,6 @@ type Console struct {
 	Config string // folder of keymap and themes
 
 	Keymap, Theme, Glyphs string // empty = as the environment and the files say
-
-	Now func() time.Time // the clock of what is shown; nil = time.Now
 }
 
 // tree is what the commands of one run share.

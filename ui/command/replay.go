@@ -40,7 +40,7 @@ time. ":" speed makes it faster or slower.`,
 			if err := p.SetSpeed(speed); err != nil {
 				return errors.Join(err, p.Close())
 			}
-			return errors.Join(t.Console(c.Context(), p, Console{Who: t.who, Config: t.paths.Config, Now: p.Now}), p.Close())
+			return errors.Join(t.Console(c.Context(), p, Console{Who: t.who, Config: t.paths.Config}), p.Close())
 		},
 	}
 	c.Flags().StringVar(&from, "from", "", "`TIME` at which to begin, instead of the file's start")

@@ -51,11 +51,12 @@ func (f *Feed) collect(ctx context.Context, src Source) {
 // means that the clock was set back.
 const overtaken = 10 * time.Second
 
-// Put replaces what is in the slot, unless that is newer: two may bring snapshots at the same time.
+// Put replaces what is in the slot, unless that is newer: two may bring snapshots at the same time. A recording goes
+// backwards when it is told to.
 func (f *Feed) Put(s *engine.State) {
 	for s != nil {
 		old := f.slot.Load()
-		if old != nil && s.Time.Before(old.Time) && old.Time.Sub(s.Time) < overtaken {
+		if old != nil && s.Role != engine.Recorded && s.Time.Before(old.Time) && old.Time.Sub(s.Time) < overtaken {
 			return
 		}
 		if f.slot.CompareAndSwap(old, s) {
@@ -81,6 +82,9 @@ func (f *Feed) Shown() *engine.State {
 
 // Freeze keeps showing what is shown now; collecting goes on.
 func (f *Feed) Freeze() { f.frozen = f.Shown() }
+
+// Hold shows s, of whatever time, until it is thawed.
+func (f *Feed) Hold(s *engine.State) { f.frozen = s }
 
 // Thaw shows the newest again.
 func (f *Feed) Thaw() { f.frozen = nil }

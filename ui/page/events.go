@@ -34,7 +34,7 @@ func (p *Events) Crumb(v View) string {
 
 // Hints for the footer.
 func (p *Events) Hints() []action.ID {
-	return []action.ID{action.Down, action.Up, action.Filter, action.TakeBack, action.History, action.Reverse, action.Pause, action.Palette, action.Help, action.Back}
+	return []action.ID{action.Down, action.Up, action.Filter, action.EventTime, action.TakeBack, action.History, action.Reverse, action.Pause, action.Palette, action.Help, action.Back}
 }
 
 // Enter selects an event, if the place names one.
@@ -80,10 +80,10 @@ func (p *Events) SetFilter(f Filter) { p.list.filter = f }
 // Filter is the one in force.
 func (p *Events) Filter() Filter { return p.list.filter }
 
-// Target is the change that the event under the cursor is about.
+// Target is the change that the event under the cursor is about, and its time.
 func (p *Events) Target() Target {
 	name, _ := p.list.cursor.Row()
-	return Target{Change: p.all[name].Change}
+	return Target{Change: p.all[name].Change, Time: p.all[name].Time}
 }
 
 // Copy is the event under the cursor.

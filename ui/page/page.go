@@ -38,7 +38,8 @@ type Target struct {
 	Stage string
 	Limit *Limit // of Stage
 
-	Change int // of the history, that an event is about
+	Change int       // of the history, that an event is about
+	Time   time.Time // of an event
 }
 
 // Limit names one limit of a stage by what its row shows.
