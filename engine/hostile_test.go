@@ -157,6 +157,7 @@ func TestForgedCommands(t *testing.T) {
 	if err := member.call(t, call{Verb: verbArm, Why: "INC-4412"}); err != nil {
 		t.Fatalf("a member arms: %v", err)
 	}
+	step("a member's own program as the engine", member, call{Verb: verbHandoff, Binary: "/bin/false"}, ErrRefused, "others hand over to the one that is installed")
 	const taken = "uid 54322 is armed from "
 	step("root's arming while another is armed", another, call{Verb: verbArm, Why: "INC-1"}, ErrRefused, taken)
 	step("root's change while another is armed", another, change, ErrRefused, taken)

@@ -102,10 +102,13 @@ func (g *group) find() *uint32 {
 	return g.gid
 }
 
+// superior tells whether a user can do whatever the engine can.
+func superior(uid uint32) bool { return uid == 0 || int(uid) == os.Geteuid() }
+
 // permits tells whether p may change the node: root, whom nobody can stop, the user that the engine runs as, who can stop
 // the engine, and the members of the group.
 func (g *group) permits(p peer) bool {
-	if p.uid == 0 || int(p.uid) == os.Geteuid() {
+	if superior(p.uid) {
 		return true
 	}
 	gid := g.find()

@@ -96,7 +96,12 @@ func (s seat) Detach(ctx context.Context, who string) error {
 
 // Handoff implements Verbs.
 func (s seat) Handoff(ctx context.Context, r HandoffRequest) error {
-	return command(ctx, s, verbHandoff, func() error { return s.engine.beginHandoff(r) })
+	return command(ctx, s, verbHandoff, func() error {
+		if r.Binary != "" && !superior(s.party.UID) { // it runs as whoever the engine runs as
+			return fmt.Errorf("hand over: %w: only root and the user of the engine name a binary; others hand over to the one that is installed", ErrRefused)
+		}
+		return s.engine.beginHandoff(r)
+	})
 }
 
 // WatchCosts implements Verbs.

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"hairpin/engine/packet"
 	"hairpin/engine/plan"
 	"hairpin/engine/spec"
@@ -186,9 +188,14 @@ func TestBadObjects(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	pipe := filepath.Join(filepath.Dir(text), "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	guard, odd, states := objectFile(t, "guard.o"), objectFile(t, "odd.o"), objectFile(t, "states.o")
 	for _, r := range []struct{ hook, settings, want string }{
 		{"xdp", "object: /nowhere.o", "object open /nowhere.o: no such file or directory"},
+		{"xdp", "object: " + pipe, pipe + ": not a file"},
 		{"xdp", "object: " + text, text + ": not an ELF file: compile it with clang -O2 -g -target bpf -c"},
 		{"xdp", "object: " + cut, cut + ": not an object for BPF: "},
 		{"xdp", "object: " + guard + ", program: gard", "has no program gard; it has guard (xdp)"},

@@ -32,7 +32,7 @@ type object struct {
 }
 
 func readObject(file string) (*object, error) {
-	f, err := os.Open(file)
+	f, err := openRegular(file)
 	if err != nil {
 		return nil, fmt.Errorf("%w %w", ErrObject, err)
 	}
@@ -55,6 +55,22 @@ func readObject(file string) (*object, error) {
 		m.Pinning = ebpf.PinNone // its maps are its own, and of this data path
 	}
 	return o, nil
+}
+
+// openRegular opens a file of somebody else's. A pipe, which may never have an end, is none: the engine waits for nobody.
+func openRegular(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s: not a file", name)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 func (o *object) wrong(format string, args ...any) error {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"slices"
@@ -193,7 +194,12 @@ func (f *prefixFile) take(list []netip.Prefix, now time.Time) {
 }
 
 func parsePrefixFile(name string) ([]netip.Prefix, error) {
-	text, err := os.ReadFile(name)
+	f, err := openRegular(name) // which it was when it was looked at
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxPrefixFile))
 	if err != nil {
 		return nil, err
 	}

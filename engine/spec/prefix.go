@@ -2,24 +2,10 @@ package spec
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"net/netip"
-	"strings"
 	"unicode/utf8"
 )
-
-// ParsePrefix reads a prefix, or an address that stands for itself alone.
-func ParsePrefix(s string) (netip.Prefix, error) {
-	p, why := parsePrefix(s)
-	if why == "" {
-		why = badPrefix(p)
-	}
-	if why != "" {
-		return netip.Prefix{}, errors.New(why)
-	}
-	return p, nil
-}
 
 func parsePrefix(s string) (netip.Prefix, string) {
 	if p, err := netip.ParsePrefix(s); err == nil {
@@ -31,9 +17,10 @@ func parsePrefix(s string) (netip.Prefix, string) {
 		}
 		return netip.PrefixFrom(a, a.BitLen()), ""
 	}
-	return netip.Prefix{}, fmt.Sprintf("%s is not a prefix: write one as 198.51.100.0/24 or \"2001:db8::/32\", or an address; names are not looked up",
-		quote(s))
+	return netip.Prefix{}, quote(s) + " is " + noPrefix
 }
+
+const noPrefix = `not a prefix: write one as 198.51.100.0/24 or "2001:db8::/32", or an address; names are not looked up`
 
 // badPrefix is why packets cannot be told by a prefix.
 func badPrefix(p netip.Prefix) string {
@@ -52,7 +39,8 @@ func badPrefix(p netip.Prefix) string {
 const longestLine = 1024
 
 // ParsePrefixes reads the text of a file of prefixes: a prefix or an address a line, nothing, or a comment behind # or ;.
-// An error names the line.
+// An error names the line, and repeats nothing of one that is no prefix: the engine can read files whose content is not for
+// those who name them.
 func ParsePrefixes(text []byte) ([]netip.Prefix, error) {
 	all := make([]netip.Prefix, 0, bytes.Count(text, []byte("\n"))+1)
 	for number := 1; len(text) > 0; number++ {
@@ -70,9 +58,12 @@ func ParsePrefixes(text []byte) ([]netip.Prefix, error) {
 		if !utf8.Valid(line) {
 			return nil, fmt.Errorf("%d: not a text: write a prefix a line", number)
 		}
-		p, err := ParsePrefix(strings.TrimSpace(string(line)))
-		if err != nil {
-			return nil, fmt.Errorf("%d: %w", number, err)
+		p, why := parsePrefix(string(line))
+		if why != "" {
+			return nil, fmt.Errorf("%d: %s", number, noPrefix)
+		}
+		if why = badPrefix(p); why != "" {
+			return nil, fmt.Errorf("%d: %s", number, why)
 		}
 		all = append(all, p)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,12 +30,19 @@ same, with the defaults.`,
 	}
 	output := outputFlag(c)
 	var r engine.HandoffRequest
-	c.Flags().StringVar(&r.Binary, "binary", "", "`PATH` of the successor's program; empty = that of the engine that runs")
+	c.Flags().StringVar(&r.Binary, "binary", "", "`PATH` of the successor's program, which root and the engine's user may name; empty = what is installed")
 	c.Flags().DurationVar(&r.Watch, "watch", engine.DefaultWatch, "`TIME` for which the successor is watched")
 	c.Flags().StringVar(&r.Why, "why", "", "`REASON`, for the audit trail")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if r.Watch <= 0 || r.Watch > engine.MaxWatch {
 			return &failure{exitUsage, fmt.Errorf("--watch %v", r.Watch), fmt.Sprintf("give a time up to %v, such as 3s", engine.MaxWatch)}
+		}
+		if r.Binary != "" { // the engine works in another folder
+			absolute, err := filepath.Abs(r.Binary)
+			if err != nil {
+				return fmt.Errorf("--binary %s: %w", r.Binary, err)
+			}
+			r.Binary = absolute
 		}
 		n, err := t.dial(c.Context(), t.paths)
 		if err != nil {
