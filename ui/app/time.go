@@ -159,8 +159,12 @@ func (m *Model) fetch(t time.Time, get func(context.Context, engine.Node) (*engi
 	return func() tea.Msg {
 		defer cancel()
 		r := then{n: n, aim: t, onward: onward}
-		if r.state, r.err = get(ctx, node); r.err == nil {
-			r.axis, r.err = axisAround(ctx, node, t, newest)
+		if r.axis, r.err = axisAround(ctx, node, t, newest); r.err != nil {
+			return r
+		}
+		r.state, r.err = get(ctx, node)
+		if first := r.axis.after(time.Time{}); errors.Is(r.err, engine.ErrInvalid) && first.After(t) {
+			r.state, r.err = node.At(ctx, first) // nothing is older
 		}
 		return r
 	}
@@ -206,7 +210,7 @@ func (m *Model) arrived(r then) tea.Cmd {
 	}
 	m.feed.Hold(r.state)
 	m.refresh()
-	if r.aim.Sub(r.state.Time) > 2*max(r.state.Span, time.Second) {
+	if off := r.aim.Sub(r.state.Time); off < 0 || off > 2*max(r.state.Span, time.Second) {
 		m.say(theme.Warn, "nothing is recorded of %s; this is %s", r.aim.Format(time.TimeOnly), r.state.Time.Format(time.DateTime))
 	}
 	return nil

@@ -86,8 +86,8 @@ func TestGoToATime(t *testing.T) {
 	d.press("t")
 	d.text("02:00")
 	d.press("enter")
-	d.has("nothing is recorded of 2026-08-22 02:00:00")
-	d.has("PAUSED at 03:07:40") // the picture stays
+	d.has("nothing is recorded of 02:00:00; this is 2026-08-22 02:57:41")
+	d.has("PAUSED at 02:57:41, -10m0s avg 10s")
 	d.press("p")
 	d.has("LIVE 03:07:41")
 }
