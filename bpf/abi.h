@@ -132,7 +132,7 @@ struct generation {
 _Static_assert(sizeof(struct generation) == 32, "generation");
 #define GENERATION_LIVE	    1	       // its rows are filled
 #define GENERATION_ANY_PORT 2	       // some VIP takes every port
-#define GENERATION_WATCHED  4	       // somebody looks at what stages cost
+#define GENERATION_WATCHED  4	       // somebody looks at what stages cost and how clients fare
 #define GENERATION_REPORTS  8	       // the connections to the agent's VIPs are counted, for load balancers
 #define AGENT_NUM	    (VIPS - 1) // of the addresses that an agent takes packets for
 

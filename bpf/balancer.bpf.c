@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //go:build ignore
 
+#include "clients.h"
 #include "encap.h"
 #include "settle.h"
 
@@ -59,6 +60,8 @@ int balancer(struct xdp_md *ctx)
 	if (s->ttl <= 1)
 		return leave_dropped(s, XDP_DROP, REASON_TTL_EXCEEDED);
 	__u64 hash = flow_hash(s);
+	if (s->generation_flags & GENERATION_WATCHED)
+		count_client(s, hash);
 	s->slot_hash = hash >> 32;
 	s->note.settled = SETTLED_QUIET;
 	__u32 id = read_slot(s->vip.ring, s->vip.ring_size, s->slot_hash) & SLOT_ID;

@@ -17,6 +17,7 @@ import (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	BalancerMapBackends    = "backends"
+	BalancerMapClients     = "clients"
 	BalancerMapConnections = "connections"
 	BalancerMapCounters    = "counters"
 	BalancerMapEntry       = "entry"
@@ -25,6 +26,7 @@ const (
 	BalancerMapRowSettings = "row_settings"
 	BalancerMapRows        = "rows"
 	BalancerMapScratch     = "scratch"
+	BalancerMapSeenSyns    = "seen_syns"
 	BalancerMapSettlings   = "settlings"
 	BalancerMapVips4       = "vips4"
 	BalancerMapVips6       = "vips6"
@@ -83,6 +85,7 @@ type BalancerProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type BalancerMapSpecs struct {
 	Backends    *ebpf.MapSpec `ebpf:"backends"`
+	Clients     *ebpf.MapSpec `ebpf:"clients"`
 	Connections *ebpf.MapSpec `ebpf:"connections"`
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
@@ -91,6 +94,7 @@ type BalancerMapSpecs struct {
 	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
+	SeenSyns    *ebpf.MapSpec `ebpf:"seen_syns"`
 	Settlings   *ebpf.MapSpec `ebpf:"settlings"`
 	Vips4       *ebpf.MapSpec `ebpf:"vips4"`
 	Vips6       *ebpf.MapSpec `ebpf:"vips6"`
@@ -125,6 +129,7 @@ func (o *BalancerObjects) Close() error {
 // It can be passed to LoadBalancerObjects or ebpf.CollectionSpec.LoadAndAssign.
 type BalancerMaps struct {
 	Backends    *ebpf.Map `ebpf:"backends"`
+	Clients     *ebpf.Map `ebpf:"clients"`
 	Connections *ebpf.Map `ebpf:"connections"`
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Entry       *ebpf.Map `ebpf:"entry"`
@@ -133,6 +138,7 @@ type BalancerMaps struct {
 	RowSettings *ebpf.Map `ebpf:"row_settings"`
 	Rows        *ebpf.Map `ebpf:"rows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
+	SeenSyns    *ebpf.Map `ebpf:"seen_syns"`
 	Settlings   *ebpf.Map `ebpf:"settlings"`
 	Vips4       *ebpf.Map `ebpf:"vips4"`
 	Vips6       *ebpf.Map `ebpf:"vips6"`
@@ -141,6 +147,7 @@ type BalancerMaps struct {
 func (m *BalancerMaps) Close() error {
 	return _BalancerClose(
 		m.Backends,
+		m.Clients,
 		m.Connections,
 		m.Counters,
 		m.Entry,
@@ -149,6 +156,7 @@ func (m *BalancerMaps) Close() error {
 		m.RowSettings,
 		m.Rows,
 		m.Scratch,
+		m.SeenSyns,
 		m.Settlings,
 		m.Vips4,
 		m.Vips6,

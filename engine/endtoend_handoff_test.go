@@ -57,12 +57,12 @@ func (n *network) lossless(t *testing.T, asked int) int {
 func TestHandoffUnderLoad(t *testing.T) {
 	handoffs, most := 10, 2000
 	if os.Getenv("HAIRPIN_SOAK") != "" {
-		handoffs, most = 100, 24000
+		handoffs, most = 1000, 24000
 	}
 	n := up(t, 4, 4)
 	rate := n.lossless(t, most) / 2
 	received, counted := n.accounts(t)
-	requests := n.start(t, lab.LoadConfig{For: 30 * time.Minute, New: rate, Kept: 64, Pace: 50 * time.Millisecond, Datagrams: 500})
+	requests := n.start(t, lab.LoadConfig{For: time.Duration(handoffs) * time.Minute, New: rate, Kept: 64, Pace: 50 * time.Millisecond, Datagrams: 500})
 	node := n.dial(t)
 	w := engine.NewWitness(t, n.paths(lab.LB))
 	t.Cleanup(w.Close)

@@ -80,6 +80,7 @@ func TestLayout(t *testing.T) {
 		{bpf.LoadBalancer, "cost", Cost{}},
 		{bpf.LoadBalancer, "passage", passage{}},
 		{bpf.LoadBalancer, "note", Note{}},
+		{bpf.LoadBalancer, "clients", Clients{}},
 		{bpf.LoadFirewall, "firewall", firewall{}},
 		{bpf.LoadRatelimit, "ratelimit", rateLimit{}},
 		{bpf.LoadRatelimit, "scope", sourceScope{}},
@@ -125,7 +126,7 @@ func TestLayout(t *testing.T) {
 // TestConstants compares the numbers of bpf/abi.h with those of this package.
 func TestConstants(t *testing.T) {
 	defined := map[string]string{}
-	for _, name := range []string{"abi.h", "abi_ratelimit.h"} {
+	for _, name := range []string{"abi.h", "abi_ratelimit.h", "abi_clients.h"} {
 		header, err := os.ReadFile("../../bpf/" + name)
 		if err != nil {
 			t.Fatal(err)
@@ -144,7 +145,7 @@ func TestConstants(t *testing.T) {
 		"PREFIX_SEGMENTS": PrefixSegments, "PREFIX_NODES": PrefixNodes, "PREFIX_BLOCK": PrefixBlock,
 		"RATELIMITS": RateLimits, "RATES": Rates, "SCOPES": Scopes, "WINDOWS": Windows, "WINDOW_SLOTS": WindowSlots,
 		"RATELIMIT_VIPS": VIPs, "SOURCE_SETS": SourceSets, "SOURCE_WAYS": SourceWays, "SOURCE_SLOTS": SourceSlots,
-		"OFFENDERS": Offenders, "RATELIMIT_OFFERED": rateLimitOffered, "RATELIMIT_RESET": rateLimitReset,
+		"OFFENDERS": Offenders, "SEEN_SYNS": seenSYNs, "RATELIMIT_OFFERED": rateLimitOffered, "RATELIMIT_RESET": rateLimitReset,
 		"RATELIMIT_SEVERAL": rateLimitSeveral,
 		"SLOT_MARK":         slotMark, "SLOT_ID": slotID,
 		"BACKEND_NEW": BackendNew, "BACKEND_GONE": BackendGone, "BACKEND_REACHABLE": BackendReachable,

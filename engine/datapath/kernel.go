@@ -43,6 +43,7 @@ type Kernel struct {
 	connections memory[set]
 	settlings   memory[settling]
 	counters    memory[counters]
+	clients     memory[Clients]
 	ratelimits  memory[rateLimit]
 	windows     memory[window]
 	offenders   memory[offenders]
@@ -195,6 +196,7 @@ func (k *Kernel) mapAll() error {
 		{"connections", func(m *ebpf.Map) error { k.connections, err = mapMemory[set](m, k.writable); return err }},
 		{"settlings", func(m *ebpf.Map) error { k.settlings, err = mapMemory[settling](m, k.writable); return err }},
 		{"counters", func(m *ebpf.Map) error { k.counters, err = mapMemory[counters](m, k.writable); return err }},
+		{"clients", func(m *ebpf.Map) error { k.clients, err = mapMemory[Clients](m, k.writable); return err }},
 		{"firewalls", func(m *ebpf.Map) error { k.firewalls, err = mapMemory[firewall](m, k.writable); return err }},
 		{"rule_names", func(m *ebpf.Map) error { k.ruleNames, err = mapMemory[ruleName](m, k.writable); return err }},
 		{"prefix_blocks", func(m *ebpf.Map) error { k.blocks, err = mapMemory[uint64](m, k.writable); return err }},
@@ -244,6 +246,7 @@ func (k *Kernel) Close() {
 	k.connections.unmap()
 	k.settlings.unmap()
 	k.counters.unmap()
+	k.clients.unmap()
 	k.ratelimits.unmap()
 	k.windows.unmap()
 	k.offenders.unmap()

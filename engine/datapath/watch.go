@@ -1,7 +1,8 @@
 package datapath
 
-// Watch has the stages measure what they cost one packet of 64, or nothing any more: those of the generations that may be
-// seen by a packet, and of those that come. An engine that is killed meanwhile leaves it as it is to the next one.
+// Watch has the stages measure what they cost one packet of 64, and count how clients fare, or nothing any more: those of
+// the generations that may be seen by a packet, and of those that come. An engine that is killed meanwhile leaves it as it
+// is to the next one.
 func (k *Kernel) Watch(on bool) {
 	k.watched = 0
 	if on {
@@ -15,5 +16,5 @@ func (k *Kernel) Watch(on bool) {
 	}
 }
 
-// Watched tells whether stages measure what they cost.
+// Watched tells whether they do.
 func (k *Kernel) Watched() bool { return k.watched != 0 }
