@@ -102,7 +102,7 @@ func quiet(o *owner, s *spec.Spec, p Paths, enough func(now resources, same time
 }
 
 // leaked is how after differs from before, empty when nothing was lost. What passes may have been there before and not be
-// there after: goroutines, and descriptors of other things than the data path.
+// there after: goroutines, and descriptors of other things than the data path. The record opens its files as time goes by.
 func leaked(before, after resources) string {
 	if after.Segments < before.Segments+8 {
 		after.Segments = before.Segments
@@ -111,6 +111,14 @@ func leaked(before, after resources) string {
 	after.Descriptors = maps.Clone(after.Descriptors)
 	for kind, n := range before.Descriptors {
 		if !strings.HasPrefix(kind, "anon_inode:bpf") {
+			after.Descriptors[kind] = max(after.Descriptors[kind], n)
+		}
+	}
+	maps.DeleteFunc(after.Descriptors, func(kind string, n int) bool { // one a tier, as soon as there is something for it
+		return strings.HasSuffix(kind, ".rec") && n <= len(recordTiers)
+	})
+	for kind, n := range before.Descriptors {
+		if strings.HasSuffix(kind, ".rec") {
 			after.Descriptors[kind] = max(after.Descriptors[kind], n)
 		}
 	}
