@@ -83,7 +83,7 @@ var rules = []rule{
 	{"ui/uitest", []string{"./ui/...", "./engine", "./engine/spec", "github.com/charmbracelet/...", "github.com/google/go-cmp/cmp",
 		"github.com/creack/pty", "golang.org/x/sys/unix", "golang.org/x/tools/txtar"},
 		"tests of screens share one driver, which may use what tests use"},
-	{"ui/command", []string{"./engine", "./engine/spec", "./engine/reason", "./engine/near", "./engine/lab", "./ui/action", "./ui/keymap", "./ui/layer",
+	{"ui/command", []string{"./engine", "./engine/spec", "./engine/reason", "./engine/near", "./engine/lab", "./ui/action", "./ui/cause", "./ui/keymap", "./ui/layer",
 		"./ui/settings", "./ui/theme", "./ui/when", "github.com/spf13/cobra", "golang.org/x/sys/unix", "golang.org/x/term"},
 		"commands need no screen and must not pay for one"},
 }

@@ -78,6 +78,7 @@ type owner struct {
 	lists        lists // of prefixes, in files
 	meters       meters
 	pasts        pasts
+	usuals       usuals
 	rings        map[uint16]ringView // by VIP number
 	named        vipNames
 	problems     map[string]Problem // by key, of the last snapshot

@@ -56,7 +56,8 @@ type limitPast struct {
 	max             uint64
 }
 
-func limitKey(l Limit) string {
+// Key names a limit for as long as it lasts; behind "limit " it is the key of the problem that it is used up.
+func (l Limit) Key() string {
 	return fmt.Sprint(l.NIC, " ", l.Hook, " ", l.Stage, " ", l.Scope, " ", l.VIP, " ", l.Source)
 }
 
@@ -66,7 +67,7 @@ func (p *pasts) show(now time.Time, s *State) {
 	p.limits, p.sources = make(map[string]*limitPast, len(s.Limits)), map[string]sourcePast{}
 	for i := range s.Limits {
 		l := &s.Limits[i]
-		key := limitKey(*l)
+		key := l.Key()
 		if l.Source.IsValid() {
 			p.sources[key] = sources[key].rate(now, l.Over.Packets)
 			if l.Over.PPS == 0 {
@@ -161,7 +162,7 @@ func (p *pasts) noteShadows(now time.Time, s *State) {
 // problems are limits that are used up, and stages that were meant to be in shadow for a while only.
 func (p *pasts) problems(now time.Time, s *State) (warn []Problem) {
 	for _, l := range s.Limits {
-		row := p.limits[limitKey(l)]
+		row := p.limits[l.Key()]
 		if row == nil || l.Shadow || row.over.IsZero() || now.Sub(row.over) > overFor {
 			continue
 		}
@@ -173,7 +174,7 @@ func (p *pasts) problems(now time.Time, s *State) (warn []Problem) {
 		if l.Over.PPS == 0 {
 			now = "was used up a moment ago"
 		}
-		warn = append(warn, Problem{Key: "limit " + limitKey(l), Severity: "warn",
+		warn = append(warn, Problem{Key: "limit " + l.Key(), Severity: "warn",
 			What: fmt.Sprintf("%s on %s: the limit %s %s", l.Stage, l.NIC, whose, now), Cure: "hairpin limits --over"})
 	}
 	for _, n := range s.NICs {

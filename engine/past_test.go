@@ -70,7 +70,7 @@ func TestPastConnections(t *testing.T) {
 		s = &State{Limits: []Limit{{NIC: "eth0", Stage: "open", Kind: "connlimit", Scope: "nic", Max: 320, Now: float64(i), Passed: Counter{Packets: uint64(2 * i)}}}}
 		p.show(start.Add(time.Duration(i)*time.Second), s)
 	}
-	p.limits[limitKey(s.Limits[0])].shown = nil
+	p.limits[s.Limits[0].Key()].shown = nil
 	p.show(start.Add(100*time.Second), s)
 	past := s.Limits[0].Past
 	for n, want := range map[uint64]float64{0: 200, 10: 182, 50: 102, 100: 2, 110: 0, 320: 0} {

@@ -217,4 +217,7 @@ func (o *owner) resumeJournal() {
 	}
 	defer past.Close()
 	o.journal.list, o.journal.seq = past.eventsUntil(math.MaxUint64), past.lastEvent()
+	if s, err := past.At(time.Now()); err == nil {
+		o.usuals.before = s
+	}
 }

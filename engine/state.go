@@ -42,6 +42,8 @@ type State struct {
 	Barred   string   // why this process may not be armed at all; empty = it may
 	Handoff  *Handoff // nil: none that this engine knows of
 
+	UsualOver time.Duration // of how much of the last day it is known what is usual; 0 = too little
+
 	DropsLost  uint64 // drops that Drops had no row for, ever
 	FlowsLost  uint64 // connections refused because the flow table of connlimit had no room for one more, ever
 	Unplaced   uint64 // flows that connlimit does not count for their source, for want of room, ever
@@ -102,7 +104,8 @@ type NIC struct {
 	Drop    Counter
 	Own     Counter // ended by external stages, with verdicts of their own
 	Reasons []Reason
-	History []float64 `record:"-"` // In.PPS of the last 60 ticks, oldest first
+	History []float64 `record:"-"`        // In.PPS of the last 60 ticks, oldest first
+	Usual   float64   `json:",omitempty"` // Forward.PPS in the median minute of State.UsualOver
 
 	// What the NIC itself says, where this chain is the first to see what it receives:
 	// Received = In + Lost before the chain - Uncounted.
@@ -221,7 +224,9 @@ type Reason struct {
 	Verdict string // forward, pass, drop
 	Stage   string
 	Counter
-	History []float64 `record:"-"` // PPS of the last 60 ticks, oldest first
+	History []float64 `record:"-"`        // PPS of the last 60 ticks, oldest first
+	Usual   float64   `json:",omitempty"` // PPS in the median minute of State.UsualOver
+	Often   float64   `json:",omitempty"` // share of those minutes in which there was any
 }
 
 // VIP is one virtual address with its backends.

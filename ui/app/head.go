@@ -7,6 +7,7 @@ import (
 
 	"hairpin/engine"
 	"hairpin/ui/action"
+	"hairpin/ui/cause"
 	"hairpin/ui/page"
 	"hairpin/ui/theme"
 	"hairpin/ui/widget"
@@ -14,7 +15,7 @@ import (
 
 // first is the first line: how it is, where, whether changes are allowed, what runs, what waits, and whether it is live.
 // Where there is no room for all of it, the least urgent goes first.
-func (m *Model) first(v page.Verdict, w int) string {
+func (m *Model) first(v cause.Verdict, w int) string {
 	right := m.liveness(w) + " "
 	if slow := m.link.word(); slow != "" && w >= 56 {
 		right = m.kit.Say(theme.Warn, slow) + " " + right
@@ -29,7 +30,7 @@ func (m *Model) first(v page.Verdict, w int) string {
 
 // state is the left part of the first line with more or less detail: 4 all, 3 without what is as always, 2 in short
 // words, 1 without the node's name, 0 the verdict and what waits.
-func (m *Model) state(v page.Verdict, detail int) string {
+func (m *Model) state(v cause.Verdict, detail int) string {
 	k, g := m.kit, m.generation()
 	if m.feed.Frozen() {
 		g = m.shown.Generation // what waits for confirmation is said of now all the same
@@ -38,7 +39,7 @@ func (m *Model) state(v page.Verdict, detail int) string {
 	if detail < 3 {
 		gap = " "
 	}
-	parts := []string{k.Say(v.Level.Token(), widget.Fit(v.Level.String(), 4, k.Glyphs))}
+	parts := []string{k.Say(page.Token(v.Level), widget.Fit(v.Level.String(), 4, k.Glyphs))}
 	if detail >= 2 {
 		parts = append(parts, k.Say(theme.Title, m.name()))
 	}
@@ -113,17 +114,17 @@ func (m *Model) liveness(w int) string {
 		return m.kit.Say(theme.Paused, "REPLAY "+m.pace()) + " " + m.shown.Time.Format(clock)
 	case m.shown == nil:
 		return m.kit.Say(theme.Dim, m.now.Format(clock))
-	case m.now.Sub(m.shown.Time) > page.StaleAge:
+	case m.now.Sub(m.shown.Time) > cause.StaleAge:
 		return m.kit.Say(theme.Warn, "STALE "+widget.Age(m.now.Sub(m.shown.Time))) + " " + m.now.Format(clock)
 	}
 	return m.kit.Say(theme.OK, "LIVE") + " " + m.now.Format(clock)
 }
 
 // second is the second line: on the overview the cause and what to do; elsewhere the way to what is open, then the cause.
-func (m *Model) second(v page.Verdict, w int) string {
+func (m *Model) second(v cause.Verdict, w int) string {
 	k := m.kit
 	token, crumb, filter := theme.Title, "", ""
-	if v.Cause == "" {
+	if v.What == "" {
 		token = theme.Dim
 	}
 	if m.shown != nil {
@@ -132,13 +133,16 @@ func (m *Model) second(v page.Verdict, w int) string {
 	if f := m.page().Filter(); f.Active() {
 		filter = k.Say(theme.Filter, "/"+f.Text) + " "
 	}
-	line := " " + k.Say(token, v.Sentence(m.seenAt()))
+	line := " " + k.Say(token, v.Sentence(m.seenAt(), w-2))
 	if armed := m.others(); armed != "" && widget.Width(line)+len(" armed: ")+widget.Width(armed)+widget.Width(filter)+1 < w {
 		filter += k.Say(theme.Warn, "armed: "+armed) + " "
 	}
+	if look := "  " + k.Say(theme.Key, v.Screen) + k.Say(theme.Hint, "=why"); v.Screen != "" && crumb == "" && widget.Width(line+look+filter) < w {
+		line += look
+	}
 	cure := k.Say(theme.Hint, "; "+v.Cure)
 	switch {
-	case crumb != "" && v.Cause != "":
+	case crumb != "" && v.What != "":
 		line = " " + k.Say(theme.Info, crumb) + " " + line
 	case crumb != "":
 		line = " " + k.Say(theme.Info, crumb)

@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"hairpin/engine"
+	"hairpin/ui/cause"
 	"hairpin/ui/overlay"
-	"hairpin/ui/page"
 	"hairpin/ui/theme"
 	"hairpin/ui/widget"
 )
@@ -21,7 +21,7 @@ func (m *Model) View() string {
 
 // frame is the page and the lines around it, as many of them as there is room for.
 func (m *Model) frame(w, h int) []string {
-	verdict := page.Judge(m.shown, m.seenAt())
+	verdict := cause.Judge(m.shown, m.seenAt())
 	top := []string{m.first(verdict, w), m.second(verdict, w)}
 	switch {
 	case w < 40 || h < 8:

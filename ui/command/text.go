@@ -17,6 +17,7 @@ func (v view) write(out io.Writer) error {
 	if v.Exactly != "" {
 		fmt.Fprintln(w, v.Exactly)
 	}
+	fmt.Fprintln(w, v.Verdict.line())
 	for _, p := range v.Problems {
 		fmt.Fprintln(w, p.line(v.Time))
 	}
@@ -58,6 +59,14 @@ func (g viewGeneration) String() string {
 	default:
 		return fmt.Sprintf("generation %d", *g.Active)
 	}
+}
+
+func (v viewVerdict) line() string {
+	s := v.Word + ": " + v.Says
+	if v.Cure != "" {
+		s += "; " + v.Cure
+	}
+	return s
 }
 
 func (p viewProblem) line(now time.Time) string {

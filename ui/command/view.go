@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hairpin/engine"
+	"hairpin/ui/cause"
 )
 
 // view is the node as "status -o json" prints it. Its keys are a contract with scripts: they may be added to, and never
@@ -25,6 +26,7 @@ type view struct {
 	Reasons    []viewReason   `json:"reasons"`
 	VIPs       []viewVIP      `json:"vips"`
 	Reports    []viewReport   `json:"reports"` // to load balancers, of an agent
+	Verdict    viewVerdict    `json:"verdict"`
 	Problems   []viewProblem  `json:"problems"`
 	EventsLost uint64         `json:"events_lost"`
 	Span       float64        `json:"span_seconds,omitempty"` // of an earlier time: what rates are the averages of
@@ -128,6 +130,24 @@ type viewBackend struct {
 	viewCounter
 }
 
+// viewVerdict is the node in one word and one sentence, as the console's first two lines say it.
+type viewVerdict struct {
+	Word   string     `json:"word"`   // OK, WARN, CRIT
+	Says   string     `json:"says"`   // cause, since when, after whose change, and how many causes more there are
+	Cause  string     `json:"cause"`  // the cause alone; empty = all is well
+	Costs  float64    `json:"costs"`  // packets per second that are dropped for it
+	Since  *time.Time `json:"since"`  // null = not known
+	After  string     `json:"after"`  // who changed something just before, and what; empty = nobody did
+	Cure   string     `json:"cure"`   // what to do; may be empty
+	Screen string     `json:"screen"` // the digit of the console's screen that shows more; may be empty
+	More   int        `json:"more"`   // causes that are not said
+}
+
+func viewOfVerdict(s *engine.State) viewVerdict {
+	v := cause.Judge(s, s.Time)
+	return viewVerdict{v.Level.String(), v.Sentence(s.Time, math.MaxInt), v.What, round(v.Costs), instant(v.Since), v.Person, v.Cure, v.Screen, v.More}
+}
+
 type viewProblem struct {
 	Severity string     `json:"severity"`
 	Since    *time.Time `json:"since"`
@@ -142,7 +162,7 @@ func viewOf(s *engine.State, rates bool) view {
 		Time: s.Time, Node: s.Node, Version: s.Version, Role: string(s.Role), Since: instant(s.Since), Epoch: s.Epoch,
 		Generation: generationsOf(s), Armed: viewOfArmed(s.Armed), Revision: s.Revision,
 		NICs: list(s.NICs, w.nic), Reasons: list(s.Reasons, w.reason), VIPs: list(s.VIPs, w.vip),
-		Reports: list(s.Reports, reportOf),
+		Reports: list(s.Reports, reportOf), Verdict: viewOfVerdict(s),
 		Problems: list(s.Problems, func(p engine.Problem) viewProblem {
 			return viewProblem{p.Severity, instant(p.Since), p.What, p.Cure}
 		}),

@@ -8,6 +8,7 @@ import (
 	"github.com/charmbracelet/lipgloss"
 
 	"hairpin/engine"
+	"hairpin/ui/cause"
 	"hairpin/ui/theme"
 	"hairpin/ui/widget"
 )
@@ -57,9 +58,9 @@ func (k Kit) rate(name string, v float64, t theme.Token) widget.Cell {
 // drop is a rate of lost packets out of a rate that came in: marked when it is more than a quiet day's.
 func (k Kit) drop(name string, v, of float64) widget.Cell {
 	switch {
-	case v >= dropFloor && v >= of*dropCrit:
+	case v >= cause.DropFloor && v >= of*cause.DropCrit:
 		return k.cell(theme.Crit, k.Units.Number(name, v)+"!")
-	case v >= dropFloor && v >= of*dropWarn:
+	case v >= cause.DropFloor && v >= of*cause.DropWarn:
 		return k.cell(theme.Warn, k.Units.Number(name, v)+"!")
 	case v > 0:
 		return k.cell(theme.Text, k.Units.Number(name, v)+" ")
@@ -108,8 +109,8 @@ func severity(s string) theme.Token {
 	return theme.Info
 }
 
-// token is the style of a verdict.
-func (l Level) Token() theme.Token { return [...]theme.Token{theme.OK, theme.Warn, theme.Crit}[l] }
+// Token is the style of a verdict.
+func Token(l cause.Level) theme.Token { return [...]theme.Token{theme.OK, theme.Warn, theme.Crit}[l] }
 
 // address is where a VIP is reached: its first address and port, and how many more there are.
 func address(v engine.VIP) string {

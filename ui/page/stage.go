@@ -7,6 +7,7 @@ import (
 	"hairpin/engine"
 	"hairpin/engine/reason"
 	"hairpin/engine/spec"
+	"hairpin/ui/cause"
 	"hairpin/ui/theme"
 	"hairpin/ui/widget"
 )
@@ -211,7 +212,7 @@ func account(k Kit, s *engine.State, n engine.NIC, w int) []string {
 	say(theme.Text, where(n.Name, n.Hook)+" "+text)
 	for _, l := range n.Lost {
 		token := theme.Text
-		if l.PPS >= dropFloor {
+		if l.PPS >= cause.DropFloor {
 			token = theme.Warn
 		}
 		say(token, fmt.Sprintf("lost %s/s, %s ever, %s: %s (%s)", rate(l.Name, l.PPS), widget.Number(float64(l.Packets)), lostWhere(l.Where),

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hairpin/engine"
+	"hairpin/ui/cause"
 	"hairpin/ui/staged"
 	"hairpin/ui/theme"
 	"hairpin/ui/widget"
@@ -38,7 +39,7 @@ func vipOf(s *engine.State, name string) (engine.VIP, bool) {
 
 // live is "up/total" and how bad it is.
 func live(v engine.VIP) (string, theme.Token) {
-	up, down, total := Live(v)
+	up, down, total := cause.Live(v)
 	text := fmt.Sprintf("%d/%d", up, total)
 	switch {
 	case v.Empty:

@@ -66,8 +66,8 @@ func Incident() *engine.State {
 	*web = vip(s.Spec.VIPs[0], 3.1e6)
 	web.Drop = count(512e3)
 	s.Problems = []engine.Problem{
-		{Severity: "warn", Since: now.Add(-9*time.Minute - 31*time.Second), What: "eth1 is detached: somebody else removed the link", Cure: "hairpin apply attaches it again"},
-		{Severity: "crit", Since: start, What: "web: 2/4 backends down", Cure: "3 shows which"},
+		{Key: "nic eth1 xdp", Severity: "warn", Since: now.Add(-9*time.Minute - 31*time.Second), What: "eth1 is detached: somebody else removed the link", Cure: "hairpin apply attaches it again"},
+		{Key: "down web", Severity: "crit", Since: start, What: "web: 2/4 backends down", Cure: "3 shows which"},
 	}
 	s.Events = append(s.Events,
 		engine.Event{Seq: 8812, Time: now.Add(-9*time.Minute - 31*time.Second), Severity: "warn", Who: "kernel", What: "eth1 lost its chain: the link was removed"},

@@ -1,4 +1,4 @@
-package page
+package cause
 
 import (
 	"testing"
@@ -34,9 +34,9 @@ func TestJudge(t *testing.T) {
 			"api: no backend takes new flows"},
 		{"a backend down", with(func(s *engine.State) { s.VIPs[0].Backends[2].State = "down" }), Warn, "web: 1/4 backends down"},
 		{"a drained one is nobody's incident", with(func(s *engine.State) { s.VIPs[0].Backends[2].State = "drain" }), OK, "all is well"},
-		{"drops for 20 s", with(func(s *engine.State) { dropping(s, 200e3, 20) }), Warn, "dropping 200k/s (ttl_exceeded) for 20s"},
-		{"drops for longer than is known", with(func(s *engine.State) { dropping(s, 2e6, 60) }), Crit, "dropping 2.00M/s (ttl_exceeded)"},
-		{"less than a share of what comes in", with(func(s *engine.State) { dropping(s, 70e3, 20) }), OK, "all is well"},
+		{"drops for 20 s", with(func(s *engine.State) { losing(s, 200e3, 20) }), Warn, "dropping 200k/s (ttl_exceeded) for 20s, 3m40s after ops-3 applied gen 41"},
+		{"drops for longer than is known", with(func(s *engine.State) { losing(s, 2e6, 60) }), Crit, "dropping 2.00M/s (ttl_exceeded)"},
+		{"less than a share of what comes in", with(func(s *engine.State) { losing(s, 70e3, 20) }), OK, "all is well"},
 		{"two of one level: the older first", with(func(s *engine.State) {
 			s.Problems = []engine.Problem{
 				{Severity: "warn", What: "young", Since: s.Time.Add(-time.Second)},
@@ -45,14 +45,14 @@ func TestJudge(t *testing.T) {
 		}), Warn, "old for 1h00m (+1 more)"},
 	} {
 		v := Judge(c.state, fake.Epoch())
-		if got := v.Sentence(fake.Epoch()); v.Level != c.level || got != c.says {
+		if got := v.Sentence(fake.Epoch(), 78); v.Level != c.level || got != c.says {
 			t.Errorf("%s: %s %q", c.name, v.Level, got)
 		}
 	}
 }
 
-// dropping makes the first drop reason lose packets for the last n seconds.
-func dropping(s *engine.State, pps float64, n int) {
+// losing makes the first drop reason lose packets for the last n seconds.
+func losing(s *engine.State, pps float64, n int) {
 	for i := range s.Reasons {
 		if r := &s.Reasons[i]; r.Name == "ttl_exceeded" {
 			r.PPS = pps

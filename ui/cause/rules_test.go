@@ -1,0 +1,169 @@
+package cause
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"hairpin/engine"
+	"hairpin/ui/uitest/fake"
+	"hairpin/ui/widget"
+)
+
+// quiet is a busy node on which nobody changed anything lately, that knows what is usual.
+func quiet() *engine.State {
+	s := fake.Busy()
+	s.Events, s.UsualOver = nil, 23*time.Hour
+	for i := range s.Reasons {
+		s.Reasons[i].Usual, s.Reasons[i].Often = s.Reasons[i].PPS, 1
+	}
+	return s
+}
+
+// loses makes the node drop for a reason since some seconds, in all its numbers.
+func loses(s *engine.State, name, stage, vip string, pps float64, seconds int) *engine.Reason {
+	history := make([]float64, 60)
+	for i := 60 - min(60, seconds); i < 60; i++ {
+		history[i] = pps
+	}
+	s.Drops = append(s.Drops, engine.Drop{NIC: "eth0", Hook: "xdp", Stage: stage, VIP: vip, Reason: name, Counter: engine.Counter{PPS: pps}})
+	s.Reasons = append(s.Reasons, engine.Reason{Name: name, Verdict: "drop", Stage: stage, Counter: engine.Counter{PPS: pps}, History: history})
+	return &s.Reasons[len(s.Reasons)-1]
+}
+
+func problem(s *engine.State, key, severity, what string, age time.Duration) {
+	s.Problems = append(s.Problems, engine.Problem{Key: key, Severity: severity, What: what, Since: s.Time.Add(-age)})
+}
+
+func event(s *engine.State, severity, who, what string, age time.Duration) {
+	s.Events = append(s.Events, engine.Event{Time: s.Time.Add(-age), Severity: severity, Who: who, What: what})
+}
+
+// TestRules: each thing that can be wrong, said in one line of a small screen.
+func TestRules(t *testing.T) {
+	limit := engine.Limit{NIC: "eth0", Hook: "xdp", Stage: "syns", Kind: "ratelimit", Scope: "vip", VIP: "web", Max: 40_000}
+	for _, row := range []struct {
+		name   string
+		change func(*engine.State)
+		level  Level
+		says   string
+		screen string
+	}{
+		{"nothing", func(*engine.State) {}, OK, "all is well", ""},
+		{"a backend down explains what is dropped for it", func(s *engine.State) {
+			problem(s, "down web", "warn", "web: 1 of 4 backends are down", 312*time.Second)
+			loses(s, "no_backend", "balancer", "web", 310, 60)
+		}, Warn, "web: 1 of 4 backends are down, dropping 310/s (no_backend) for 5m12s", "3"},
+		{"all of them, and most of the traffic", func(s *engine.State) {
+			problem(s, "empty web", "crit", "web: no backend takes new flows, they are dropped", 12*time.Second)
+			problem(s, "down web", "warn", "web: 4 of 4 backends are down", 12*time.Second)
+			loses(s, "no_backend", "balancer", "web", 3e6, 12)
+		}, Crit, "web: no backend takes new flows, dropping 3.00M/s for 12s (+1 more)", "3"},
+		{"a neighbour that does not answer explains its drops", func(s *engine.State) {
+			problem(s, "unreachable web", "crit", "web: 1 of 4 backends cannot be reached", 9*time.Second)
+			loses(s, "no_next_hop", "balancer", "web", 700e3, 8)
+		}, Crit, "web: 1 of 4 backends cannot be reached, dropping 700k/s (no_next_hop) for 9s", "3"},
+		{"the same reason of another VIP is another cause", func(s *engine.State) {
+			problem(s, "unreachable web", "crit", "web: 1 of 4 backends cannot be reached", 9*time.Second)
+			loses(s, "no_next_hop", "balancer", "api", 900e3, 8)
+		}, Crit, "api: dropping 900k/s (no_next_hop), new here for 8s (+1 more)", "2"},
+		{"what costs most is said first", func(s *engine.State) {
+			problem(s, "nic eth1 xdp", "crit", "eth1 xdp: not attached", time.Hour)
+			problem(s, "empty web", "crit", "web: no backend takes new flows", 12*time.Second)
+			loses(s, "no_backend", "balancer", "web", 3e6, 12)
+		}, Crit, "web: no backend takes new flows, dropping 3.00M/s for 12s (+1 more)", "3"},
+		{"a change just before is named", func(s *engine.State) {
+			event(s, "audit", "ops-3", "applied generation 41, goes back in 1m0s unless confirmed: INC-4412", 316*time.Second)
+			event(s, "audit", "ops-3", "confirmed generation 41", 312*time.Second)
+			problem(s, "empty web", "crit", "web: no backend takes new flows", 312*time.Second)
+		}, Crit, "web: no backend takes new flows since 03:02:29, 4s after ops-3 applied gen 41", "3"},
+		{"one of an hour ago is not", func(s *engine.State) {
+			event(s, "audit", "ops-3", "applied generation 41", time.Hour)
+			problem(s, "empty web", "crit", "web: no backend takes new flows", 312*time.Second)
+		}, Crit, "web: no backend takes new flows for 5m12s", "3"},
+		{"a limit that is used up says which and how much", func(s *engine.State) {
+			l := limit
+			l.Now, l.Over.PPS = 40_000, 2100
+			s.Limits = []engine.Limit{l}
+			problem(s, "limit "+l.Key(), "warn", "syns is used up", 40*time.Second)
+			loses(s, "rate_limited", "ratelimit", "web", 2100, 40)
+		}, Warn, "syns at limit 40.0k/s of VIP web, 2.10k refused/s for 40s", "4"},
+		{"and who is over", func(s *engine.State) {
+			l, one := limit, limit
+			l.Scope, l.VIP, l.Max, l.Over.PPS = "source", "", 500, 310
+			one.Scope, one.VIP, one.Source, one.Over.PPS = "source", "", netip.MustParsePrefix("192.0.2.77/32"), 298
+			s.Limits = []engine.Limit{l, one}
+			problem(s, "limit "+l.Key(), "warn", "syns is used up", 40*time.Second)
+			loses(s, "source_rate_limited", "ratelimit", "web", 310, 40)
+		}, Warn, "syns at limit 500/s of a source, 310 refused/s, 96% of 192.0.2.77 for 40s", "4"},
+		{"a limit all but used up", func(s *engine.State) {
+			l := limit
+			l.Now = 39_000
+			s.Limits = []engine.Limit{l}
+		}, Warn, "syns near limit 40.0k/s of VIP web: 39.0k now", "4"},
+		{"a reason that was never there", func(s *engine.State) { loses(s, "fragment", "balancer", "web", 40, 20) }, Warn,
+			"web: dropping 40/s (fragment), new here for 20s", "2"},
+		{"a reason far above what is usual", func(s *engine.State) {
+			r := loses(s, "fragment", "balancer", "web", 12_400, 20)
+			r.Usual, r.Often = 30, 1
+		}, Warn, "web: dropping 12.4k/s (fragment), x413 of usual for 20s", "2"},
+		{"and one that is always there", func(s *engine.State) {
+			r := loses(s, "fragment", "balancer", "web", 12_400, 20)
+			r.Usual, r.Often = 12_000, 1
+		}, OK, "all is well", ""},
+		{"a node too young to know", func(s *engine.State) {
+			s.UsualOver = 0
+			loses(s, "fragment", "balancer", "web", 12_400, 20)
+		}, OK, "all is well", ""},
+		{"a black hole, which drops little", func(s *engine.State) { loses(s, "too_big", "balancer", "web", 4, 20) }, Warn,
+			"web: MTU: 4/s do not fit once encapsulated (too_big), new here for 20s", "2"},
+		{"longer than the history: when it was first told of", func(s *engine.State) {
+			loses(s, "fragment", "balancer", "web", 40, 60)
+			event(s, "warn", "kernel", "vip web: dropping with reason fragment", 3*time.Hour)
+		}, Warn, "web: dropping 40/s (fragment), new here for 3h00m", "2"},
+		{"many reasons, none of them large", func(s *engine.State) {
+			for _, name := range []string{"fragment", "icmp", "vlan", "other_nic"} {
+				r := loses(s, name, "balancer", "web", 30e3, 20)
+				r.Usual, r.Often = 30e3, 1
+			}
+		}, Warn, "dropping 120k/s for 6 reasons, fragment most", "2"},
+		{"a backend with far more than its share", func(s *engine.State) {
+			b := s.VIPs[0].Backends
+			for i := range b {
+				for j := range b[i].History {
+					b[i].History[j] = [...]float64{2.9e6, 80e3, 80e3, 40e3}[i]
+				}
+			}
+		}, Warn, "web: 10.1.1.11 gets 93% of the packets, by the ring 25%", "3"},
+		{"unless it settles", func(s *engine.State) {
+			s.VIPs[0].Settling = &engine.Settling{}
+			s.VIPs[0].Backends[1].History = make([]float64, 60)
+		}, OK, "all is well", ""},
+		{"a change that waits", func(s *engine.State) {
+			s.Generation = engine.Generation{Active: 42, Confirmed: 41, Deadline: s.Time.Add(41 * time.Second)}
+			event(s, "audit", "ops-3", "applied generation 42, goes back in 1m0s unless confirmed", 19*time.Second)
+			problem(s, "pending", "warn", "generation 42 goes back", 19*time.Second)
+		}, Warn, "generation 42 goes back to 41 in 41s unless confirmed for 19s", "9"},
+		{"one that nobody confirmed", func(s *engine.State) {
+			event(s, "warn", "kernel", "generation 42 was not confirmed in time: back to generation 41", time.Minute)
+		}, OK, "generation 42 was not confirmed in time: back to generation 41 for 1m00s", "9"},
+		{"somebody else's hands", func(s *engine.State) {
+			event(s, "warn", "engine", "nic eth1 had been detached by somebody else, and is attached again", time.Minute)
+		}, Warn, "nic eth1 had been detached by somebody else, and is attached again for 1m00s", "9"},
+		{"another engine", func(s *engine.State) {
+			event(s, "info", "engine", "adopted generation 41, applied by ops-3", 40*time.Second)
+		}, OK,
+			"the engine was started again, generation 41 goes on for 40s", "9"},
+	} {
+		s := quiet()
+		row.change(s)
+		v := Judge(s, s.Time)
+		got := v.Sentence(s.Time, 78)
+		if v.Level != row.level || got != row.says || v.Screen != row.screen {
+			t.Errorf("%s: %s %q %s", row.name, v.Level, got, v.Screen)
+		}
+		if widget.Width(got) > 78 && v.More+len(s.Problems) < 2 {
+			t.Errorf("%s: %d cells: %s", row.name, widget.Width(got), got)
+		}
+	}
+}
