@@ -137,7 +137,7 @@ func (m *Model) second(v cause.Verdict, w int) string {
 	if armed := m.others(); armed != "" && widget.Width(line)+len(" armed: ")+widget.Width(armed)+widget.Width(filter)+1 < w {
 		filter += k.Say(theme.Warn, "armed: "+armed) + " "
 	}
-	if look := "  " + k.Say(theme.Key, v.Screen) + k.Say(theme.Hint, "=why"); v.Screen != "" && crumb == "" && widget.Width(line+look+filter) < w {
+	if look := " " + k.Say(theme.Key, v.Screen) + k.Say(theme.Hint, "=why"); v.Screen != "" && crumb == "" && widget.Width(line+look+filter) < w {
 		line += look
 	}
 	cure := k.Say(theme.Hint, "; "+v.Cure)

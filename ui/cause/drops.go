@@ -110,8 +110,7 @@ func (d *dropping) worth(s *engine.State, in float64) (Cause, bool) {
 		floor = mtuFloor
 	}
 	known := s.UsualOver > 0
-	fresh := known && d.Often < rare
-	times := known && d.Usual > 0 && d.left >= unusual*d.Usual
+	fresh, times := New(s, d.Reason), known && Above(d.Reason, d.left)
 	if d.left < limit && (d.left < floor || known && !fresh && !times) || d.left < limit && !known && d.Name != "too_big" {
 		return Cause{}, false
 	}
@@ -135,6 +134,12 @@ func (d *dropping) worth(s *engine.State, in float64) (Cause, bool) {
 	c.Since = d.since(s, limit)
 	return c, true
 }
+
+// New tells whether a reason is one that this node hardly ever had.
+func New(s *engine.State, r engine.Reason) bool { return s.UsualOver > 0 && r.Often < rare }
+
+// Above tells whether a rate is far above what is usual of a reason.
+func Above(r engine.Reason, pps float64) bool { return r.Usual > 0 && pps >= unusual*r.Usual }
 
 // screenOf is the screen that shows more of what a stage drops.
 func screenOf(stage string) string {

@@ -115,7 +115,7 @@ type viewChain struct {
 }
 
 func chainsOf(s *engine.State, rates bool, nic string) viewChains {
-	w := viewer{rates}
+	w := viewer{rates: rates}
 	v := viewChains{Time: s.Time, Node: s.Node, Generation: generationsOf(s), Chains: []viewChain{}}
 	for _, n := range s.NICs {
 		if nic == "" || n.Name == nic {

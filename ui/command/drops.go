@@ -92,7 +92,7 @@ type viewDrop struct {
 }
 
 func dropsOf(s *engine.State, rates bool, f dropFilter) viewDrops {
-	w := viewer{rates}
+	w := viewer{rates: rates}
 	v := viewDrops{Time: s.Time, Node: s.Node, NICs: []viewReceived{}, Drops: []viewDrop{}, DropsLost: s.DropsLost}
 	for _, n := range s.NICs {
 		if f.nic == "" || f.nic == n.Name {

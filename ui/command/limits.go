@@ -67,7 +67,7 @@ type viewLimit struct {
 }
 
 func limitsOf(s *engine.State, rates bool, want func(engine.Limit) bool) viewLimits {
-	w := viewer{rates}
+	w := viewer{rates: rates}
 	v := viewLimits{Time: s.Time, Node: s.Node, Limits: []viewLimit{}, Agents: list(s.Agents, agentOf)}
 	for _, l := range s.Limits {
 		if !want(l) {

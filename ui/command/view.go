@@ -29,6 +29,7 @@ type view struct {
 	Verdict    viewVerdict    `json:"verdict"`
 	Problems   []viewProblem  `json:"problems"`
 	EventsLost uint64         `json:"events_lost"`
+	UsualOver  float64        `json:"usual_seconds"`          // of how much of the last day it is known what is usual
 	Span       float64        `json:"span_seconds,omitempty"` // of an earlier time: what rates are the averages of
 	Exactly    string         `json:"exactly,omitempty"`      // of an earlier time: which, and how exact
 }
@@ -95,6 +96,7 @@ type viewReason struct {
 	Verdict string `json:"verdict"`
 	Stage   string `json:"stage"`
 	viewCounter
+	Usual *float64 `json:"usual_pps"` // in the median minute of usual_seconds; null = not known
 }
 
 type viewVIP struct {
@@ -157,7 +159,7 @@ type viewProblem struct {
 
 // viewOf is s for printing, with its rates when they are known.
 func viewOf(s *engine.State, rates bool) view {
-	w := viewer{rates}
+	w := viewer{rates, s.UsualOver > 0}
 	v := view{
 		Time: s.Time, Node: s.Node, Version: s.Version, Role: string(s.Role), Since: instant(s.Since), Epoch: s.Epoch,
 		Generation: generationsOf(s), Armed: viewOfArmed(s.Armed), Revision: s.Revision,
@@ -166,7 +168,7 @@ func viewOf(s *engine.State, rates bool) view {
 		Problems: list(s.Problems, func(p engine.Problem) viewProblem {
 			return viewProblem{p.Severity, instant(p.Since), p.What, p.Cure}
 		}),
-		EventsLost: s.EventsLost, Span: s.Span.Seconds(),
+		EventsLost: s.EventsLost, Span: s.Span.Seconds(), UsualOver: s.UsualOver.Seconds(),
 	}
 	if s.PID != 0 {
 		v.PID = &s.PID
@@ -180,7 +182,7 @@ func generationsOf(s *engine.State) viewGeneration {
 }
 
 // viewer turns parts of a state into parts of a view.
-type viewer struct{ rates bool }
+type viewer struct{ rates, usual bool }
 
 func (w viewer) counter(c engine.Counter) viewCounter {
 	v := viewCounter{Packets: c.Packets, Bytes: c.Bytes}
@@ -208,7 +210,12 @@ func (w viewer) stage(s engine.Stage) viewStage {
 }
 
 func (w viewer) reason(r engine.Reason) viewReason {
-	return viewReason{r.Name, r.Verdict, r.Stage, w.counter(r.Counter)}
+	v := viewReason{r.Name, r.Verdict, r.Stage, w.counter(r.Counter), nil}
+	if w.usual {
+		usual := round(r.Usual)
+		v.Usual = &usual
+	}
+	return v
 }
 
 func (w viewer) vip(v engine.VIP) viewVIP {

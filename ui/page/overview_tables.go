@@ -19,9 +19,10 @@ func nicTable(k Kit, s *engine.State, w, h int) []string {
 		widget.Column{Title: "STATE", Width: 8, Drop: 1},
 		widget.Column{Title: "IN/s", Width: 6, Right: true},
 		widget.Column{Title: "FWD/s", Width: 6, Right: true},
+		widget.Column{Title: usualTitle(s), Width: 6, Right: true, Drop: 3},
 		widget.Column{Title: "PASS/s", Width: 6, Right: true, Drop: 5},
 		widget.Column{Title: "DROP/s ", Width: 7, Right: true},
-		widget.Column{Title: "60s", Width: 12, Drop: 3},
+		widget.Column{Title: "60s", Width: 12, Drop: 4},
 	)
 	if len(s.NICs) == 0 {
 		return []string{t.Render(w, 1)[0], k.Say(theme.Dim, " no NIC has a chain")}
@@ -36,7 +37,7 @@ func nicTable(k Kit, s *engine.State, w, h int) []string {
 		}
 		t.Rows = append(t.Rows, widget.Row{Cells: []widget.Cell{
 			k.cell(theme.Text, where(n.Name, n.Hook)), k.cell(theme.Text, chain(n)), k.cell(token, state),
-			k.rate(id+" in", n.In.PPS, theme.Text), k.rate(id+" fwd", n.Forward.PPS, theme.Text),
+			k.rate(id+" in", n.In.PPS, theme.Text), k.rate(id+" fwd", n.Forward.PPS, theme.Text), k.forwarding(s, n),
 			k.rate(id+" pass", n.Pass.PPS, theme.Text),
 			k.drop(id+" drop", n.Drop.PPS, n.In.PPS), k.spark(n.History, 12),
 		}})
@@ -92,10 +93,11 @@ func reasonTable(k Kit, s *engine.State, w, h int) []string {
 	}
 	t := k.table(
 		widget.Column{Title: "DROP REASON", Width: widest(18, 22, names)},
-		widget.Column{Title: "STAGE", Width: 9, Grow: true, Drop: 3, Ends: true},
+		widget.Column{Title: "STAGE", Width: 9, Grow: true, Drop: 4, Ends: true},
 		widget.Column{Title: "NOW/s ", Width: 7, Right: true},
-		widget.Column{Title: "1m AVG", Width: 6, Right: true, Drop: 2},
-		widget.Column{Title: "EVER", Width: 6, Right: true, Drop: 4},
+		widget.Column{Title: "1m AVG", Width: 6, Right: true, Drop: 3},
+		widget.Column{Title: usualTitle(s), Width: 6, Right: true, Drop: 2},
+		widget.Column{Title: "EVER", Width: 6, Right: true, Drop: 5},
 		widget.Column{Title: "60s", Width: 20, Drop: 1},
 	)
 	if len(list) == 0 {
@@ -108,7 +110,7 @@ func reasonTable(k Kit, s *engine.State, w, h int) []string {
 		}
 		t.Rows = append(t.Rows, widget.Row{Cells: []widget.Cell{
 			k.cell(name, r.Name), k.cell(theme.Dim, r.Stage), k.drop("reason "+r.Name, r.PPS, incoming(s)),
-			k.rate("reason avg "+r.Name, mean(r.History), theme.Text),
+			k.rate("reason avg "+r.Name, mean(r.History), theme.Text), k.unusual(s, r),
 			k.cell(theme.Dim, widget.Number(float64(r.Packets))), k.spark(r.History, 20),
 		}})
 	}

@@ -31,6 +31,13 @@ func Busy() *engine.State {
 		},
 		Events: events(now),
 	}
+	s.UsualOver = 23*time.Hour + 50*time.Minute
+	for i, usual := range [...]float64{4.02e6, 4.05e6} {
+		s.NICs[i].Usual = usual
+	}
+	for i, usual := range [...]float64{1190, 13, 3, 0} {
+		s.Reasons[i].Usual, s.Reasons[i].Often = usual, min(1, usual)
+	}
 	for i, v := range s.Spec.VIPs {
 		pps := [...]float64{3.1e6, 2.02e6, 1.44e6}[i]
 		s.VIPs = append(s.VIPs, vip(v, pps))
