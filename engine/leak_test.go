@@ -102,12 +102,13 @@ func quiet(o *owner, s *spec.Spec, p Paths, enough func(now resources, same time
 }
 
 // leaked is how after differs from before, empty when nothing was lost. What passes may have been there before and not be
-// there after: goroutines, and descriptors of other things than the data path. The record opens its files as time goes by.
+// there after: goroutines, pins of what rests, and descriptors of other things than the data path. The record opens its
+// files as time goes by.
 func leaked(before, after resources) string {
 	if after.Segments < before.Segments+8 {
 		after.Segments = before.Segments
 	}
-	after.Goroutines = max(after.Goroutines, before.Goroutines)
+	after.Goroutines, after.Pins = max(after.Goroutines, before.Goroutines), max(after.Pins, before.Pins)
 	after.Descriptors = maps.Clone(after.Descriptors)
 	for kind, n := range before.Descriptors {
 		if !strings.HasPrefix(kind, "anon_inode:bpf") {
