@@ -26,7 +26,7 @@ func (o *owner) watchCosts() error {
 func (o *owner) endWatch(now time.Time) {
 	if !o.watched.IsZero() && now.Sub(o.watched) > CostLease {
 		o.watched = time.Time{}
-		o.kernel.Watch(false)
+		o.kernel.Watch(o.comparing)
 	}
 }
 

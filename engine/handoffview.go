@@ -54,7 +54,8 @@ type HandoffStep struct {
 	Detail string
 }
 
-// HandoffFigure is one number by which a successor is watched, in parts of the packets that came.
+// HandoffFigure is one number by which a successor is watched: a share of the packets that came, of the TCP packets that
+// clients sent to VIPs (resets), or of their SYNs (repeats).
 type HandoffFigure struct {
 	Name     string
 	Before   float64 // in the seconds before
@@ -90,11 +91,11 @@ const (
 func HandoffSteps() []HandoffStep {
 	return []HandoffStep{
 		{Name: "preflight", Detail: "nothing waits for confirmation, the binary runs, both know the same layout"},
-		{Name: "load", Detail: "the successor loads and verifies its programs against what is pinned"},
+		{Name: "load", Detail: "the successor loads and verifies its programs; how clients fare is counted"},
 		{Name: "freeze", Detail: "no change is taken any more, what the engine knows goes over"},
 		{Name: "pass", Detail: "the lock goes over, the successor takes the next epoch"},
 		{Name: "switch", Detail: "its programs are live, the kernel goes back by itself unless they are kept"},
-		{Name: "watch", Detail: "packets are compared with those before"},
+		{Name: "watch", Detail: "compared with before: packets, how clients fare"},
 		{Name: "confirm", Detail: "the successor stays, the predecessor leaves"},
 	}
 }

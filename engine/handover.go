@@ -52,6 +52,9 @@ type handing struct {
 	ended  chan struct{} // closed when the child is gone
 	shown  Handoff
 	frozen bool
+
+	clients  datapath.Clients // counted when it began
+	compared time.Time        // when enough is known of how they fare
 }
 
 // parting is what is left to do when the loop has ended for another owner.
@@ -81,6 +84,9 @@ func (o *owner) beginHandoff(r HandoffRequest) error {
 	}
 	o.step("handoff: successor started")
 	o.handing = h
+	if o.seeClients(true); o.active != 0 {
+		h.clients, h.compared = o.kernel.Clients(), now.Add(min(r.Watch, beforeMost))
+	}
 	o.showHandoff(h.shown)
 	o.journal.add(now, "audit", r.Who, fmt.Sprintf("hands the node over to pid %d%s", h.shown.To.PID, because(r.Why)))
 	go o.giveWay(h)
@@ -181,6 +187,9 @@ func (h *handing) connect(path string) error {
 func (o *owner) giveWay(h *handing) {
 	err := o.introduce(h)
 	if err == nil {
+		err = o.awaitClients(h)
+	}
+	if err == nil {
 		err = o.freeze(h)
 	}
 	if err == nil {
@@ -253,7 +262,9 @@ func (o *owner) freeze(h *handing) error {
 		h.frozen = true
 		h.shown = h.shown.begin(stepFreeze, time.Now())
 		o.showHandoff(h.shown)
-		return handoffWord{Live: o.keepLive(), Offer: &handoffOffer{Handoff: h.shown, Before: o.lately()}}, nil
+		before := o.lately()
+		before.Clients = o.kernel.Clients().Since(h.clients)
+		return handoffWord{Live: o.keepLive(), Offer: &handoffOffer{Handoff: h.shown, Before: before}}, nil
 	})
 	if err != nil {
 		return err
@@ -280,6 +291,7 @@ func (o *owner) letGo(h *handing) error {
 // stay goes on after a handoff that did not come about.
 func (o *owner) stay(h *handing, err error) {
 	o.handing = nil
+	o.seeClients(false)
 	o.showHandoff(h.shown.over(time.Now(), HandoffFailed, err))
 	o.journal.add(time.Now(), "warn", "engine", "the node was not handed over, this engine goes on: "+err.Error())
 	if err := o.kernel.RemoveOtherPrograms(); err != nil {

@@ -287,11 +287,17 @@ func newWire(t *testing.T, nicName string) *wire {
 // send puts SYNs of n clients that were never seen before on the wire.
 func (w *wire) send(t *testing.T, nicName, vip string, n int) {
 	t.Helper()
+	w.sendTCP(t, nicName, vip, n, "S")
+}
+
+// sendTCP puts packets with these flags on the wire, each of another client.
+func (w *wire) sendTCP(t *testing.T, nicName, vip string, n int, flags string) {
+	t.Helper()
 	for range n {
 		w.sent++
 		frame := packet.Build(packet.Eth{Dst: packet.MAC(nic(t, nicName).Attrs().HardwareAddr)},
 			packet.IPv4{Src: netip.MustParseAddr("192.0.2.9"), Dst: netip.MustParseAddr(vip)},
-			packet.TCP{Src: packet.Is(1024 + w.sent), Dst: packet.Is(80), Flags: "S"})
+			packet.TCP{Src: packet.Is(1024 + w.sent), Dst: packet.Is(80), Flags: flags})
 		if _, err := unix.Write(w.fd, frame); err != nil {
 			t.Fatal(err)
 		}

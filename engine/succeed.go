@@ -109,6 +109,7 @@ func (o *owner) takeOver(ctx context.Context, s *succession) error {
 	if err := o.start(ctx); err != nil {
 		return err
 	}
+	o.seeClients(true)
 	s.show(o, s.shown.begin(stepSwitch, time.Now()))
 	if o.spec != nil && o.active != 0 {
 		a, err := o.change(ApplyRequest{Spec: o.spec, Deadline: s.shown.Watch + handoffMargin, Force: true, Who: engineItself,
@@ -215,6 +216,7 @@ func (o *owner) keepNode(s *succession) error {
 		o.ended(history.Confirmed, time.Now(), "")
 	}
 	o.guarded = false
+	o.seeClients(false)
 	s.show(o, s.shown.over(time.Now(), HandoffConfirmed, nil))
 	o.journal.add(time.Now(), "audit", s.shown.Who, fmt.Sprintf("the node was handed over from pid %d, %s, to pid %d, %s%s", s.shown.From.PID,
 		s.shown.From.Version, s.shown.To.PID, s.shown.To.Version, because(s.shown.Why)))
@@ -233,6 +235,7 @@ func (o *owner) giveUp(s *succession, why error, alone bool) {
 		}
 	}
 	o.step("succeed: went back")
+	o.seeClients(false)
 	s.show(o, s.shown.over(time.Now(), HandoffWentBack, why))
 	o.journal.add(time.Now(), "warn", "engine", "the node goes back: "+why.Error())
 	o.guarded = false

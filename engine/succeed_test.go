@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,4 +104,42 @@ func TestWatchGoesBack(t *testing.T) {
 		t.Errorf("%+v in epoch %d after %+v in %d", s.Generation, s.Epoch, first.Generation, first.Epoch)
 	}
 	forwards(t, p, w)
+}
+
+// TestClientsGoBack: a successor under whose watch clients reset their connections, or repeat their SYNs, does not stay.
+func TestClientsGoBack(t *testing.T) {
+	for _, row := range []struct {
+		figure, fault string
+		suffer        func(*testing.T, *wire)
+	}{
+		{"resets", "of clients are resets", func(t *testing.T, w *wire) { w.sendTCP(t, "eth0", "10.99.0.1", 50, "R") }},
+		{"SYN repeats", "of clients are repeated", func(t *testing.T, w *wire) {
+			w.sent -= 50
+			w.send(t, "eth0", "10.99.0.1", 50)
+		}},
+	} {
+		t.Run(row.figure, func(t *testing.T) {
+			t.Parallel()
+			p := privateNode(t)
+			w := newWire(t, "eth0")
+			n, cmd := owns(t, partner{Paths: p, Version: "v1"})
+			mustApply(t, n, parse(t, lbSpec), 0)
+			if err := n.Handoff(t.Context(), HandoffRequest{Watch: time.Minute}); err != nil {
+				t.Fatal(err)
+			}
+			until(t, n, "the successor", func(s *State) bool {
+				w.send(t, "eth0", "10.99.0.1", 50)
+				return s.PID != cmd.Process.Pid && s.PID != 0
+			})
+			s := until(t, n, "the way back", func(s *State) bool {
+				row.suffer(t, w)
+				return s.PID == cmd.Process.Pid && s.Handoff.Over()
+			})
+			exceeded := slices.ContainsFunc(s.Handoff.Figures, func(f HandoffFigure) bool { return f.Name == row.figure && f.Exceeded })
+			if s.Handoff.Outcome != HandoffWentBack || !strings.Contains(s.Handoff.Fault, row.fault) || !exceeded {
+				t.Errorf("%+v", s.Handoff)
+			}
+			forwards(t, p, w)
+		})
+	}
 }

@@ -11,6 +11,7 @@ import (
 type traffic struct {
 	In, Forward, Drop float64
 	Attached          int // chains
+	Clients           datapath.Clients
 }
 
 // beforeSeconds is how far back a handoff looks for what is normal.
@@ -69,41 +70,63 @@ func (o *owner) counted() (t traffic, err error) {
 			}
 		}
 	}
-	t.Attached = o.inPlace()
+	t.Attached, t.Clients = o.inPlace(), o.kernel.Clients()
 	return t, nil
 }
 
 func (t traffic) since(before traffic) traffic {
-	return traffic{t.In - before.In, t.Forward - before.Forward, t.Drop - before.Drop, t.Attached}
+	return traffic{t.In - before.In, t.Forward - before.Forward, t.Drop - before.Drop, t.Attached, t.Clients.Since(before.Clients)}
 }
 
-// By how much the packets after a switch may be worse off than those before, and from how many on it is judged.
+// By how much packets and clients after a switch may be worse off than before, and from how many on that is judged.
 const (
 	dropFactor, dropSlack       = 1.2, 0.01
 	forwardFactor, forwardSlack = 0.98, 0.005
+	resetFactor, resetSlack     = 3, 0.005
+	repeatFactor, repeatSlack   = 3, 0.02
 	enoughPackets               = 200
+	enoughEvents                = 10 // resets, or repeats
 )
 
-// judge compares the packets since a switch with those before it. Shares are compared and not rates: how much comes is not
-// the node's doing. The error says which of the figures is exceeded.
+// measures are what is compared.
+var measures = []struct {
+	name    string
+	says    string
+	of      func(traffic) (part, whole float64)
+	limit   func(before float64) float64
+	atLeast bool
+	least   float64 // of the part
+}{
+	{"dropped", "the packets are dropped", func(t traffic) (float64, float64) { return t.Drop, t.In },
+		func(before float64) float64 { return dropFactor*before + dropSlack }, false, 0},
+	{"forwarded", "the packets are forwarded", func(t traffic) (float64, float64) { return t.Forward, t.In },
+		func(before float64) float64 { return max(0, forwardFactor*before-forwardSlack) }, true, 0},
+	{"resets", "the TCP packets of clients are resets", func(t traffic) (float64, float64) { return float64(t.Clients.Resets), float64(t.Clients.Packets) },
+		func(before float64) float64 { return resetFactor*before + resetSlack }, false, enoughEvents},
+	{"SYN repeats", "the SYNs of clients are repeated", func(t traffic) (float64, float64) { return float64(t.Clients.Repeats), float64(t.Clients.SYNs) },
+		func(before float64) float64 { return repeatFactor*before + repeatSlack }, false, enoughEvents},
+}
+
+// judge compares what came since a switch with what came before it. Shares are compared and not rates: how much comes is
+// not the node's doing. The error says which of the figures is exceeded.
 func judge(before, now traffic) (figures []HandoffFigure, err error) {
-	share := func(t traffic, n float64) float64 {
-		if t.In == 0 {
+	share := func(part, whole float64) float64 {
+		if whole == 0 {
 			return 0
 		}
-		return n / t.In
+		return part / whole
 	}
-	dropped, forwarded := share(before, before.Drop), share(before, before.Forward)
-	figures = []HandoffFigure{
-		{Name: "dropped", Before: dropped, Now: share(now, now.Drop), Limit: dropFactor*dropped + dropSlack},
-		{Name: "forwarded", Before: forwarded, Now: share(now, now.Forward), Limit: max(0, forwardFactor*forwarded-forwardSlack), AtLeast: true},
-	}
-	for i := range figures {
-		f := &figures[i]
-		f.Exceeded = before.In > 0 && now.In >= enoughPackets && (f.AtLeast && f.Now < f.Limit || !f.AtLeast && f.Now > f.Limit)
+	for _, m := range measures {
+		_, known := m.of(before)
+		part, whole := m.of(now)
+		f := HandoffFigure{Name: m.name, Before: share(m.of(before)), Now: share(part, whole), AtLeast: m.atLeast}
+		f.Limit = m.limit(f.Before)
+		enough := known > 0 && part >= m.least && (m.least > 0 || whole >= enoughPackets)
+		f.Exceeded = enough && (f.AtLeast && f.Now < f.Limit || !f.AtLeast && f.Now > f.Limit)
 		if f.Exceeded {
-			err = fmt.Errorf("%.2f %% of the packets are %s, the limit is %.2f %%, before it were %.2f %%", 100*f.Now, f.Name, 100*f.Limit, 100*f.Before)
+			err = fmt.Errorf("%.2f %% of %s, the limit is %.2f %%, before it were %.2f %%", 100*f.Now, m.says, 100*f.Limit, 100*f.Before)
 		}
+		figures = append(figures, f)
 	}
 	if now.Attached < before.Attached {
 		err = fmt.Errorf("%d chains are attached, before it were %d", now.Attached, before.Attached)

@@ -3,10 +3,14 @@ package engine
 import (
 	"strings"
 	"testing"
+
+	"hairpin/engine/datapath"
 )
 
 func TestJudge(t *testing.T) {
 	quiet, busy := traffic{Attached: 1}, traffic{In: 1000, Forward: 900, Drop: 20, Attached: 1}
+	with := func(t traffic, c datapath.Clients) traffic { t.Clients = c; return t }
+	calm := with(busy, datapath.Clients{Packets: 1000, SYNs: 100, Repeats: 1, Resets: 6})
 	for _, row := range []struct {
 		what        string
 		before, now traffic
@@ -22,6 +26,13 @@ func TestJudge(t *testing.T) {
 		{"less is forwarded", busy, traffic{In: 1000, Forward: 870, Drop: 20, Attached: 1}, "87.00 % of the packets are forwarded"},
 		{"all pass", busy, traffic{In: 1000, Attached: 1}, "forwarded"},
 		{"nothing came before", quiet, traffic{In: 1000, Drop: 1000, Attached: 1}, ""},
+		{"as many are reset", calm, with(calm, datapath.Clients{Packets: 9000, SYNs: 900, Resets: 55}), ""},
+		{"more are reset", calm, with(calm, datapath.Clients{Packets: 1000, SYNs: 100, Resets: 24}), "2.40 % of the TCP packets of clients are resets, the limit is 2.30 %"},
+		{"few are reset", calm, with(calm, datapath.Clients{Packets: 20, SYNs: 20, Resets: 9}), ""},
+		{"as many repeat", calm, with(calm, datapath.Clients{Packets: 5000, SYNs: 500, Repeats: 5}), ""},
+		{"more repeat", calm, with(calm, datapath.Clients{Packets: 1000, SYNs: 200, Repeats: 11}), "5.50 % of the SYNs of clients are repeated, the limit is 5.00 %"},
+		{"few repeat", calm, with(calm, datapath.Clients{Packets: 9, SYNs: 9, Repeats: 9}), ""},
+		{"none came before", busy, with(busy, datapath.Clients{Packets: 1000, SYNs: 1000, Repeats: 500, Resets: 500}), ""},
 		{"a chain is gone", quiet, traffic{}, "0 chains are attached, before it were 1"},
 		{"a chain more", busy, traffic{In: 1000, Forward: 900, Drop: 20, Attached: 2}, ""},
 	} {
@@ -29,7 +40,7 @@ func TestJudge(t *testing.T) {
 		if (err != nil) != (row.fault != "") || err != nil && !strings.Contains(err.Error(), row.fault) {
 			t.Errorf("%s: %v, want %q", row.what, err, row.fault)
 		}
-		if len(figures) != 2 {
+		if len(figures) != 4 {
 			t.Errorf("%s: %+v", row.what, figures)
 		}
 	}

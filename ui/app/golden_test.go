@@ -126,7 +126,8 @@ func handedOver(outcome engine.HandoffOutcome) func() *engine.State {
 		h := &engine.Handoff{Who: "ops", Why: "INC-7", From: engine.Party{PID: 2211, Version: "v2.8.1"}, To: engine.Party{PID: 9904, Version: "v2.9.0"},
 			Began: s.Time.Add(-2 * time.Second), Watch: engine.DefaultWatch, Steps: engine.HandoffSteps(), Outcome: outcome,
 			Figures: []engine.HandoffFigure{{Name: "dropped", Before: 0.0012, Now: 0.0011, Limit: 0.0114},
-				{Name: "forwarded", Before: 0.98, Now: 0.981, Limit: 0.955, AtLeast: true}}}
+				{Name: "forwarded", Before: 0.98, Now: 0.981, Limit: 0.955, AtLeast: true},
+				{Name: "resets", Before: 0.004, Now: 0.003, Limit: 0.017}, {Name: "SYN repeats", Before: 0.001, Now: 0, Limit: 0.023}}}
 		for i := range h.Steps {
 			h.Steps[i].Began, h.Steps[i].Took, h.Steps[i].Done = h.Began, time.Duration(i*i+1)*3*time.Millisecond, true
 		}

@@ -19,9 +19,10 @@ func newHandoff(t *tree) *cobra.Command {
 		Long: `Handoff has the engine that runs start a successor: the program that is now at
 the path it was started from, or the one that --binary names. The successor
 loads its programs, takes the ownership over, makes them live, and is watched.
-When it forwards less or drops more than was normal before, or dies, the engine
-before it has the node again, and the kernel its programs. The command returns
-when the successor has stayed, or says why it has not.
+When it forwards less or drops more than was normal before, when more clients
+reset or repeat themselves, or when it dies, the engine before it has the node
+again, and the kernel its programs. The command returns when the successor has
+stayed, or says why it has not.
 
 Established connections, counters, history and events go on. While a change
 waits for confirmation there is no handoff. SIGUSR2 to "hairpin run" does the

@@ -170,10 +170,10 @@ func (p *Handoff) steps(k Kit, v View, h *engine.Handoff, w, room int) []string 
 // figures are what the successor is watched by, beside what was before.
 func (p *Handoff) figures(k Kit, h *engine.Handoff, w, room int) []string {
 	if len(h.Figures) == 0 {
-		return widget.Fill([]string{" " + k.Say(theme.Dim, fmt.Sprintf("watched for %s once it is live: shares of packets dropped and forwarded, chains attached", h.Watch))},
+		return widget.Fill([]string{" " + k.Say(theme.Dim, fmt.Sprintf("watched for %s once live: drops, forwarding, chains, clients' resets and SYN repeats", h.Watch))},
 			w, room, k.Glyphs)
 	}
-	out := []string{" " + k.Say(theme.Title, fmt.Sprintf("%-12s%10s%10s%14s", "OF PACKETS", "BEFORE", "NOW", "LIMIT"))}
+	out := []string{" " + k.Say(theme.Title, fmt.Sprintf("%-12s%10s%10s%14s", "SHARE", "BEFORE", "NOW", "LIMIT"))}
 	for _, f := range h.Figures {
 		token, bound := theme.Text, "at most "
 		if f.AtLeast {
