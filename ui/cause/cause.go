@@ -36,7 +36,8 @@ type Cause struct {
 	Costs  float64   // packets per second that are dropped for it
 	Names  string    // the reason by which most of them are
 
-	rank     int // among causes of one level that cost the same, the lowest first
+	vips     []string // that it is about, if more than one can be; What then begins with them
+	rank     int      // among causes of one level that cost the same, the lowest first
 	explains func(reason, vip string) bool
 }
 
@@ -77,6 +78,7 @@ func Judge(s *engine.State, now time.Time) Verdict {
 		return cmp.Or(cmp.Compare(b.Level, a.Level), cmp.Compare(b.Costs, a.Costs), cmp.Compare(a.rank, b.rank), a.Since.Compare(b.Since))
 	})
 	v := Verdict{Cause: list[0]}
+	v.What = v.about()
 	for _, c := range list[1:] {
 		if c.Level > OK {
 			v.More++

@@ -25,7 +25,7 @@ func changedBefore(s *engine.State, began time.Time) (what string, before time.D
 		if before > suspect {
 			break
 		}
-		if before < -tick || e.Severity != "audit" || !changes(e.What) {
+		if before < -tick || e.Severity != "audit" || e.Who == "engine" || !changes(e.What) {
 			continue
 		}
 		did, _, _ := strings.Cut(e.What, ": ")

@@ -29,9 +29,9 @@ func kinds() []kind {
 		{key: "detached", rank: 0, screen: "9"},
 		{key: "no spec", rank: 0, screen: "9", reasons: []string{"no_generation"}},
 		{key: "unreadable spec", rank: 0, screen: "9"},
-		{key: "nic ", rank: 1, screen: "2"},
+		{key: "nic ", rank: 1, screen: "2", say: lostNIC},
 		{key: "empty ", rank: 2, screen: "3", ofVIP: true, reasons: []string{"no_backend"}},
-		{key: "unreachable ", rank: 3, screen: "3", ofVIP: true, reasons: []string{"no_next_hop", "other_nic"}},
+		{key: keyUnreachable, rank: 3, screen: "3", ofVIP: true, reasons: []string{"no_next_hop", "other_nic"}},
 		{key: "down ", rank: 4, screen: "3", ofVIP: true, reasons: []string{"no_backend"}},
 		{key: "limit ", rank: 5, screen: "4"},
 		{key: "flows lost", rank: 5, screen: "4", reasons: []string{"conn_limited", "source_conn_limited"}},
@@ -67,7 +67,7 @@ func reported(s *engine.State) (list []Cause) {
 		if l, ok := limitOf(s, p); ok {
 			c = limited(s, l, c)
 		}
-		list = append(list, c)
+		list = join(list, unreached(s, p, c))
 	}
 	return list
 }
@@ -87,6 +87,21 @@ func (k kind) explains(of string) func(reason, vip string) bool {
 		}
 		return false
 	}
+}
+
+// lostNIC says what became of a NIC or of its chain.
+func lostNIC(s *engine.State, p engine.Problem) string {
+	for _, n := range s.NICs {
+		if p.Key != "nic "+n.Name+" "+n.Hook || n.State == "attached" {
+			continue
+		}
+		name := n.Name
+		if n.State != "missing" {
+			name += " " + n.Hook
+		}
+		return joinWhy(name+" is "+n.State, strings.TrimPrefix(n.Why, "nic "+n.Name+": "))
+	}
+	return p.What
 }
 
 // pending says how much time is left.

@@ -63,6 +63,17 @@ func TestRules(t *testing.T) {
 			problem(s, "unreachable web", "crit", "web: 1 of 4 backends cannot be reached", 9*time.Second)
 			loses(s, "no_next_hop", "balancer", "web", 700e3, 8)
 		}, Crit, "web: 1 of 4 backends cannot be reached, dropping 700k/s (no_next_hop) for 9s", "3"},
+		{"two VIPs that cannot reach one backend are one cause, which says why", func(s *engine.State) {
+			for i, name := range []string{"web", "echo"} {
+				s.VIPs[2*i].Backends[1].NextHop = "failed: 10.1.1.12 does not answer on eth0"
+				problem(s, "unreachable "+name, "crit", name+": 1 of 4 backends cannot be reached", 9*time.Second)
+				loses(s, "no_next_hop", "balancer", name, 40e3, 8)
+			}
+		}, Crit, "web, echo: 10.1.1.12 does not answer on eth0, dropping 80.0k/s for 9s", "3"},
+		{"a NIC that is gone", func(s *engine.State) {
+			s.NICs[1].State, s.NICs[1].Why = "missing", "nic eth1: no such NIC"
+			problem(s, "nic eth1 xdp", "crit", "eth1 xdp: nic eth1: no such NIC", 9*time.Second)
+		}, Crit, "eth1 is missing: no such NIC for 9s", "2"},
 		{"the same reason of another VIP is another cause", func(s *engine.State) {
 			problem(s, "unreachable web", "crit", "web: 1 of 4 backends cannot be reached", 9*time.Second)
 			loses(s, "no_next_hop", "balancer", "api", 900e3, 8)
