@@ -58,7 +58,7 @@ func (t *tree) completers() map[string]completer {
 	fixed := func(words ...string) completer { return func(*cobra.Command) []string { return words } }
 	return map[string]completer{
 		"VIP": t.ofState(vipNames), "BACKEND": t.ofState(backendNames), "NIC": t.ofState(nicNames), "STAGE": t.ofState(stageNames),
-		"NUMBER": t.changeNumbers, "HOST": labHosts,
+		"NUMBER": t.changeNumbers, "HOST": labHosts, "SCENARIO": labScenarios,
 		"PRESET": fixed(keymap.Presets()...),
 		"THEME":  func(*cobra.Command) []string { return theme.Names(t.settings().Themes()...) },
 		"REASON": fixed(reasonNames()...),
@@ -73,6 +73,7 @@ func (t *tree) completers() map[string]completer {
 var flagged = map[string]string{
 	"vip": "VIP", "backend": "BACKEND", "nic": "NIC", "before": "STAGE", "after": "STAGE", "stage": "STAGE", "reason": "REASON",
 	"hook": "HOOK", "keymap": "PRESET", "theme": "THEME", "glyphs": "SET", "colors": "COLORS", "output": "FORMAT",
+	"scenario": "SCENARIO",
 }
 
 // complete gives every command below c the completions that its usage and its flags ask for.

@@ -23,6 +23,7 @@ type labFlags struct {
 	backends int
 	agents   bool
 	quiet    bool
+	scenario string
 }
 
 func newLab() *cobra.Command {
@@ -42,7 +43,8 @@ hairpin-NAME-NODE, everything else is in /run/hairpin-lab/NAME.`,
 	o.register(c)
 	keep := c.Flags().Bool("keep", false, "leave the lab up when the console ends")
 	c.RunE = func(c *cobra.Command, _ []string) error { return labConsole(c, o, *keep) }
-	c.AddCommand(newLabUp(&o), newLabDown(&o), newLabExec(&o), newLabLoad(&o), newLabStatus(&o), newLabServe(&o))
+	c.AddCommand(newLabUp(&o), newLabDown(&o), newLabExec(&o), newLabLoad(&o), newLabStatus(&o), newLabServe(&o),
+		newLabScenarios(), newLabSolve(&o), newLabPlay(&o))
 	return c
 }
 
@@ -50,6 +52,7 @@ func (o *labFlags) register(c *cobra.Command) {
 	c.Flags().IntVar(&o.backends, "backends", 0, fmt.Sprintf("`NUMBER` of backends, 1 to %d (default %d)", lab.MaxBackends, lab.DefaultBackends))
 	c.Flags().BoolVar(&o.agents, "agents", false, "limit connections by what the backends' agents report")
 	c.Flags().BoolVar(&o.quiet, "quiet", false, "no load in the background")
+	o.registerScenario(c)
 }
 
 func newLabUp(o *labFlags) *cobra.Command {
@@ -67,6 +70,9 @@ A gentle load runs in the background for an hour at most, unless --quiet.`,
 			if err != nil {
 				return err
 			}
+			if err := o.play(c.Context(), l); err != nil {
+				return err
+			}
 			fmt.Fprintf(c.OutOrStdout(), "lab %s is up with %d backends after %v\n", l.Name(), l.Backends(), time.Since(start).Round(time.Millisecond))
 			return nil
 		},
@@ -77,11 +83,18 @@ A gentle load runs in the background for an hour at most, unless --quiet.`,
 
 // up brings the lab up, with engines on the backends and on the further nodes.
 func (o *labFlags) up(ctx context.Context, engines ...string) (*lab.Lab, error) {
+	if err := o.fresh(); err != nil {
+		return nil, err
+	}
 	l, err := lab.Up(ctx, lab.Config{Name: o.name, Backends: o.backends})
 	if err != nil {
 		return nil, err
 	}
-	var edits []func(*spec.Spec) error
+	edit, err := o.prepare(l)
+	if err != nil {
+		return nil, err
+	}
+	edits := []func(*spec.Spec) error{edit}
 	if o.agents {
 		edits = append(edits, l.CountByAgents)
 	}
@@ -118,13 +131,23 @@ func labConsole(c *cobra.Command, o labFlags, keep bool) (err error) {
 	// A terminal that goes takes the console along, not the way down.
 	ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	if err := o.fresh(); err != nil { // before the way down is promised: it may be somebody else's
+		return err
+	}
+	var engines []string
+	if o.scenario != "" {
+		engines = []string{lab.LB} // a process beside the console, as on a real node
+	}
 	defer func() {
 		if !keep {
 			err = errors.Join(err, lab.Down(context.WithoutCancel(ctx), o.name))
 		}
 	}()
-	l, err := o.up(ctx)
+	l, err := o.up(ctx, engines...)
 	if err != nil {
+		return err
+	}
+	if err := o.play(ctx, l); err != nil {
 		return err
 	}
 	killed, err := o.console(ctx, l, in)
@@ -151,7 +174,11 @@ func (o *labFlags) console(ctx context.Context, l *lab.Lab, in *os.File) (killed
 	if err != nil {
 		return false, fmt.Errorf("the lab's console needs a terminal: %w", err)
 	}
-	console := l.Command(lab.LB, "hairpin", "--armed")
+	argv := []string{"hairpin", "--armed"}
+	if o.scenario != "" {
+		argv = argv[:1] // colleagues work on the node too
+	}
+	console := l.Command(lab.LB, argv...)
 	console.Stdin, console.Stdout, console.Stderr = in, os.Stdout, os.Stderr
 	if err := console.Start(); err != nil {
 		return false, fmt.Errorf("open console: %w", err)

@@ -75,6 +75,12 @@ func TestLabRefuses(t *testing.T) {
 		{"up --name a.b", exitFailed, `lab name "a.b": one to 32 of a-z, 0-9 and -`},
 		{"up --backends 251 --name none", exitFailed, "251 backends: 1 to 250 are possible"},
 		{"exec", exitUsage, "requires at least 1 arg"},
+		{"--scenario", exitUsage, "--scenario needs one of these, or any:\nbackend-crash "},
+		{"up --scenario", exitUsage, "--scenario needs one of these"},
+		{"up --name none --scenario syn-flod", exitUsage, "there is no scenario \"syn-flod\", did you mean syn-flood?\nbackend-crash "},
+		{"up --name none --scenario any --backends 2", exitUsage, "--backends 2: a scenario needs 3 at least"},
+		{"solve nothing", exitUsage, `there is no scenario "nothing"`},
+		{"solve --name none", exitAbsent, `"hairpin lab up" builds one`},
 		{"", exitUsage, "the lab's console needs a terminal"},
 	} {
 		c := newLab()
@@ -87,6 +93,38 @@ func TestLabRefuses(t *testing.T) {
 			t.Errorf("hairpin lab %s is done", row.args)
 		} else if f := explained(err, true); f.code != row.code || !strings.Contains(f.Error(), row.want) {
 			t.Errorf("hairpin lab %s ends with %d and says %q", row.args, f.code, f)
+		}
+	}
+}
+
+// TestScenarioLists: the list says what one notices and never why, and solve says why.
+func TestScenarioLists(t *testing.T) {
+	run := func(args ...string) string {
+		var out bytes.Buffer
+		c := newLab()
+		c.SetArgs(args)
+		c.SetOut(&out)
+		if err := c.Execute(); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	all := lab.Scenarios()
+	if len(all) < 10 {
+		t.Errorf("only %d scenarios", len(all))
+	}
+	text, script := run("scenarios"), run("scenarios", "-o", "json")
+	for _, s := range all {
+		if s.Seen == "" || s.Cause == "" || s.Cure == "" || s.After <= 0 {
+			t.Errorf("%+v lacks something", s)
+		}
+		for _, listed := range []string{text, script} {
+			if !strings.Contains(listed, s.Name) || !strings.Contains(listed, s.Seen) || strings.Contains(listed, s.Cause) || strings.Contains(listed, s.Cure) {
+				t.Errorf("%s is listed as\n%s", s.Name, listed)
+			}
+		}
+		if solved := run("solve", s.Name); !strings.Contains(solved, s.Cause) || !strings.Contains(solved, s.Cure) {
+			t.Errorf("%s is solved as\n%s", s.Name, solved)
 		}
 	}
 }
