@@ -63,6 +63,9 @@ func bound(keep uint64) error {
 		if keep&(1<<c) != 0 {
 			continue
 		}
+		if has, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(c), 0, 0, 0); err == nil && has == 0 {
+			continue // whoever started this process took it, and with it the way to take it again
+		}
 		if err := everywhere(unix.PR_CAPBSET_DROP, uintptr(c)); err != nil && !errors.Is(err, unix.EINVAL) { // this kernel has no such capability
 			return fmt.Errorf("bound capabilities: %w", err)
 		}

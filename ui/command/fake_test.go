@@ -26,6 +26,7 @@ type fake struct {
 	applyErr error
 	readings int
 	armed    bool
+	dies     bool // in a handoff, with the successor
 }
 
 // fakes are the nodes that a transcript may name.
@@ -47,6 +48,8 @@ func fakes(name string, asked io.Writer) (*fake, error) {
 		f.runs, f.now = false, &engine.State{Time: noon, Node: "lb1", Role: engine.Pins, Generation: engine.Generation{Active: -1, Confirmed: -1}}
 	case "moved":
 		f.applyErr = engine.ErrStale
+	case "dying":
+		f.dies = true
 	case "owned":
 		f.openErr = fmt.Errorf("%w: hairpin with pid 4711 owns this node", engine.ErrRefused)
 	case "broken":
@@ -184,6 +187,9 @@ func (f *fake) Handoff(_ context.Context, r engine.HandoffRequest) error {
 		return fmt.Errorf("hand over: %w: a change waits for confirmation", engine.ErrRefused)
 	}
 	f.now = handedOver(*f.now, r, f.applyErr)
+	if f.dies {
+		f.now.PID, f.now.Handoff.Outcome = 0, engine.HandoffGoesOn
+	}
 	return nil
 }
 

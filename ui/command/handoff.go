@@ -68,7 +68,8 @@ func (t *tree) handOver(ctx context.Context, n engine.Node, r engine.HandoffRequ
 	}
 	said := 0
 	for {
-		h := n.State().Handoff
+		s := n.State()
+		h := s.Handoff
 		if h != nil && !h.Began.Equal(before) {
 			if *output == "text" {
 				said = t.sayHandoff(h, said)
@@ -76,6 +77,9 @@ func (t *tree) handOver(ctx context.Context, n engine.Node, r engine.HandoffRequ
 			if h.Over() {
 				return t.handedOver(h, output)
 			}
+		}
+		if s.PID == 0 { // nor does a successor listen
+			return &failure{exitFailed, errors.New("the engine is gone, and no successor is there; the kernel goes on, or back by itself"), startEngine}
 		}
 		select {
 		case <-ctx.Done():
