@@ -37,6 +37,8 @@ type Options struct {
 	Successor func(binary string) *exec.Cmd
 	// Stays makes a process that has handed the node over go on as an observer of its successor.
 	Stays bool
+	// Drop gives up what an owner does not need, before a process that has observed takes the node over. nil: it keeps all.
+	Drop func()
 }
 
 // tickEvery is how often counters are read and a snapshot is made.

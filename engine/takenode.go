@@ -52,6 +52,9 @@ func (s *post) Handoff(ctx context.Context, r HandoffRequest) error {
 	if !r.Here || !observes {
 		return s.node().Handoff(ctx, r)
 	}
+	if s.options.Drop != nil {
+		s.options.Drop()
+	}
 	path := filepath.Join(s.options.Paths.Run, fmt.Sprintf("successor-%d.sock", os.Getpid()))
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("take over: %w", err)

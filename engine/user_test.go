@@ -66,17 +66,24 @@ func (u ordinary) run(t *testing.T, args ...string) string {
 // console is one that runs on a terminal of its own.
 type console struct {
 	*exec.Cmd
-	mu    sync.Mutex
-	drawn bytes.Buffer
+	terminal *os.File
+	mu       sync.Mutex
+	drawn    bytes.Buffer
 }
 
 func (u ordinary) console(t *testing.T) *console {
 	t.Helper()
-	c := &console{Cmd: u.command(t)}
+	return onTerminal(t, u.command(t))
+}
+
+func onTerminal(t *testing.T, cmd *exec.Cmd) *console {
+	t.Helper()
+	c := &console{Cmd: cmd}
 	terminal, err := pty.StartWithSize(c.Cmd, &pty.Winsize{Rows: 24, Cols: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.terminal = terminal
 	t.Cleanup(func() { _ = terminal.Close() })
 	go func() {
 		for buffer := make([]byte, 4096); ; {
@@ -90,6 +97,13 @@ func (u ordinary) console(t *testing.T) *console {
 		}
 	}()
 	return c
+}
+
+func (c *console) types(t *testing.T, keys string) {
+	t.Helper()
+	if _, err := c.terminal.WriteString(keys); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // shows waits until the console has drawn a text.
@@ -243,6 +257,34 @@ func TestRootGivesUp(t *testing.T) {
 	mayOnly(t, c.Process.Pid, 1<<unix.CAP_BPF|1<<unix.CAP_NET_ADMIN|1<<unix.CAP_PERFMON|1<<unix.CAP_SYS_PTRACE|1<<unix.CAP_DAC_READ_SEARCH)
 	closed(t, p.State, 0o027)
 	if err := errors.Join(c.Process.Signal(unix.SIGTERM), c.Wait()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestConsoleGivesUp: a console of root's that takes the node over goes on like an engine that root starts.
+func TestConsoleGivesUp(t *testing.T) {
+	t.Parallel()
+	p := privateNode(t)
+	u := newOrdinary(t, p)
+	c := u.command(t, "run")
+	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Process.Kill() })
+	n := reach(t, p)
+	root := u.command(t)
+	root.SysProcAttr = nil
+	console := onTerminal(t, root)
+	for _, key := range []struct{ shows, types string }{
+		{"no spec is applied", "!"}, {"REASON", "INC-7\r"}, {"ARMED", "8"}, {"preflight", "H"}, {"HAND OVER", p.Node + "\t\r"},
+	} {
+		console.shows(t, key.shows)
+		console.types(t, key.types)
+	}
+	until(t, n, "the console", func(s *State) bool { return s.PID == console.Process.Pid && s.Handoff.Outcome == HandoffConfirmed })
+	mayOnly(t, console.Process.Pid, 1<<unix.CAP_BPF|1<<unix.CAP_NET_ADMIN|1<<unix.CAP_PERFMON|1<<unix.CAP_SYS_PTRACE|1<<unix.CAP_DAC_READ_SEARCH)
+	if err := errors.Join(n.Close(), c.Wait(), console.Process.Signal(unix.SIGTERM), console.Wait()); err != nil {
 		t.Error(err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -23,6 +24,7 @@ func (realEngines) open(ctx context.Context, o engine.Options) (engine.Node, err
 }
 
 func (realEngines) join(ctx context.Context, o engine.Options) (engine.Node, error) {
+	o.Drop = sync.OnceFunc(func() { drop(o) }) // whoever only looks needs what he has, to read files that are his
 	return engine.Join(ctx, withSuccessor(ctx, o))
 }
 
