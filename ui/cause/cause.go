@@ -37,6 +37,7 @@ type Cause struct {
 	Names  string    // the reason by which most of them are
 
 	vips     []string // that it is about, if more than one can be; What then begins with them
+	over     bool     // Since is when it was over
 	rank     int      // among causes of one level that cost the same, the lowest first
 	explains func(reason, vip string) bool
 }
@@ -84,7 +85,9 @@ func Judge(s *engine.State, now time.Time) Verdict {
 			v.More++
 		}
 	}
-	v.Person, v.After = changedBefore(s, v.Since)
+	if !v.over {
+		v.Person, v.After = changedBefore(s, v.Since)
+	}
 	return v
 }
 
@@ -99,10 +102,12 @@ func (v Verdict) Sentence(now time.Time, w int) string {
 		more = fmt.Sprintf(" (+%d more)", v.More)
 	}
 	whats := v.whats()
-	for _, what := range whats {
-		for _, since := range v.since(now) {
-			if text := what + since + more; widget.Width(text) <= w {
-				return text
+	for _, ways := range v.since(now) {
+		for _, what := range whats {
+			for _, since := range ways {
+				if text := what + since + more; widget.Width(text) <= w {
+					return text
+				}
 			}
 		}
 	}
@@ -118,16 +123,22 @@ func (v Verdict) whats() []string {
 	return []string{what + ", " + costs + " (" + v.Names + ")", what + ", " + costs}
 }
 
-// since are ways to say since when, the longest first.
-func (v Verdict) since(now time.Time) []string {
+// since are ways to say since when, the longest first: with whoever changed something just before, then without.
+func (v Verdict) since(now time.Time) [][]string {
 	if v.Since.IsZero() {
-		return []string{""}
+		return [][]string{{""}}
+	}
+	if v.over {
+		return [][]string{{", " + widget.Age(now.Sub(v.Since)) + " ago"}}
 	}
 	long := " for " + widget.Age(now.Sub(v.Since))
 	if v.Person == "" {
-		return []string{long}
+		return [][]string{{long}}
 	}
-	at, after := " since "+v.Since.Format(time.TimeOnly)+", ", widget.Age(v.After)+" after "+v.Person
-	short := strings.Replace(after, " generation ", " gen ", 1)
-	return []string{at + after, at + short, long + ", " + short, ", " + short, long}
+	at, after := " since "+v.Since.Format(time.TimeOnly)+", ", widget.Age(v.After)+" after "
+	if v.After < time.Second {
+		after = "just after "
+	}
+	gen, short := strings.Replace(v.Person, " generation ", " gen ", 1), strings.Replace(v.Person, " applied generation ", "'s gen ", 1)
+	return [][]string{{at + after + v.Person, at + after + gen, long + ", " + after + gen, long + ", after " + short, ", after " + short}, {long}}
 }

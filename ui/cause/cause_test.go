@@ -34,7 +34,7 @@ func TestJudge(t *testing.T) {
 			"api: no backend takes new flows"},
 		{"a backend down", with(func(s *engine.State) { s.VIPs[0].Backends[2].State = "down" }), Warn, "web: 1/4 backends down"},
 		{"a drained one is nobody's incident", with(func(s *engine.State) { s.VIPs[0].Backends[2].State = "drain" }), OK, "all is well"},
-		{"drops for 20 s", with(func(s *engine.State) { losing(s, 200e3, 20) }), Warn, "dropping 200k/s (ttl_exceeded), x15.4k of usual for 20s"},
+		{"drops for 20 s", with(func(s *engine.State) { losing(s, 200e3, 20) }), Warn, "dropping 200k/s (ttl_exceeded), x15.4k of usual for 20s, after ops-3's gen 41"},
 		{"drops for longer than is known", with(func(s *engine.State) { losing(s, 2e6, 60) }), Crit, "dropping 2.00M/s (ttl_exceeded), x154k of usual"},
 		{"drops on a young node, and who changed something", with(func(s *engine.State) { s.UsualOver = 0; losing(s, 200e3, 20) }), Warn,
 			"dropping 200k/s (ttl_exceeded) for 20s, 3m40s after ops-3 applied gen 41"},

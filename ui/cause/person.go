@@ -1,6 +1,7 @@
 package cause
 
 import (
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -25,17 +26,23 @@ func changedBefore(s *engine.State, began time.Time) (what string, before time.D
 		if before > suspect {
 			break
 		}
-		if before < -tick || e.Severity != "audit" || e.Who == "engine" || !changes(e.What) {
-			continue
+		if what := changed(e); what != "" && before >= -tick {
+			return what, max(0, before)
 		}
-		did, _, _ := strings.Cut(e.What, ": ")
-		did, _, _ = strings.Cut(did, ", ")
-		return e.Who + " " + did, max(0, before)
 	}
 	return "", 0
 }
 
-// changes tells changes of the node from what else people do, such as to arm or to confirm.
-func changes(what string) bool {
-	return strings.HasPrefix(what, "applied ") || strings.HasPrefix(what, "detached ")
+// changed is who changed the node and how, if an event tells of that, and not of what else people do, such as to arm or to
+// confirm. A list that changed was somebody's, too.
+func changed(e engine.Event) string {
+	did, _, _ := strings.Cut(e.What, ": ")
+	if file, ok := strings.CutPrefix(did, "read "); ok && e.Who == "engine" {
+		return filepath.Base(file) + " changed"
+	}
+	did, _, _ = strings.Cut(did, ", ")
+	if e.Severity == "audit" && e.Who != "engine" && (strings.HasPrefix(did, "applied ") || strings.HasPrefix(did, "detached ")) {
+		return e.Who + " " + did
+	}
+	return ""
 }

@@ -3,6 +3,7 @@ package cause
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"hairpin/engine"
 	"hairpin/engine/reason"
@@ -39,11 +40,14 @@ func kinds() []kind {
 		{key: "unheld ", rank: 7, screen: "3"},
 		{key: "shadow ", rank: 9, screen: "2"},
 		{key: "disabled ", rank: 9, screen: "2"},
-		{key: "pending", rank: 10, screen: "9", say: pending},
+		{key: keyPending, rank: 10, screen: "9", say: pending},
 	}
 }
 
-const rankOther = 8
+const (
+	rankOther  = 8
+	keyPending = "pending"
+)
 
 // reported are the engine's own problems.
 func reported(s *engine.State) (list []Cause) {
@@ -57,7 +61,9 @@ func reported(s *engine.State) (list []Cause) {
 			if !ok {
 				continue
 			}
-			c.rank, c.Screen = k.rank, k.screen
+			if c.rank, c.Screen = k.rank, k.screen; p.Key == keyPending {
+				c.Since = time.Time{} // how much time is left matters, and who it is
+			}
 			if k.say != nil {
 				c.What = k.say(s, p)
 			}
@@ -114,7 +120,14 @@ func pending(s *engine.State, p engine.Problem) string {
 	if g.Confirmed < 0 {
 		back = "is taken back"
 	}
-	return fmt.Sprintf("generation %d %s in %s unless confirmed", g.Active, back, widget.Age(g.Deadline.Sub(s.Time)))
+	whose := ""
+	applied := fmt.Sprintf("applied generation %d", g.Active)
+	for _, e := range s.Events {
+		if strings.HasPrefix(e.What, applied) && e.Severity == "audit" {
+			whose = e.Who + "'s "
+		}
+	}
+	return fmt.Sprintf("%sgeneration %d %s in %s unless confirmed", whose, g.Active, back, widget.Age(g.Deadline.Sub(s.Time)))
 }
 
 // limitOf is the limit that a problem is about.

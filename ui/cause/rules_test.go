@@ -88,6 +88,12 @@ func TestRules(t *testing.T) {
 			event(s, "audit", "ops-3", "confirmed generation 41", 312*time.Second)
 			problem(s, "empty web", "crit", "web: no backend takes new flows", 312*time.Second)
 		}, Crit, "web: no backend takes new flows since 03:02:29, 4s after ops-3 applied gen 41", "3"},
+		{"and a list that changed", func(s *engine.State) {
+			event(s, "info", "engine", "read /etc/hairpin/customers.txt: 3 prefixes", 20*time.Second)
+			event(s, "audit", "engine", "applied generation 42", 20*time.Second)
+			loses(s, "firewall_source", "firewall", "web", 120_000, 20)
+			s.UsualOver = 0
+		}, Warn, "web: dropping 120k/s (firewall_source) for 20s, after customers.txt changed", "2"},
 		{"one of an hour ago is not", func(s *engine.State) {
 			event(s, "audit", "ops-3", "applied generation 41", time.Hour)
 			problem(s, "empty web", "crit", "web: no backend takes new flows", 312*time.Second)
@@ -99,6 +105,13 @@ func TestRules(t *testing.T) {
 			problem(s, "limit "+l.Key(), "warn", "syns is used up", 40*time.Second)
 			loses(s, "rate_limited", "ratelimit", "web", 2100, 40)
 		}, Warn, "syns at limit 40.0k/s of VIP web, 2.10k refused/s for 40s", "4"},
+		{"a limit that somebody made too low", func(s *engine.State) {
+			l := limit
+			l.Max, l.Over.PPS = 20, 244
+			s.Limits = []engine.Limit{l}
+			event(s, "audit", "alexandra", "applied generation 42: protect web", 4*time.Second)
+			problem(s, "limit "+l.Key(), "warn", "syns is used up", 4*time.Second)
+		}, Warn, "syns at limit 20/s of VIP web, 244 refused/s for 4s, after alexandra's gen 42", "4"},
 		{"and who is over", func(s *engine.State) {
 			l, one := limit, limit
 			l.Scope, l.VIP, l.Max, l.Over.PPS = "source", "", 500, 310
@@ -154,17 +167,25 @@ func TestRules(t *testing.T) {
 			s.Generation = engine.Generation{Active: 42, Confirmed: 41, Deadline: s.Time.Add(41 * time.Second)}
 			event(s, "audit", "ops-3", "applied generation 42, goes back in 1m0s unless confirmed", 19*time.Second)
 			problem(s, "pending", "warn", "generation 42 goes back", 19*time.Second)
-		}, Warn, "generation 42 goes back to 41 in 41s unless confirmed for 19s", "9"},
+		}, Warn, "ops-3's generation 42 goes back to 41 in 41s unless confirmed", "9"},
 		{"one that nobody confirmed", func(s *engine.State) {
 			event(s, "warn", "kernel", "generation 42 was not confirmed in time: back to generation 41", time.Minute)
-		}, OK, "generation 42 was not confirmed in time: back to generation 41 for 1m00s", "9"},
+		}, OK, "generation 42 was not confirmed in time: back to generation 41, 1m00s ago", "9"},
 		{"somebody else's hands", func(s *engine.State) {
 			event(s, "warn", "engine", "nic eth1 had been detached by somebody else, and is attached again", time.Minute)
-		}, Warn, "nic eth1 had been detached by somebody else, and is attached again for 1m00s", "9"},
+		}, Warn, "nic eth1 had been detached by somebody else, and is attached again, 1m00s ago", "9"},
+		{"what is over", func(s *engine.State) {
+			event(s, "info", "engine", "over after 40s: web: 1 of 4 backends cannot be reached", time.Minute)
+		}, OK, "over after 40s: web: 1 of 4 backends cannot be reached, 1m00s ago", "9"},
+		{"what comes and goes", func(s *engine.State) {
+			for i := range 3 {
+				event(s, "info", "engine", "over after 40s: web: 1 of 4 backends cannot be reached", time.Duration(5-i)*time.Minute)
+			}
+		}, Warn, "it comes and goes: web: 1 of 4 backends cannot be reached", "9"},
 		{"another engine", func(s *engine.State) {
 			event(s, "info", "engine", "adopted generation 41, applied by ops-3", 40*time.Second)
 		}, OK,
-			"the engine was started again, generation 41 goes on for 40s", "9"},
+			"the engine was started again, generation 41 goes on, 40s ago", "9"},
 	} {
 		s := quiet()
 		row.change(s)

@@ -129,14 +129,15 @@ func lately(s *engine.State) (list []Cause) {
 				break
 			}
 			if strings.Contains(e.What, l.part) && (e.Who == "engine" || e.Who == "kernel") {
-				list = append(list, Cause{Level: l.level, rank: rankOther, Screen: "9", What: e.What, Since: e.Time})
+				list = append(list, Cause{Level: l.level, rank: rankOther, Screen: "9", What: e.What, Since: e.Time, over: true})
 				break
 			}
 		}
 	}
+	list = append(list, overs(s)...)
 	for _, e := range s.Events {
 		if age := s.Time.Sub(e.Time); age >= 0 && age <= restarted && strings.HasPrefix(e.What, "adopted generation ") {
-			list = append(list, Cause{Level: OK, rank: rankOther, Screen: "9", Since: e.Time,
+			list = append(list, Cause{Level: OK, rank: rankOther, Screen: "9", Since: e.Time, over: true,
 				What: fmt.Sprintf("the engine was started again, generation %d goes on", s.Generation.Active)})
 			break
 		}

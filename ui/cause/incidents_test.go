@@ -1,0 +1,54 @@
+package cause
+
+import (
+	"testing"
+	"time"
+
+	"hairpin/engine"
+	"hairpin/ui/widget"
+)
+
+// TestIncidents: what was recorded of a lab is judged as a person would, who knows what was done to it.
+func TestIncidents(t *testing.T) {
+	for name, want := range incidents() {
+		v, last := judged(t, name)
+		got := v.Sentence(last, 78)
+		if v.Level.String() != want.word || got != want.says || v.Screen != want.screen {
+			t.Errorf("%s: %s %q %s", name, v.Level, got, v.Screen)
+		}
+		if widget.Width(got) > 78 {
+			t.Errorf("%s: %d cells: %s", name, widget.Width(got), got)
+		}
+	}
+}
+
+// judged is how the last State of a file is seen, and its time.
+func judged(t *testing.T, name string) (Verdict, time.Time) {
+	t.Helper()
+	r, err := engine.OpenIncident("../../testdata/incidents/" + name + ".rec")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	_, last, err := r.Bounds()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := r.At(last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Judge(s, s.Time), s.Time
+}
+
+type verdictOf struct{ word, says, screen string }
+
+func incidents() map[string]verdictOf {
+	return map[string]verdictOf{
+		"backend-crash":  {"CRIT", "web, echo: 10.1.2.10 does not answer on eth0, dropping 96/s for 4s", "3"},
+		"limit-too-low":  {"CRIT", "ratelimit at limit 20/s of VIP web, 245 refused/s for 11s, after alex's gen 2", "4"},
+		"mtu-black-hole": {"CRIT", "web: MTU: 178/s do not fit once encapsulated (too_big) for 8s", "2"},
+		"nic-lost":       {"CRIT", "eth0 is missing: no such NIC for 8s (+1 more)", "2"},
+		"no-backend":     {"CRIT", "web: no backend takes new flows, dropping 254/s for 8s, after alex's gen 2", "3"},
+	}
+}
