@@ -33,7 +33,7 @@ var signs = map[string]func(*engine.State) bool{
 	},
 	"mtu-black-hole": func(s *engine.State) bool { return drops(s, "web", "too_big") },
 	"wrong-neighbour": func(s *engine.State) bool {
-		return happened(s, "engine", "the MAC of 10.1.3.10 on eth0 was 02:68:0a:01:00:01 and is 02:68:0a:01:21:0a, a permanent entry")
+		return hasProblem(s, "written eth0 10.1.3.10", "wrote down 02:68:0a:01:21:0a as the MAC of 10.1.3.10 on eth0, which has answered as 02:68:0a:01:00:01")
 	},
 	"limit-too-low": func(s *engine.State) bool {
 		return drops(s, "web", "rate_limited") && happened(s, "alex", "protect web")

@@ -75,7 +75,8 @@ type owner struct {
 	since        time.Time    // when this process took over
 	attached     []datapath.Attachment
 	reached      map[netip.Addr]nexthop.NextHop // of backends
-	downAt       map[uint16]time.Time           // backends that are down and still keep their flows
+	answers      answers
+	downAt       map[uint16]time.Time // backends that are down and still keep their flows
 	journal      journal
 	lists        lists // of prefixes, in files
 	meters       meters

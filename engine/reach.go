@@ -1,9 +1,7 @@
 package engine
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -73,8 +71,8 @@ func (o *owner) resolve() (waiting int) {
 		o.log.Warn("resolve next hops", "error", err)
 		return 0 // what the data path knows stays
 	}
-	o.tellMoved(found)
 	o.reached = found
+	o.answers.follow(found)
 	for _, b := range backends {
 		hop := found[b.Address]
 		o.kernel.SetNextHop(b.ID, wireHop(hop))
@@ -83,28 +81,6 @@ func (o *owner) resolve() (waiting int) {
 		}
 	}
 	return waiting
-}
-
-// tellMoved puts into the journal which next hops have another MAC than before, and whether somebody wrote it down: nothing
-// else shows that packets go to the wrong machine.
-func (o *owner) tellMoved(found map[netip.Addr]nexthop.NextHop) {
-	told := map[netip.Addr]bool{}
-	for address, now := range found {
-		before, known := o.reached[address]
-		hop := now.Gateway
-		if !hop.IsValid() {
-			hop = address
-		}
-		if !known || told[hop] || len(before.MAC) == 0 || !now.Usable() || before.NIC != now.NIC || before.Gateway != now.Gateway || bytes.Equal(before.MAC, now.MAC) {
-			continue
-		}
-		told[hop] = true
-		severity, how := "info", ""
-		if now.State == nexthop.Permanent {
-			severity, how = "warn", ", a permanent entry that somebody wrote"
-		}
-		o.journal.add(time.Now(), severity, engineItself, fmt.Sprintf("the MAC of %s on %s was %s and is %s%s", hop, now.NIC, before.MAC, now.MAC, how))
-	}
 }
 
 func wireHop(h nexthop.NextHop) datapath.NextHop {
