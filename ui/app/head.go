@@ -133,7 +133,11 @@ func (m *Model) second(v cause.Verdict, w int) string {
 	if f := m.page().Filter(); f.Active() {
 		filter = k.Say(theme.Filter, "/"+f.Text) + " "
 	}
-	line := " " + k.Say(token, v.Sentence(m.seenAt(), w-2))
+	room := w - 2
+	if crumb != "" {
+		room -= widget.Width(crumb) + 2
+	}
+	line := " " + k.Say(token, v.Sentence(m.seenAt(), room))
 	if armed := m.others(); armed != "" && widget.Width(line)+len(" armed: ")+widget.Width(armed)+widget.Width(filter)+1 < w {
 		filter += k.Say(theme.Warn, "armed: "+armed) + " "
 	}
