@@ -16,6 +16,8 @@ type HandoffRequest struct {
 	Here bool
 	// Socket is where a process listens that wants the node itself: how Here is asked for.
 	Socket string
+	// Back ends the handoff whose successor is watched: its predecessor has the node again. Binary and Watch mean nothing then.
+	Back bool
 }
 
 // DefaultWatch is how long a successor is watched unless somebody says otherwise, and MaxWatch the longest.
@@ -148,6 +150,6 @@ func (h Handoff) over(now time.Time, outcome HandoffOutcome, err error) Handoff 
 
 // Handoff implements Node.
 func (c *client) Handoff(ctx context.Context, r HandoffRequest) error {
-	_, err := c.ask(ctx, call{Verb: verbHandoff, Binary: r.Binary, Socket: r.Socket, Deadline: r.Watch, Why: r.Why})
+	_, err := c.ask(ctx, call{Verb: verbHandoff, Binary: r.Binary, Socket: r.Socket, Deadline: r.Watch, Why: r.Why, Back: r.Back})
 	return err
 }

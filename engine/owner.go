@@ -92,13 +92,14 @@ type owner struct {
 	watched      time.Time // when somebody last looked at what stages cost; zero = nobody does
 	detached     bool
 
-	handoff   *Handoff // that goes on, or went on last; nil = none did
-	handing   *handing // this engine gives the node to another
-	guarded   bool     // this engine has taken over, and the kernel goes back unless that is confirmed
-	returns   bool     // what the successor did that failed is to be taken back
-	comparing bool     // how clients fare is counted for a handoff
-	parting   *parting // what follows the loop; nil = nothing does
-	seated    bool     // somebody sees to what follows
+	handoff   *Handoff   // that goes on, or went on last; nil = none did
+	handing   *handing   // this engine gives the node to another
+	guarded   bool       // this engine has taken over, and the kernel goes back unless that is confirmed
+	returns   bool       // what the successor did that failed is to be taken back
+	asked     chan error // somebody wants the predecessor back, and why; nil = there is none
+	comparing bool       // how clients fare is counted for a handoff
+	parting   *parting   // what follows the loop; nil = nothing does
+	seated    bool       // somebody sees to what follows
 
 	probes       datapath.Probes // of the running spec
 	probeTrouble error           // why some of them are not attached

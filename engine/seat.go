@@ -100,6 +100,9 @@ func (s seat) Handoff(ctx context.Context, r HandoffRequest) error {
 		if r.Binary != "" && !superior(s.party.UID) { // it runs as whoever the engine runs as
 			return fmt.Errorf("hand over: %w: only root and the user of the engine name a binary; others hand over to the one that is installed", ErrRefused)
 		}
+		if r.Back {
+			return s.engine.goBack(r)
+		}
 		return s.engine.beginHandoff(r)
 	})
 }

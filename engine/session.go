@@ -164,7 +164,7 @@ func (c *session) do(ctx, served context.Context, k call, a *answer) error {
 		s, err = n.Past(ctx, k.Number)
 		a.Spec = string(spec.Marshal(s))
 	case verbHandoff:
-		err = n.Handoff(served, HandoffRequest{Binary: k.Binary, Socket: k.Socket, Watch: k.Deadline, Who: who, Why: k.Why})
+		err = n.Handoff(served, HandoffRequest{Binary: k.Binary, Socket: k.Socket, Watch: k.Deadline, Who: who, Why: k.Why, Back: k.Back})
 	case verbDetach:
 		err = n.Detach(served, who)
 	case verbAt:

@@ -103,7 +103,7 @@ func (s *succession) receive(options Options) (*handoff.Lock, error) {
 
 // takeOver makes o, which holds the lock, the owner, and its programs live for as long as it is watched and a little longer.
 func (o *owner) takeOver(ctx context.Context, s *succession) error {
-	o.guarded = true
+	o.guarded, o.asked = true, make(chan error, 1)
 	o.resume(s.live)
 	s.show(o, s.shown.begin(stepPass, time.Now()))
 	if err := o.start(ctx); err != nil {
@@ -146,7 +146,9 @@ func (o *owner) watch(ctx context.Context, s *succession) {
 	end := time.NewTimer(s.shown.Watch)
 	defer end.Stop()
 	for over := false; !over; {
+		var asked error
 		select {
+		case asked = <-o.asked:
 		case <-o.done:
 			return
 		case <-ticks.C:
@@ -155,7 +157,13 @@ func (o *owner) watch(ctx context.Context, s *succession) {
 		case <-gone:
 			gone, alone = nil, true
 		}
-		last, err := do(ctx, o, func() (bool, error) { return o.look(s, over, alone), nil })
+		last, err := do(ctx, o, func() (bool, error) {
+			if asked != nil {
+				o.giveUp(s, asked, alone)
+				return true, nil
+			}
+			return o.look(s, over, alone), nil
+		})
 		if err != nil {
 			return
 		}
@@ -169,6 +177,18 @@ func (o *owner) watch(ctx context.Context, s *succession) {
 		o.step("succeed: predecessor told")
 		s.stream.Close()
 	}
+}
+
+// goBack ends the watch by hand.
+func (o *owner) goBack(r HandoffRequest) error {
+	if !o.guarded {
+		return fmt.Errorf("go back: %w: no successor is watched; hand over to the program that you want", ErrRefused)
+	}
+	select {
+	case o.asked <- fmt.Errorf("%s asked for it%s", r.Who, because(r.Why)):
+	default: // somebody has asked already
+	}
+	return nil
 }
 
 // awaitEnd is closed when the predecessor is gone. It has nothing to say any more.

@@ -143,3 +143,28 @@ func TestClientsGoBack(t *testing.T) {
 		})
 	}
 }
+
+// TestGoBack: while a successor is watched, whoever is armed can have the predecessor back, and at no other time.
+func TestGoBack(t *testing.T) {
+	t.Parallel()
+	p := privateNode(t)
+	w := newWire(t, "eth0")
+	n, cmd := owns(t, partner{Paths: p, Version: "v1"})
+	mustApply(t, n, parse(t, lbSpec), 0)
+	back := HandoffRequest{Back: true, Why: "INC-7"}
+	if err := n.Handoff(t.Context(), back); !errors.Is(err, ErrRefused) {
+		t.Errorf("while nobody is watched: %v", err)
+	}
+	if err := n.Handoff(t.Context(), HandoffRequest{Watch: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, n, "the successor, armed", func(s *State) bool { return s.PID != cmd.Process.Pid && s.PID != 0 && s.Armed != nil })
+	if err := n.Handoff(t.Context(), back); err != nil {
+		t.Fatal(err)
+	}
+	s := until(t, n, "the way back", func(s *State) bool { return s.PID == cmd.Process.Pid && s.Handoff.Over() })
+	if s.Handoff.Outcome != HandoffWentBack || !strings.Contains(s.Handoff.Fault, "asked for it: INC-7") {
+		t.Errorf("%+v", s.Handoff)
+	}
+	forwards(t, p, w)
+}

@@ -50,6 +50,7 @@ type call struct {
 	From     time.Time     `json:",omitzero"`
 	To       time.Time     `json:",omitzero"`
 	Socket   string        `json:",omitempty"`
+	Back     bool          `json:",omitempty"`
 }
 
 // verb is what a call asks for. Whatever is not said in needs to ask for less, only the armed may call.

@@ -24,6 +24,8 @@ reset or repeat themselves, or when it dies, the engine before it has the node
 again, and the kernel its programs. The command returns when the successor has
 stayed, or says why it has not.
 
+While the successor is watched, "handoff --back" goes back by hand.
+
 Established connections, counters, history and events go on. While a change
 waits for confirmation there is no handoff. SIGUSR2 to "hairpin run" does the
 same, with the defaults.`,
@@ -33,6 +35,9 @@ same, with the defaults.`,
 	var r engine.HandoffRequest
 	c.Flags().StringVar(&r.Binary, "binary", "", "`PATH` of the successor's program, which root and the engine's user may name; empty = what is installed")
 	c.Flags().DurationVar(&r.Watch, "watch", engine.DefaultWatch, "`TIME` for which the successor is watched")
+	c.Flags().BoolVar(&r.Back, "back", false, "end the watch that goes on: the engine before has the node again")
+	c.MarkFlagsMutuallyExclusive("back", "binary")
+	c.MarkFlagsMutuallyExclusive("back", "watch")
 	c.Flags().StringVar(&r.Why, "why", "", "`REASON`, for the audit trail")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if r.Watch <= 0 || r.Watch > engine.MaxWatch {
@@ -63,6 +68,9 @@ same, with the defaults.`,
 func (t *tree) handOver(ctx context.Context, n engine.Node, r engine.HandoffRequest, output *output) error {
 	changed := n.Changed()
 	before := began(n.State())
+	if r.Back {
+		before = time.Time{} // it is about the one that goes on
+	}
 	if err := n.Handoff(ctx, r); err != nil {
 		return err
 	}
@@ -75,7 +83,7 @@ func (t *tree) handOver(ctx context.Context, n engine.Node, r engine.HandoffRequ
 				said = t.sayHandoff(h, said)
 			}
 			if h.Over() {
-				return t.handedOver(h, output)
+				return t.handedOver(h, r.Back, output)
 			}
 		}
 		if s.PID == 0 { // nor does a successor listen
@@ -116,11 +124,17 @@ func tidy(d time.Duration) string {
 	return d.Round(10 * time.Millisecond).String()
 }
 
-func (t *tree) handedOver(h *engine.Handoff, output *output) error {
+func (t *tree) handedOver(h *engine.Handoff, back bool, output *output) error {
 	if *output != "text" {
 		if err := output.print(t.Stdout, viewOfHandoff(h), nil); err != nil {
 			return err
 		}
+	}
+	if back && h.Outcome == engine.HandoffWentBack {
+		if *output == "text" {
+			fmt.Fprintf(t.Stdout, "pid %d, %s, owns the node again\n", h.From.PID, h.From.Version)
+		}
+		return nil
 	}
 	if h.Outcome != engine.HandoffConfirmed {
 		return &failure{exitFailed, fmt.Errorf("handoff %s at step %s: %s", h.Outcome, h.Steps[h.At()].Name, h.Fault),
