@@ -17,7 +17,10 @@ func Remove(p Paths) (err error) {
 		return fmt.Errorf("detach: %w", ownership(err))
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	if err := errors.Join(removeDataPath(p), releaseNeighbours()); err != nil {
+	if err = removeDataPath(p); err == nil { // what goes on needs them
+		err = releaseNeighbours()
+	}
+	if err != nil {
 		return fmt.Errorf("detach: %w", err)
 	}
 	return nil

@@ -12,9 +12,11 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
 
 	"hairpin/engine/datapath"
 	"hairpin/engine/frozen"
+	"hairpin/engine/nexthop"
 )
 
 // olderABI is one of which a node is kept.
@@ -196,6 +198,7 @@ func TestDowngrade(t *testing.T) {
 		}
 	}
 	before := contents(t, newer)
+	keepNeighbour(t, "10.1.0.77")
 	refuse()
 	if now := contents(t, newer); now != before {
 		t.Errorf("was %.3000s\nis %.3000s", before, now)
@@ -207,6 +210,22 @@ func TestDowngrade(t *testing.T) {
 	s.stop(t)
 	if exists(today) {
 		t.Errorf("%s was made", today)
+	}
+	left, err := netlink.NeighList(nic(t, "eth0").Attrs().Index, netlink.FAMILY_V4)
+	if err != nil || !slices.ContainsFunc(left, func(n netlink.Neigh) bool { return n.IP.String() == "10.1.0.77" }) {
+		t.Errorf("the neighbour that packets go to is not kept any more: %v %v", left, err)
+	}
+}
+
+// keepNeighbour is what an engine does for the way to a backend.
+func keepNeighbour(t *testing.T, address string) {
+	t.Helper()
+	hops, err := nexthop.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(hops.Keep(netip.MustParseAddr(address)), hops.Close()); err != nil {
+		t.Fatal(err)
 	}
 }
 
