@@ -38,22 +38,3 @@ func overs(s *engine.State) (list []Cause) {
 	}
 	return list
 }
-
-// moved are next hops that answer with another MAC than before: nothing else shows that packets go to a wrong machine.
-func moved(s *engine.State) (list []Cause) {
-	for i := len(s.Events) - 1; i >= 0 && s.Time.Sub(s.Events[i].Time) <= comeAndGo; i-- {
-		e := s.Events[i]
-		rest, ok := strings.CutPrefix(e.What, "the MAC of ")
-		hop, macs, both := strings.Cut(rest, " was ")
-		if !ok || !both || e.Who != "engine" {
-			continue
-		}
-		c := Cause{Level: OK, rank: rankOther, Screen: "9", Since: e.Time, over: true, What: hop + " has another MAC than before"}
-		if strings.Contains(macs, "permanent") {
-			c.Level, c.over, c.rank = Warn, false, 3
-			c.What, c.Cure = hop+" has another MAC, which somebody wrote down", "look at the permanent entry: ip neigh"
-		}
-		return append(list, c)
-	}
-	return nil
-}

@@ -33,6 +33,7 @@ func kinds() []kind {
 		{key: "nic ", rank: 1, screen: "2", say: lostNIC},
 		{key: "empty ", rank: 2, screen: "3", ofVIP: true, reasons: []string{"no_backend"}},
 		{key: keyUnreachable, rank: 3, screen: "3", ofVIP: true, reasons: []string{"no_next_hop", "other_nic"}},
+		{key: keyWritten, rank: 3, screen: "3", say: written},
 		{key: "down ", rank: 4, screen: "3", ofVIP: true, reasons: []string{"no_backend"}},
 		{key: "limit ", rank: 5, screen: "4"},
 		{key: "flows lost", rank: 5, screen: "4", reasons: []string{"conn_limited", "source_conn_limited"}},
@@ -47,6 +48,7 @@ func kinds() []kind {
 const (
 	rankOther  = 8
 	keyPending = "pending"
+	keyWritten = "written "
 )
 
 // reported are the engine's own problems.
@@ -108,6 +110,12 @@ func lostNIC(s *engine.State, p engine.Problem) string {
 		return joinWhy(name+" is "+n.State, strings.TrimPrefix(n.Why, "nic "+n.Name+": "))
 	}
 	return p.What
+}
+
+// written says whose MAC is not the one that it answered by.
+func written(_ *engine.State, p engine.Problem) string {
+	nic, address, _ := strings.Cut(strings.TrimPrefix(p.Key, keyWritten), " ")
+	return fmt.Sprintf("somebody wrote down another MAC for %s on %s", address, nic)
 }
 
 // pending says how much time is left.

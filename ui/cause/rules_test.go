@@ -183,11 +183,8 @@ func TestRules(t *testing.T) {
 			}
 		}, Warn, "it comes and goes: web: 1 of 4 backends cannot be reached", "9"},
 		{"a wrong neighbour", func(s *engine.State) {
-			event(s, "warn", "engine", "the MAC of 10.1.1.12 on eth0 was 02:00:00:00:00:01 and is 02:00:00:00:00:02, a permanent entry that somebody wrote", 22*time.Second)
-		}, Warn, "10.1.1.12 on eth0 has another MAC, which somebody wrote down for 22s", "9"},
-		{"a neighbour that was exchanged", func(s *engine.State) {
-			event(s, "info", "engine", "the MAC of 10.1.1.12 on eth0 was 02:00:00:00:00:01 and is 02:00:00:00:00:02", 22*time.Second)
-		}, OK, "10.1.1.12 on eth0 has another MAC than before, 22s ago", "9"},
+			problem(s, "written eth0 10.1.1.12", "warn", "somebody wrote down 02:00:00:00:00:02 as the MAC of 10.1.1.12 on eth0", 22*time.Second)
+		}, Warn, "somebody wrote down another MAC for 10.1.1.12 on eth0 for 22s", "3"},
 		{"another engine", func(s *engine.State) {
 			event(s, "info", "engine", "adopted generation 41, applied by ops-3", 40*time.Second)
 		}, OK,

@@ -134,7 +134,7 @@ func lately(s *engine.State) (list []Cause) {
 			}
 		}
 	}
-	list = append(append(list, overs(s)...), moved(s)...)
+	list = append(list, overs(s)...)
 	for _, e := range s.Events {
 		if age := s.Time.Sub(e.Time); age >= 0 && age <= restarted && strings.HasPrefix(e.What, "adopted generation ") {
 			list = append(list, Cause{Level: OK, rank: rankOther, Screen: "9", Since: e.Time, over: true,
