@@ -107,7 +107,11 @@ func lostNIC(s *engine.State, p engine.Problem) string {
 		if n.State != "missing" {
 			name += " " + n.Hook
 		}
-		return joinWhy(name+" is "+n.State, strings.TrimPrefix(n.Why, "nic "+n.Name+": "))
+		why := strings.TrimPrefix(n.Why, "nic "+n.Name+": ")
+		if _, whose, foreign := strings.Cut(why, "not hairpin's: "); foreign { // what to do about it is longer than a line
+			why, _, _ = strings.Cut(whose, " already")
+		}
+		return joinWhy(name+" is "+n.State, why)
 	}
 	return p.What
 }

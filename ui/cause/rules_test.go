@@ -74,6 +74,11 @@ func TestRules(t *testing.T) {
 			s.NICs[1].State, s.NICs[1].Why = "missing", "nic eth1: no such NIC"
 			problem(s, "nic eth1 xdp", "crit", "eth1 xdp: nic eth1: no such NIC", 9*time.Second)
 		}, Crit, "eth1 is missing: no such NIC for 9s", "2"},
+		{"a NIC with somebody else's program", func(s *engine.State) {
+			s.NICs[1].State = "detached"
+			s.NICs[1].Why = `nic eth1: attach xdp: not hairpin's: XDP program "theirs" (id 51) is attached already: take it off with "ip link set dev eth1 xdp off"`
+			problem(s, "nic eth1 xdp", "crit", "eth1 xdp: "+s.NICs[1].Why, 9*time.Second)
+		}, Crit, `eth1 xdp is detached: XDP program "theirs" (id 51) is attached for 9s`, "2"},
 		{"the same reason of another VIP is another cause", func(s *engine.State) {
 			problem(s, "unreachable web", "crit", "web: 1 of 4 backends cannot be reached", 9*time.Second)
 			loses(s, "no_next_hop", "balancer", "api", 900e3, 8)
