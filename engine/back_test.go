@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -91,7 +93,9 @@ func TestFactsHoldOnTheWayBack(t *testing.T) {
 	if err := netlink.NeighDel(&netlink.Neigh{LinkIndex: nic(t, "eth0").Attrs().Index, IP: s.VIPs[0].Backends[1].Address.AsSlice()}); err != nil {
 		t.Fatal(err)
 	}
-	until(t, o, "it cannot be reached", func(st *State) bool { return hasProblem(st, "crit", "1 of 2 backends cannot be reached") })
+	until(t, o, "it cannot be reached", func(st *State) bool {
+		return hasProblem(st, "crit", "1 of 2 backends cannot be reached") && !reachable(t, o)[s.VIPs[0].Backends[1].Address]
+	})
 	o.Close()
 	wentBackBy(t, p, a.Generation)
 	before := exits(t, p)
@@ -111,14 +115,63 @@ func TestFactsHoldOnTheWayBack(t *testing.T) {
 			t.Fatalf("before %v, now %v", before, now)
 		}
 	}
+	for _, b := range pinnedBackends(t, p) {
+		if b.Reachable != (b.Address == s.VIPs[0].Backends[0].Address) {
+			t.Errorf("%+v", b)
+		}
+	}
+}
+
+// reachable says of each backend whether packets are sent to it.
+func reachable(t *testing.T, o *owner) map[netip.Addr]bool {
+	t.Helper()
+	is := map[netip.Addr]bool{}
+	inside(t, o, func() {
+		for _, b := range o.kernel.Backends() {
+			is[b.Address] = b.Reachable
+		}
+	})
+	return is
+}
+
+// TestNextHopStaysUntilItFails: an engine that starts where the kernel has forgotten a neighbour goes on with what the data
+// path knows of it, until it is found not to answer.
+func TestNextHopStaysUntilItFails(t *testing.T) {
+	t.Parallel()
+	p := privateNode(t)
+	newWire(t, "eth0")
+	o := running(t, p)
+	s := parse(t, lbSpec)
+	mustApply(t, o, s, 0)
+	forgotten := s.VIPs[0].Backends[1].Address
+	o.Close()
+	if err := netlink.NeighDel(&netlink.Neigh{LinkIndex: nic(t, "eth0").Attrs().Index, IP: forgotten.AsSlice()}); err != nil {
+		t.Fatal(err)
+	}
+	var kept bool
+	options := Options{Paths: p, Step: func(name string) {
+		if name == "adopt: next hops written" {
+			kept = slices.ContainsFunc(pinnedBackends(t, p), func(b datapath.Backend) bool { return b.Address == forgotten && b.Reachable })
+		}
+	}}
+	n, err := Open(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	if !kept {
+		t.Errorf("packets to %s were dropped before it was asked", forgotten)
+	}
+	until(t, n, "it does not answer", func(*State) bool { return !reachable(t, n.(*owner))[forgotten] })
+}
+
+// pinnedBackends are those of the data path as anybody reads it.
+func pinnedBackends(t *testing.T, p Paths) []datapath.Backend {
+	t.Helper()
 	k, err := datapath.Open(datapath.Dir(p.BPFFS, p.Node), false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer k.Close()
-	for _, b := range k.Backends() {
-		if b.Reachable != (b.Address == s.VIPs[0].Backends[0].Address) {
-			t.Errorf("%+v", b)
-		}
-	}
+	return k.Backends()
 }

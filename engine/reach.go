@@ -74,9 +74,9 @@ func (o *owner) resolve() (waiting int) {
 	o.reached = found
 	o.answers.follow(found)
 	for _, b := range backends {
-		hop := found[b.Address]
-		o.kernel.SetNextHop(b.ID, wireHop(hop))
-		if !b.Gone && (hop.State == nexthop.Unasked || hop.State == nexthop.Incomplete) {
+		hop := wireHop(found[b.Address])
+		o.kernel.SetNextHop(b.ID, hop)
+		if !b.Gone && hop.Asked {
 			waiting++
 		}
 	}
@@ -88,6 +88,7 @@ func wireHop(h nexthop.NextHop) datapath.NextHop {
 	if !h.Usable() {
 		w.Unknown = string(h.State) + ": " + h.Why
 	}
+	w.Asked = h.State == nexthop.Unasked || h.State == nexthop.Incomplete
 	return w
 }
 

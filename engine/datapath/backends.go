@@ -17,6 +17,7 @@ type NextHop struct {
 	MAC     net.HardwareAddr // of the next hop; nil = not known
 	NICMAC  net.HardwareAddr
 	Unknown string // why it cannot be used; empty = it can
+	Asked   bool   // the next hop has not answered yet: what was known of it is the best that there is
 }
 
 // Backend is one id as it is realized.
@@ -124,6 +125,9 @@ func (k *Kernel) SetNextHop(id uint16, hop NextHop) bool {
 	b := &k.backends.all[id]
 	now := *b
 	chain, known := k.chainOf(hop.NIC)
+	if hop.Asked && known && chain == int(b.Chain) && b.Flags&BackendReachable != 0 {
+		return false // the packets that would be dropped until it answers reach it
+	}
 	if hop.Unknown != "" || len(hop.MAC) != 6 || len(hop.NICMAC) != 6 || !known || hop.Source.Is4() != (b.Family == 4) {
 		b.Flags &^= BackendReachable
 		return *b != now
