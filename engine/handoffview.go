@@ -105,6 +105,9 @@ func HandoffSteps() []HandoffStep {
 // Over tells whether it has ended.
 func (h *Handoff) Over() bool { return h.Outcome != HandoffGoesOn }
 
+// Watched tells whether the successor runs and may still be sent back.
+func (h *Handoff) Watched() bool { return !h.Over() && h.At() == stepWatch }
+
 // At is the step that goes on, or the last that did.
 func (h *Handoff) At() (at int) {
 	for i, s := range h.Steps {

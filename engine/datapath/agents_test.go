@@ -54,8 +54,7 @@ func TestServicesAreCounted(t *testing.T) {
 	d := rand.New(rand.NewPCG(seed, 0))
 	agree := func(when string) {
 		t.Helper()
-		var got map[string]int
-		want := servicesTrue(t)
+		var got, want map[string]int
 		for limit := time.Now().Add(30 * time.Second); ; {
 			if want = servicesTrue(t); len(want) > 0 || when == "with none left" {
 				if got, _ = h.services(); maps.Equal(got, want) {

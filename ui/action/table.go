@@ -76,6 +76,7 @@ const (
 	TakeBack ID = "change.reverse"
 	History  ID = "change.history"
 	HandOver ID = "node.hand_over"
+	GoBack   ID = "node.go_back"
 
 	LimitEdit  ID = "limit.edit"
 	LimitRaise ID = "limit.raise"
@@ -101,7 +102,7 @@ var table = [...]Action{
 	{ID: GoChain, Scope: Global, Title: "chain", Help: "the stages of each NIC: what they drop, their order"},
 	{ID: GoVIPs, Scope: Global, Title: "VIPs", Help: "virtual addresses and the backends behind them", Arg: "[VIP]", Of: VIPNames},
 	{ID: GoLimits, Scope: Global, Title: "limits", Help: "limits against their thresholds, and who is over"},
-	{ID: GoHandoff, Scope: Global, Title: "handoff", Help: "who owns the node, and how it goes to another process"},
+	{ID: GoHandoff, Scope: Global, Title: "handoff", Help: "who owns the node, and handing it over"},
 	{ID: GoEvents, Scope: Global, Title: "events", Help: "what happened on this node, newest first"},
 
 	{ID: Down, Scope: Global, Title: "down", Help: "next row"},
@@ -170,6 +171,7 @@ var table = [...]Action{
 	{ID: TakeBack, Scope: Events, Title: "take back", Help: "stage what ran before this change", Arms: true, Arg: "[change]"},
 	{ID: History, Scope: Events, Title: "history", Help: "who changed what, when and why, and what became of it"},
 	{ID: HandOver, Scope: Handoff, Title: "hand over", Help: "give the node to the program that is installed now", Arms: true},
+	{ID: GoBack, Scope: Handoff, Title: "go back", Help: "give the node back to the process before", Arms: true},
 
 	{ID: LimitEdit, Scope: Limits, Title: "edit", Help: "stage another threshold for this limit", Arms: true, Arg: "number"},
 	{ID: LimitRaise, Scope: Limits, Title: "raise", Help: "stage a step more", Arms: true},

@@ -67,6 +67,8 @@ func (m *Model) act(c call) tea.Cmd {
 		return m.confirm()
 	case action.HandOver:
 		m.openHandOver()
+	case action.GoBack:
+		return m.goBack()
 	case action.Detach:
 		m.openDetach(false)
 	case action.Quit:

@@ -139,6 +139,10 @@ func (m *Model) refusal(a action.Action, t page.Target) string {
 		if why := m.noHandOver(); why != "" {
 			return why
 		}
+	case action.GoBack:
+		if h := m.handoff(); h == nil || !h.Watched() {
+			return "no successor is watched"
+		}
 	case action.Apply, action.Discard, action.Undo:
 		if m.staged.Len() == 0 {
 			return "nothing is staged"

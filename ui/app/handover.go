@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -45,15 +46,23 @@ func (m *Model) handOver(it handOverIt) tea.Cmd {
 		m.say(theme.Warn, "hand over: %s", why)
 		return nil
 	}
-	r := engine.HandoffRequest{Who: m.opts.Who, Here: it.here}
+	return m.passOn("handing over", engine.HandoffRequest{Here: it.here})
+}
+
+// goBack ends the watch of a successor. Nothing is asked before: it is the way to what was known to work.
+func (m *Model) goBack() tea.Cmd { return m.passOn("going back", engine.HandoffRequest{Back: true}) }
+
+// passOn asks the engine for a handoff, or to end one. It says who asks, and why.
+func (m *Model) passOn(what string, r engine.HandoffRequest) tea.Cmd {
+	r.Who = m.opts.Who
 	if a := m.armed(); a != nil {
 		r.Why = a.Why
 	}
-	return m.start("handing over", applyLimit, func(ctx context.Context, node engine.Node) func(*Model) tea.Cmd {
+	return m.start(what, applyLimit, func(ctx context.Context, node engine.Node) func(*Model) tea.Cmd {
 		err := node.Handoff(ctx, r)
 		return func(m *Model) tea.Cmd {
 			if err != nil {
-				m.interrupt(failed("HAND OVER", err))
+				m.interrupt(failed(strings.ToUpper(what), err))
 			}
 			return nil
 		}

@@ -35,7 +35,7 @@ func (p *Handoff) Crumb(v View) string {
 
 // Hints for the footer.
 func (p *Handoff) Hints() []action.ID {
-	return []action.ID{action.HandOver, action.Arm, action.GoEvents, action.Palette, action.Help, action.Back}
+	return []action.ID{action.HandOver, action.GoBack, action.Arm, action.GoEvents, action.Palette, action.Help, action.Back}
 }
 
 // Enter leaves everything as it was.
