@@ -22,7 +22,7 @@ type Key struct{ secret []byte }
 
 // ReadKey reads the secret in a file that nobody but its owner may read. White space around it does not belong to it.
 func ReadKey(name string) (Key, error) {
-	f, err := os.Open(name)
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // what is no file is refused, and not waited for
 	if errors.Is(err, os.ErrNotExist) {
 		return Key{}, fmt.Errorf("key: %w: make it by (umask 077; head -c 32 /dev/urandom | base64 > %s), the same on agents and "+
 			"load balancers", err, name)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -192,7 +193,12 @@ func TestReadKey(t *testing.T) {
 	if err != nil || !k.Equal(Key{[]byte(secret)}) {
 		t.Errorf("a good one: %v", err)
 	}
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, want := range map[string]string{
+		pipe:                              "is no file", // at once: nobody ever writes into it
 		filepath.Join(dir, "none"):        "make it by (umask 077;",
 		dir:                               "is no file",
 		write(secret, 0o640):              "mode 0640): run: chmod 600",
