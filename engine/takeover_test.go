@@ -19,14 +19,21 @@ import (
 	"hairpin/engine/nexthop"
 )
 
-// olderABI is one of which a node is kept.
+// olderABI is the oldest of which a node is kept: every step to today's is on its way.
 const olderABI = 2
 
 // TestTakeover: an engine of today's ABI takes over what one of an older ABI made, under traffic: no packet is lost, none goes
 // elsewhere, every one is counted, and nothing of the older ABI is left.
 func TestTakeover(t *testing.T) {
 	t.Parallel()
-	p := restored(t, olderABI)
+	for abi := olderABI; abi < datapath.ABI; abi++ {
+		t.Run(fmt.Sprint(abi), func(t *testing.T) { takesOver(t, abi) })
+	}
+}
+
+func takesOver(t *testing.T, abi int) {
+	t.Helper()
+	p := restored(t, abi)
 	s := newStream(t, 64)
 	s.connect(t)
 	s.start()

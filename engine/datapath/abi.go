@@ -3,7 +3,7 @@
 package datapath
 
 // ABI is the number of bpf/abi.h's layout. It is part of the pin path, so that two layouts never meet.
-const ABI = 3
+const ABI = 4
 
 // Sizes of bpf/abi.h.
 const (

@@ -12,48 +12,67 @@ type abiStep struct {
 	changed map[string]becomes // by pin; every other map is the same kernel object in both
 }
 
-// becomes fills a map that is made anew from the one that was in its place. Nil: nothing of it is needed.
-type becomes func(now, was *ebpf.Map) error
+// becomes is an element of a map that is made anew, of the element that was in its place. Nil: nothing of the map is needed.
+type becomes func(was []byte) []byte
 
 // abiSteps lead from the oldest ABI that is taken over to today's.
 var abiSteps = []abiStep{
 	{2, map[string]becomes{
-		"meta":       elements(meta2),
-		"connlimits": elements(connlimit2),
-		"seats":      elements(seats2),
+		"meta":       meta2,
+		"connlimits": connlimit2,
+		"seats":      seats2,
 		"sockets":    nil, // the look at all sockets makes it anew, with what seats say is open
 		"sources":    nil, // it remembers one second
 	}},
+	{3, map[string]becomes{
+		"meta": same,
+	}},
 }
 
-// changesSince are the maps that are not what they were in an older ABI. False when none of it can be taken over.
+// changesSince are the maps that are not what they were in an older ABI, each by all the steps since. False when it is too old.
 func changesSince(abi int) (map[string]becomes, bool) {
+	since := map[string]becomes{}
+	known := abi == ABI
 	for _, s := range abiSteps {
-		if s.from == abi && s.from+1 == ABI {
-			return s.changed, true
+		if known = known || s.from == abi; !known {
+			continue
+		}
+		for pin, next := range s.changed {
+			first, earlier := since[pin]
+			if since[pin] = next; earlier {
+				since[pin] = then(first, next)
+			}
 		}
 	}
-	return nil, false
+	return since, known
 }
 
-// elements converts an array element by element.
-func elements(convert func(was []byte) []byte) becomes {
-	return func(now, was *ebpf.Map) error {
-		for i := range min(now.MaxEntries(), was.MaxEntries()) {
-			value, err := was.LookupBytes(i)
-			if err != nil {
-				return fmt.Errorf("element %d: %w", i, err)
-			}
-			if allZero(value) {
-				continue
-			}
-			if err := now.Put(i, convert(value)); err != nil {
-				return fmt.Errorf("element %d: %w", i, err)
-			}
-		}
+func then(first, next becomes) becomes {
+	if first == nil || next == nil {
 		return nil
 	}
+	return func(was []byte) []byte { return next(first(was)) }
 }
+
+// convert fills an array from the one that was in its place, element by element.
+func convert(now, was *ebpf.Map, each becomes) error {
+	for i := range min(now.MaxEntries(), was.MaxEntries()) {
+		value, err := was.LookupBytes(i)
+		if err != nil {
+			return fmt.Errorf("element %d: %w", i, err)
+		}
+		if allZero(value) {
+			continue
+		}
+		if err := now.Put(i, each(value)); err != nil {
+			return fmt.Errorf("element %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// same is of a map that only must not be shared with programs of the older ABI.
+func same(was []byte) []byte { return was }
 
 func allZero(value []byte) bool {
 	for _, b := range value {

@@ -21,6 +21,9 @@ func TestSteps(t *testing.T) {
 		if s.from != ABI-len(abiSteps)+i {
 			t.Errorf("step %d is from ABI %d to the next, and today's is %d", i, s.from, ABI)
 		}
+		if _, known := changesSince(s.from); !known {
+			t.Errorf("ABI %d is not taken over", s.from)
+		}
 		if s.changed["meta"] == nil {
 			t.Errorf("from ABI %d: meta says who made it, and cannot be that of another ABI", s.from)
 		}

@@ -193,13 +193,13 @@ func (t *takeover) bring(k *Kernel, always bool, pin string, spec *ebpf.MapSpec,
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return explain(err)
 	}
-	convert, other := changed[pin]
+	each, other := changed[pin]
 	if was != nil && !other {
 		return spec.Compatible(was)
 	}
 	now, err := k.createMap(pin, spec)
-	if err == nil && was != nil && convert != nil {
-		err = convert(now, was)
+	if err == nil && was != nil && each != nil {
+		err = convert(now, was, each)
 	}
 	return err
 }
