@@ -1,6 +1,8 @@
 // Package reason is the one enumeration of ways out of a chain, by the names that every screen, event and metric prints.
 package reason
 
+import "slices"
+
 // Verdict is what becomes of a packet.
 type Verdict string
 
@@ -78,10 +80,11 @@ func All() []Reason { return append([]Reason(nil), all...) }
 
 // ByID is the reason with that number, and whether there is one.
 func ByID(id int) (Reason, bool) {
-	if id < 1 || id > len(all) {
+	i, ok := slices.BinarySearchFunc(all, id, func(r Reason, id int) int { return int(r.ID) - id })
+	if !ok {
 		return Reason{}, false
 	}
-	return all[id-1], true
+	return all[i], true
 }
 
 // ByName is the reason with that name, and whether there is one.

@@ -5,7 +5,7 @@ import "testing"
 func TestTable(t *testing.T) {
 	seen := map[string]bool{}
 	for i, r := range All() {
-		if int(r.ID) != i+1 {
+		if i > 0 && r.ID <= all[i-1].ID || r.ID == 0 {
 			t.Errorf("%s has id %d at place %d", r.Name, r.ID, i)
 		}
 		if seen[r.Name] || r.Name == "" || r.Doc == "" {
@@ -25,7 +25,7 @@ func TestTable(t *testing.T) {
 	if _, ok := ByID(0); ok {
 		t.Error("0 is nobody's reason")
 	}
-	if _, ok := ByID(len(all) + 1); ok {
+	if _, ok := ByID(int(all[len(all)-1].ID) + 1); ok {
 		t.Error("an id beyond the table was found")
 	}
 }
