@@ -98,6 +98,12 @@ func stageSpec(t testing.TB, k *Kernel, old, s *spec.Spec) (*plan.Plan, int) {
 			t.Fatal(a.Err)
 		}
 	}
+	return stageUnattached(t, k, old, s)
+}
+
+// stageUnattached is for data paths that only test runs enter.
+func stageUnattached(t testing.TB, k *Kernel, old, s *spec.Spec) (*plan.Plan, int) {
+	t.Helper()
 	world, err := k.World(old)
 	if err != nil {
 		t.Fatal(err)
