@@ -227,12 +227,25 @@ func (o *owner) introduce(h *handing) error {
 // hear is the successor's next word; a fault is an error.
 func (h *handing) hear() (w handoffWord, err error) {
 	if _, err = h.stream.Receive(&w, handoffPatience); err != nil {
-		return w, fmt.Errorf("the successor: %w", err)
+		return w, fmt.Errorf("the successor: %w", h.howItEnded(err))
 	}
 	if w.Fault != "" {
 		return w, fmt.Errorf("the successor: %s", w.Fault)
 	}
 	return w, nil
+}
+
+// howItEnded says how a successor ended that was started here and is gone; else err stays as it is.
+func (h *handing) howItEnded(err error) error {
+	if h.child == nil || !errors.Is(err, handoff.ErrGone) {
+		return err
+	}
+	select {
+	case <-h.ended:
+		return fmt.Errorf("%w: %s ended with %s; start it by hand to see why", handoff.ErrGone, h.child.Path, h.child.ProcessState)
+	case <-time.After(dismissTime):
+		return err
+	}
 }
 
 // advance shows the next step.

@@ -23,9 +23,11 @@ const (
 	ChangeWentBack  = history.WentBack
 )
 
+func (p Paths) history() string { return filepath.Join(p.State, "history") }
+
 // openHistory reads what is kept. Without a history the node works all the same, and says so.
 func (o *owner) openHistory() {
-	l, damage, err := history.Open(filepath.Join(o.options.Paths.State, "history"), keptChanges)
+	l, damage, err := history.Open(o.options.Paths.history(), keptChanges)
 	o.trouble(troubleHistory, "crit", "changes are not kept", err, o.makeRoom())
 	if err != nil {
 		return
@@ -113,4 +115,9 @@ func (o *owner) pastSpec(number int) (*spec.Spec, error) {
 		return nil, fmt.Errorf("history: %w", err)
 	}
 	return s, nil
+}
+
+// ReadHistory is the changes that are kept of a node whose engine does not run, oldest first, and what of them is damaged.
+func ReadHistory(p Paths) (changes []Change, damage string, err error) {
+	return history.Read(p.history(), time.Now())
 }

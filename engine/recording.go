@@ -121,6 +121,7 @@ func (r *Recording) At(t time.Time) (*State, error) {
 	s.Events = r.eventsUntil(last.LastEvent)
 	s.Spec = r.specOf(last.SpecText, s.Version)
 	fillHistories(&s, heads, shots)
+	fillPasts(&s, heads, shots)
 	if r.problem != nil {
 		return withProblem(&s, *r.problem), nil
 	}

@@ -112,8 +112,8 @@ func (o *owner) takeOver(ctx context.Context, s *succession) error {
 	o.seeClients(true)
 	s.show(o, s.shown.begin(stepSwitch, time.Now()))
 	if o.spec != nil && o.active != 0 {
-		a, err := o.change(ApplyRequest{Spec: o.spec, Deadline: s.shown.Watch + handoffMargin, Force: true, Who: engineItself,
-			Why: fmt.Sprintf("handoff from pid %d to pid %d", s.shown.From.PID, s.shown.To.PID)})
+		a, err := o.change(ApplyRequest{Spec: o.spec, Deadline: s.shown.Watch + handoffMargin, Force: true, Who: cmp.Or(s.shown.Who, engineItself),
+			Why: fmt.Sprintf("handoff from pid %d to pid %d%s", s.shown.From.PID, s.shown.To.PID, because(s.shown.Why))})
 		if err != nil {
 			return err
 		}

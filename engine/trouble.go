@@ -52,11 +52,15 @@ func (o *owner) confirmOnDisk() error {
 
 // lookAtDisk finds a state folder that cannot be written before a change needs it, and repeats what it did not take.
 func (o *owner) lookAtDisk() {
-	why, err := disk.Room(o.options.Paths.State)
+	why, full, err := disk.Room(o.options.Paths.State)
 	if err == nil && why != "" {
 		err = fmt.Errorf("%s", why)
 	}
-	o.trouble(troubleRoom, "crit", "nothing can be applied: "+o.options.Paths.State, err, o.makeRoom())
+	severity, what := "warn", "soon nothing can be applied: "
+	if full {
+		severity, what = "crit", "nothing can be applied: "
+	}
+	o.trouble(troubleRoom, severity, what+o.options.Paths.State, err, o.makeRoom())
 	if _, failed := o.troubles[troubleConfirmed]; failed && o.kernel.Control().Pending == 0 {
 		_ = o.confirmOnDisk() // it is a problem still
 	}

@@ -43,8 +43,17 @@ func TestWhole(t *testing.T) {
 			if err := write(name, bytes.Repeat([]byte("x"), 1<<20)); !errors.Is(err, unix.ENOSPC) {
 				t.Errorf("a full disk: %v", err)
 			}
-			if why, err := Room(dir); err != nil || !strings.Contains(why, "full") {
-				t.Errorf("%q, %v", why, err)
+			if why, full, err := Room(dir); err != nil || full || !strings.Contains(why, "nearly full") {
+				t.Errorf("60 KiB are left: %q, %v, %v", why, full, err)
+			}
+			if err := write(filepath.Join(dir, "filler"), make([]byte, 48<<10)); err != nil {
+				t.Fatal(err)
+			}
+			if why, full, err := Room(dir); err != nil || !full || !strings.Contains(why, "is full") {
+				t.Errorf("12 KiB are left: %q, %v, %v", why, full, err)
+			}
+			if err := os.Remove(filepath.Join(dir, "filler")); err != nil {
+				t.Fatal(err)
 			}
 			if err := unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, "size=8m"); err != nil {
 				t.Fatal(err)
@@ -52,8 +61,8 @@ func TestWhole(t *testing.T) {
 			if err := write(name, []byte("x")); !errors.Is(err, unix.EROFS) {
 				t.Errorf("a read-only disk: %v", err)
 			}
-			if why, err := Room(dir); err != nil || !strings.Contains(why, "read-only") {
-				t.Errorf("%q, %v", why, err)
+			if why, full, err := Room(dir); err != nil || !full || !strings.Contains(why, "read-only") {
+				t.Errorf("%q, %v, %v", why, full, err)
 			}
 			if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) != 1 || read(t, name) != "a whole" {
 				t.Errorf("%q", left)
@@ -61,8 +70,8 @@ func TestWhole(t *testing.T) {
 			if err := unix.Mount("", dir, "", unix.MS_REMOUNT, "size=8m"); err != nil {
 				t.Fatal(err)
 			}
-			if why, err := Room(dir); err != nil || why != "" {
-				t.Errorf("%q, %v", why, err)
+			if why, full, err := Room(dir); err != nil || full || why != "" {
+				t.Errorf("%q, %v, %v", why, full, err)
 			}
 			half := filepath.Join(dir, ".new-killed")
 			if err := errors.Join(os.WriteFile(half, nil, 0o600), Clear(dir)); err != nil {

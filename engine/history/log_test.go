@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -146,6 +147,44 @@ func TestDamaged(t *testing.T) {
 		}
 		add(t, read, 9, Confirmed) // it goes on
 		open(t, dir, 100)
+	}
+}
+
+// TestRead: whoever only looks changes no file, and says what became of a change that nobody was there to end.
+func TestRead(t *testing.T) {
+	dir := t.TempDir()
+	if changes, damage, err := Read(dir, time.Now()); err != nil || damage != "" || len(changes) > 0 {
+		t.Errorf("of nothing: %v, %q, %v", changes, damage, err)
+	}
+	l := open(t, dir, 10)
+	add(t, l, 1, Confirmed)
+	c := change(2)
+	c.Outcome, c.Deadline = Waits, c.Time.Add(time.Minute)
+	if _, err := l.Add(c, []byte(text(2))); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		at   time.Time
+		want Outcome
+	}{{c.Deadline.Add(-time.Second), Waits}, {c.Deadline.Add(time.Second), WentBack}} {
+		changes, damage, err := Read(dir, row.at)
+		if err != nil || damage != "" || len(changes) != 2 || changes[0].Outcome != Confirmed || changes[1].Outcome != row.want {
+			t.Errorf("at %s: %+v, %q, %v", row.at, changes, damage, err)
+		}
+	}
+	f, err := os.OpenFile(l.file(), os.O_APPEND|os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.WriteString("half a li")
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	before, _ := os.ReadFile(l.file())
+	changes, damage, err := Read(dir, c.Time)
+	after, _ := os.ReadFile(l.file())
+	files, _ := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(changes) != 2 || !strings.Contains(damage, "1 of 3 lines") || string(before) != string(after) || len(files) != 2 {
+		t.Errorf("torn: %v, %q, %v, files %v", changes, damage, err, files)
 	}
 }
 

@@ -194,6 +194,19 @@ func TestRules(t *testing.T) {
 			event(s, "info", "engine", "adopted generation 41, applied by ops-3", 40*time.Second)
 		}, OK,
 			"the engine was started again, generation 41 goes on, 40s ago", "9"},
+		{"a handoff is no restart", func(s *engine.State) {
+			handedOver(s, 45*time.Second, 35*time.Second)
+			event(s, "info", "engine", "adopted generation 41, applied by ops-3", 40*time.Second)
+		}, OK, "ops-3 handed the node over to pid 4712, v2, 35s ago", "8"},
+		{"while it goes on, neither", func(s *engine.State) {
+			handedOver(s, 45*time.Second, 0)
+			s.Handoff.Ended, s.Handoff.Outcome = time.Time{}, engine.HandoffGoesOn
+			event(s, "info", "engine", "adopted generation 41, applied by ops-3", 40*time.Second)
+		}, OK, "all is well", ""},
+		{"a restart after a handoff is one", func(s *engine.State) {
+			handedOver(s, 245*time.Second, 235*time.Second)
+			event(s, "info", "engine", "adopted generation 41, applied by ops-3", 40*time.Second)
+		}, OK, "the engine was started again, generation 41 goes on, 40s ago", "9"},
 	} {
 		s := quiet()
 		row.change(s)
@@ -206,4 +219,10 @@ func TestRules(t *testing.T) {
 			t.Errorf("%s: %d cells: %s", row.name, widget.Width(got), got)
 		}
 	}
+}
+
+// handedOver is a handoff that began and ended so long ago.
+func handedOver(s *engine.State, began, ended time.Duration) {
+	s.Handoff = &engine.Handoff{Who: "ops-3", To: engine.Party{PID: 4712, Version: "v2"}, Began: s.Time.Add(-began), Ended: s.Time.Add(-ended),
+		Outcome: engine.HandoffConfirmed}
 }

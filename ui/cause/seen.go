@@ -117,9 +117,6 @@ func lates() []late {
 	}
 }
 
-// restarted is how long it is said that the engine is another one since.
-const restarted = 2 * time.Minute
-
 // lately is what is over, and explains what is seen: the newest of each kind.
 func lately(s *engine.State) (list []Cause) {
 	for _, l := range lates() {
@@ -134,13 +131,5 @@ func lately(s *engine.State) (list []Cause) {
 			}
 		}
 	}
-	list = append(list, overs(s)...)
-	for _, e := range s.Events {
-		if age := s.Time.Sub(e.Time); age >= 0 && age <= restarted && strings.HasPrefix(e.What, "adopted generation ") {
-			list = append(list, Cause{Level: OK, rank: rankOther, Screen: "9", Since: e.Time, over: true,
-				What: fmt.Sprintf("the engine was started again, generation %d goes on", s.Generation.Active)})
-			break
-		}
-	}
-	return list
+	return append(append(list, overs(s)...), another(s)...)
 }

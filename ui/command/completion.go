@@ -205,16 +205,11 @@ func labHosts(c *cobra.Command) []string {
 	return l.Nodes()
 }
 
-// changeNumbers are the changes that the engine knows, each with who made it and why, newest first.
+// changeNumbers are the changes that are kept, each with who made it and why, newest first.
 func (t *tree) changeNumbers(c *cobra.Command) (numbers []string) {
 	ctx, cancel := context.WithTimeout(c.Context(), patience)
 	defer cancel()
-	n, err := t.dial(ctx, t.paths)
-	if err != nil {
-		return nil
-	}
-	defer n.Close()
-	changes, err := n.History(ctx)
+	changes, _, err := t.changes(ctx)
 	if err != nil {
 		return nil
 	}

@@ -75,4 +75,8 @@ func (realEngines) recording(p engine.Paths) (*engine.Recording, error) {
 	return engine.OpenRecording(p)
 }
 
+func (realEngines) kept(p engine.Paths) ([]engine.Change, string, error) {
+	return engine.ReadHistory(p)
+}
+
 func (realEngines) remove(p engine.Paths) error { return engine.Remove(p) }

@@ -1,6 +1,8 @@
 package command
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -16,14 +18,19 @@ func newHistory(t *tree) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "history [NUMBER]",
 		Short: "Show who changed the running spec, when, why, and what became of it",
-		Args:  usage(cobra.MaximumNArgs(1)),
+		Long: `History lists the changes of the running spec, newest first, and with NUMBER
+what one of them changed. Where no engine runs it reads the state folder.`,
+		Args: usage(cobra.MaximumNArgs(1)),
 	}
 	output := outputFlag(c)
 	last := c.Flags().Int("last", 20, "show the last `N` changes (0 = all that are kept)")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		changes, err := t.changes(c)
+		changes, damage, err := t.changes(c.Context())
 		if err != nil {
 			return err
+		}
+		if damage != "" {
+			fmt.Fprintf(t.Stderr, "hairpin: %s\n", damage)
 		}
 		if len(args) == 1 {
 			one, err := changeOf(changes, args[0])
@@ -39,13 +46,18 @@ func newHistory(t *tree) *cobra.Command {
 	return c
 }
 
-func (t *tree) changes(c *cobra.Command) ([]engine.Change, error) {
-	n, err := t.dial(c.Context(), t.paths)
+// changes are those that the engine has, or else those on disk and what of them is damaged.
+func (t *tree) changes(ctx context.Context) (changes []engine.Change, damage string, err error) {
+	n, err := t.dial(ctx, t.paths)
+	if errors.Is(err, engine.ErrNoOwner) {
+		return t.kept(t.paths)
+	}
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer n.Close()
-	return n.History(c.Context())
+	changes, err = n.History(ctx)
+	return changes, "", err
 }
 
 func changeOf(changes []engine.Change, number string) (engine.Change, error) {

@@ -24,6 +24,8 @@ type engines interface {
 	observe(p engine.Paths) (*engine.State, error)
 	// recording reads what the engine of the node recorded.
 	recording(p engine.Paths) (*engine.Recording, error)
+	// kept is what changed the running spec of a node that has no engine, and what of that is damaged.
+	kept(p engine.Paths) (changes []engine.Change, damage string, err error)
 	// remove takes everything off a node that has no engine.
 	remove(p engine.Paths) error
 }
