@@ -82,6 +82,7 @@ type owner struct {
 	meters       meters
 	pasts        pasts
 	usuals       usuals
+	senders      senders
 	rings        map[uint16]ringView // by VIP number
 	named        vipNames
 	problems     map[string]Problem // by key, of the last snapshot
@@ -148,6 +149,7 @@ func (o *owner) run(ctx context.Context) {
 				continue // nothing is left that could say whose it was
 			}
 			o.journal.dropped(time.Now(), d, o.chainName(d.Chain), o.vipName(d.VIP))
+			o.senders.note(time.Now(), d)
 			continue
 		case h, ok := <-o.reported.parts():
 			o.hear(h, ok, time.Now())

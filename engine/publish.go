@@ -52,6 +52,7 @@ func (o *owner) publish(now time.Time) {
 	s.Metrics = o.watchers.show(now, o.kernel.Metrics(o.spec))
 	showSettling(s.VIPs, o.settling(now))
 	o.pasts.show(now, s)
+	o.senders.show(now, s.Reasons)
 	o.usuals.show(now, &o.meters, o.kernel.Chains(), s)
 	s.Problems = o.findProblems(now, s)
 	o.show(s)

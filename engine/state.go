@@ -227,6 +227,7 @@ type Reason struct {
 	History []float64 `record:"-"`        // PPS of the last 60 ticks, oldest first
 	Usual   float64   `json:",omitempty"` // PPS in the median minute of State.UsualOver
 	Often   float64   `json:",omitempty"` // share of those minutes in which there was any
+	Senders *Senders  `json:",omitempty"` // of what is dropped; nil: not known
 }
 
 // VIP is one virtual address with its backends.

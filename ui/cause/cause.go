@@ -36,7 +36,10 @@ type Cause struct {
 	Costs  float64   // packets per second that are dropped for it
 	Names  string    // the reason by which most of them are
 
+	from     string   // who sends most of what is dropped, in a clause; may be empty
 	vips     []string // that it is about, if more than one can be; What then begins with them
+	times    int      // that it was there, if more than once
+	subject  string   // what comes and goes; empty = it is there
 	over     bool     // Since is when it was over
 	rank     int      // among causes of one level that cost the same, the lowest first
 	explains func(reason, vip string) bool
@@ -71,6 +74,7 @@ func Judge(s *engine.State, now time.Time) Verdict {
 	for _, rule := range rules() {
 		list = append(list, rule(s)...)
 	}
+	list = again(list)
 	list = append(list, drops(s, list)...)
 	if len(list) == 0 {
 		return Verdict{}
@@ -101,9 +105,12 @@ func (v Verdict) Sentence(now time.Time, w int) string {
 	if v.More > 0 {
 		more = fmt.Sprintf(" (+%d more)", v.More)
 	}
-	whats := v.whats()
-	for _, ways := range v.since(now) {
-		for _, what := range whats {
+	whats, rows := v.whats(), v.since(now)
+	for i, ways := range rows {
+		for j, what := range whats {
+			if i == len(rows)-1 && j == 0 && v.from != "" {
+				ways = append(slices.Clone(ways), "") // who it is matters more than since when
+			}
 			for _, since := range ways {
 				if text := what + since + more; widget.Width(text) <= w {
 					return text
@@ -116,11 +123,15 @@ func (v Verdict) Sentence(now time.Time, w int) string {
 
 // whats are ways to say what it is and costs, the longest first.
 func (v Verdict) whats() []string {
-	if v.Costs == 0 || v.Names == "" {
-		return []string{v.What}
+	list := []string{v.What}
+	if v.Costs > 0 && v.Names != "" {
+		what, costs := strings.TrimSuffix(v.What, ", they are dropped"), "dropping "+widget.Number(v.Costs)+"/s"
+		list = []string{what + ", " + costs + " (" + v.Names + ")", what + ", " + costs}
 	}
-	what, costs := strings.TrimSuffix(v.What, ", they are dropped"), "dropping "+widget.Number(v.Costs)+"/s"
-	return []string{what + ", " + costs + " (" + v.Names + ")", what + ", " + costs}
+	if v.from != "" {
+		list = append([]string{list[0] + v.from}, list...)
+	}
+	return list
 }
 
 // since are ways to say since when, the longest first: with whoever changed something just before, then without.
@@ -132,6 +143,9 @@ func (v Verdict) since(now time.Time) [][]string {
 		return [][]string{{", " + widget.Age(now.Sub(v.Since)) + " ago"}}
 	}
 	long := " for " + widget.Age(now.Sub(v.Since))
+	if v.times > 1 {
+		return [][]string{{long + ", " + nth(v.times) + " time", long}}
+	}
 	if v.Person == "" {
 		return [][]string{{long}}
 	}
@@ -141,4 +155,16 @@ func (v Verdict) since(now time.Time) [][]string {
 	}
 	gen, short := strings.Replace(v.Person, " generation ", " gen ", 1), strings.Replace(v.Person, " applied generation ", "'s gen ", 1)
 	return [][]string{{at + after + v.Person, at + after + gen, long + ", " + after + gen, long + ", after " + short, ", after " + short}, {long}}
+}
+
+// nth is a number that counts: 2nd.
+func nth(n int) string {
+	end := "th"
+	if n%100 < 11 || n%100 > 13 {
+		end = map[int]string{1: "st", 2: "nd", 3: "rd"}[n%10]
+	}
+	if end == "" {
+		end = "th"
+	}
+	return fmt.Sprint(n, end)
 }

@@ -92,7 +92,9 @@ func (d *dropping) attribute(s *engine.State, in float64, known []Cause) {
 		if c.Costs += p.pps; c.Names == "" && !strings.Contains(c.What, "refused/s") {
 			c.Names = d.Name
 		}
-		if c.Costs >= in*DropCrit && c.Costs >= DropFloor {
+		if c.over || c.subject != "" {
+			c.Costs = 0 // it is over
+		} else if c.Costs >= in*DropCrit && c.Costs >= DropFloor {
 			c.Level = Crit
 		}
 	}
@@ -131,7 +133,7 @@ func (d *dropping) worth(s *engine.State, in float64) (Cause, bool) {
 	case times:
 		c.What += ", " + widget.Factor(d.left, d.Usual) + " of usual"
 	}
-	c.Since = d.since(s, limit)
+	c.Since, c.from = d.since(s, limit), sentBy(s, d.Name)
 	return c, true
 }
 
@@ -162,11 +164,16 @@ func (d *dropping) since(s *engine.State, limit float64) time.Time {
 	return time.Time{}
 }
 
-// run is how many of the newest samples lie at or above the limit without a gap.
+// breath is how many seconds without drops are no end: clients that give up try again later.
+const breath = 5
+
+// run is how many of the newest samples go back to the first of those at or above the limit, without a longer pause.
 func run(history []float64, limit float64) int {
-	n := 0
-	for n < len(history) && history[len(history)-1-n] >= limit {
-		n++
+	first, paused := 0, 0
+	for n := 1; n <= len(history) && paused <= breath; n++ {
+		if paused++; history[len(history)-n] >= limit {
+			first, paused = n, 0
+		}
 	}
-	return n
+	return first
 }

@@ -32,7 +32,7 @@ func kinds() []kind {
 		{key: "unreadable spec", rank: 0, screen: "9"},
 		{key: "nic ", rank: 1, screen: "2", say: lostNIC},
 		{key: "empty ", rank: 2, screen: "3", ofVIP: true, reasons: []string{"no_backend"}},
-		{key: keyUnreachable, rank: 3, screen: "3", ofVIP: true, reasons: []string{"no_next_hop", "other_nic"}},
+		{key: keyUnreachable, rank: 3, screen: "3", ofVIP: true, reasons: unreachableReasons()},
 		{key: keyWritten, rank: 3, screen: "3", say: written},
 		{key: "down ", rank: 4, screen: "3", ofVIP: true, reasons: []string{"no_backend"}},
 		{key: "limit ", rank: 5, screen: "4"},
@@ -159,6 +159,8 @@ func limited(s *engine.State, l engine.Limit, c Cause) Cause {
 		c.What = fmt.Sprintf("%s at %s, %s refused/s", l.Stage, limitWords(l), widget.Number(l.Over.PPS))
 		if who, share := mostOver(s, l); who != "" {
 			c.What += fmt.Sprintf(", %s of %s", widget.Percent(share), who)
+		} else if !strings.HasPrefix(l.Scope, "source") {
+			c.from = sentBy(s, reasonOf(l))
 		}
 	}
 	name := reasonOf(l)

@@ -110,6 +110,26 @@ func TestRules(t *testing.T) {
 			problem(s, "limit "+l.Key(), "warn", "syns is used up", 40*time.Second)
 			loses(s, "rate_limited", "ratelimit", "web", 2100, 40)
 		}, Warn, "syns at limit 40.0k/s of VIP web, 2.10k refused/s for 40s", "4"},
+		{"who sends what a limit refuses is said", func(s *engine.State) {
+			l := limit
+			l.Over.PPS = 2750
+			s.Limits = []engine.Limit{l}
+			problem(s, "limit "+l.Key(), "warn", "used up", 84*time.Second)
+			loses(s, "rate_limited", "syns", "web", 2750, 60)
+			sends(s, "rate_limited", engine.Senders{Samples: 64, Addresses: 63, Net: netip.MustParsePrefix("198.18.0.0/15")})
+		}, Warn, "syns at limit 40.0k/s of VIP web, 2.75k refused/s, >90% of 198.18.0.0/15", "4"},
+		{"who sends what a firewall drops is said, unless few were seen", func(s *engine.State) {
+			loses(s, "firewall_source", "firewall", "web", 900e3, 30)
+			sends(s, "firewall_source", engine.Senders{Samples: 40, Addresses: 5, Net: netip.MustParsePrefix("198.51.100.8/29")})
+		}, Crit, "web: dropping 900k/s (firewall_source), new here, >90% of 198.51.100.8/29", "2"},
+		{"what was sampled of few packets is not", func(s *engine.State) {
+			loses(s, "firewall_source", "firewall", "web", 900e3, 30)
+			sends(s, "firewall_source", engine.Senders{Samples: 4, Addresses: 1, Net: netip.MustParsePrefix("198.51.100.8/32")})
+		}, Crit, "web: dropping 900k/s (firewall_source), new here for 30s", "2"},
+		{"it pauses and goes on", func(s *engine.State) {
+			h := loses(s, "firewall_source", "firewall", "web", 900e3, 30).History
+			h[len(h)-12], h[len(h)-13] = 0, 0
+		}, Crit, "web: dropping 900k/s (firewall_source), new here for 30s", "2"},
 		{"a limit that somebody made too low", func(s *engine.State) {
 			l := limit
 			l.Max, l.Over.PPS = 20, 244
@@ -186,7 +206,25 @@ func TestRules(t *testing.T) {
 			for i := range 3 {
 				event(s, "info", "engine", "over after 40s: web: 1 of 4 backends cannot be reached", time.Duration(5-i)*time.Minute)
 			}
-		}, Warn, "it comes and goes: web: 1 of 4 backends cannot be reached", "9"},
+		}, Warn, "comes and goes, 3 times: web: 1 of 4 backends cannot be reached", "9"},
+		{"what comes and goes of two VIPs", func(s *engine.State) { flaps(s, 2, time.Minute) },
+			Warn, "comes and goes, 2 times: web, echo: 10.1.1.12 does not answer on eth0", "9"},
+		{"it is there again", func(s *engine.State) {
+			flaps(s, 2, time.Minute)
+			for i, name := range []string{"web", "echo"} {
+				s.VIPs[2*i].Backends[1].NextHop = "failed: 10.1.1.12 does not answer on eth0"
+				problem(s, "unreachable "+name, "crit", name+": 1 of 4 backends cannot be reached", 9*time.Second)
+			}
+			loses(s, "no_next_hop", "balancer", "web", 400, 8)
+		}, Crit, "web, echo: 10.1.1.12 does not answer on eth0, dropping 400/s for 9s, 3rd time", "3"},
+		{"what was just over explains what is left in the rates", func(s *engine.State) {
+			flaps(s, 1, 2*time.Second)
+			loses(s, "no_next_hop", "balancer", "web", 700e3, 8)
+		}, OK, "over after 40s: web, echo: 10.1.1.12 does not answer on eth0, 2s ago", "9"},
+		{"and no longer than that", func(s *engine.State) {
+			flaps(s, 1, 20*time.Second)
+			loses(s, "no_next_hop", "balancer", "web", 700e3, 8)
+		}, Warn, "web: dropping 700k/s (no_next_hop), new here for 8s", "2"},
 		{"a wrong neighbour", func(s *engine.State) {
 			problem(s, "written eth0 10.1.1.12", "warn", "somebody wrote down 02:00:00:00:00:02 as the MAC of 10.1.1.12 on eth0", 22*time.Second)
 		}, Warn, "somebody wrote down another MAC for 10.1.1.12 on eth0 for 22s", "3"},
@@ -225,4 +263,23 @@ func TestRules(t *testing.T) {
 func handedOver(s *engine.State, began, ended time.Duration) {
 	s.Handoff = &engine.Handoff{Who: "ops-3", To: engine.Party{PID: 4712, Version: "v2"}, Began: s.Time.Add(-began), Ended: s.Time.Add(-ended),
 		Outcome: engine.HandoffConfirmed}
+}
+
+// sends says who sends what is dropped for a reason.
+func sends(s *engine.State, name string, w engine.Senders) {
+	for i := range s.Reasons {
+		if s.Reasons[i].Name == name {
+			s.Reasons[i].Senders = &w
+		}
+	}
+}
+
+// flaps lets a backend of two VIPs be lost and back so often, the last time so long ago.
+func flaps(s *engine.State, times int, last time.Duration) {
+	for i := range times {
+		for _, vip := range []string{"echo", "web"} {
+			event(s, "info", "engine", "over after 40s: "+vip+": 1 of 4 backends cannot be reached, 10.1.1.12: failed: 10.1.1.12 does not answer on eth0",
+				last+time.Duration(times-1-i)*time.Minute)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package cause
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -23,10 +24,7 @@ func unreached(s *engine.State, p engine.Problem, c Cause) Cause {
 			continue
 		}
 		lost++
-		address := b.Address.String()
-		if why = b.Address.String() + ": " + b.NextHop; strings.Contains(b.NextHop, address) {
-			_, why, _ = strings.Cut(b.NextHop, ": ")
-		}
+		why = noWay(b.Address.String(), b.NextHop)
 	}
 	switch {
 	case lost == 1:
@@ -36,6 +34,28 @@ func unreached(s *engine.State, p engine.Problem, c Cause) Cause {
 	}
 	return c
 }
+
+// noWay is why a backend cannot be reached, in few words.
+func noWay(address, nextHop string) string {
+	if _, why, cut := strings.Cut(nextHop, ": "); cut && strings.Contains(nextHop, address) {
+		return why
+	}
+	return address + ": " + nextHop
+}
+
+// wasUnreachable takes the engine's sentence apart by which it said so of one VIP; of others, what is all of it.
+func wasUnreachable(text string) (vip, what string) {
+	m := unreachableText.FindStringSubmatch(text)
+	if m == nil {
+		return "", text
+	}
+	return m[1], noWay(m[2], m[3])
+}
+
+var unreachableText = regexp.MustCompile(`^(.+): 1 of \d+ backends cannot be reached, (\S+): (.+)$`)
+
+// unreachableReasons are those by which is dropped what cannot be sent.
+func unreachableReasons() []string { return []string{"no_next_hop", "other_nic"} }
 
 // isMAC tells a MAC from a sentence.
 func isMAC(text string) bool { return len(text) == len("00:00:00:00:00:00") && text[2] == ':' }
@@ -58,12 +78,15 @@ func join(list []Cause, c Cause) []Cause {
 }
 
 // about is a cause with the VIPs that it is about.
-func (c Cause) about() string {
+func (c Cause) about() string { return c.named(c.What) }
+
+// named is what with the VIPs of the cause in front.
+func (c Cause) named(what string) string {
 	switch n := len(c.vips); {
 	case n == 0:
-		return c.What
+		return what
 	case n > 3:
-		return fmt.Sprintf("%s and %d more VIPs: %s", c.vips[0], n-1, c.What)
+		return fmt.Sprintf("%s and %d more VIPs: %s", c.vips[0], n-1, what)
 	}
-	return strings.Join(c.vips, ", ") + ": " + c.What
+	return strings.Join(c.vips, ", ") + ": " + what
 }

@@ -1,0 +1,48 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"hairpin/engine/events"
+	"hairpin/engine/reason"
+)
+
+// TestSenders: who sends what is dropped is told as narrowly as the samples are, and not of samples that are old.
+func TestSenders(t *testing.T) {
+	limited, _ := reason.ByName("rate_limited")
+	for _, row := range []struct {
+		what string
+		from func(i int) string
+		want Senders
+	}{
+		{"one", func(int) string { return "198.51.100.18" }, Senders{64, 1, netip.MustParsePrefix("198.51.100.18/32")}},
+		{"a flood", func(i int) string { return fmt.Sprintf("198.%d.%d.7", 18+i%2, i) }, Senders{64, 64, netip.MustParsePrefix("198.18.0.0/15")}},
+		{"and somebody else", func(i int) string {
+			if i%16 == 0 {
+				return "203.0.113.1"
+			}
+			return fmt.Sprintf("2001:db8::%x", i)
+		}, Senders{64, 61, netip.MustParsePrefix("2001:db8::/121")}},
+		{"everywhere", func(i int) string { return fmt.Sprintf("%d.%d.0.1", 1+2*i, i) }, Senders{64, 64, netip.Prefix{}}},
+		{"two halves", func(i int) string { return fmt.Sprintf("%d.0.0.1", 10+90*(i%2)) }, Senders{64, 2, netip.Prefix{}}},
+	} {
+		var s senders
+		now := time.Unix(1000, 0)
+		for i := range 100 {
+			s.note(now, events.Drop{Reason: limited, Src: netip.AddrPortFrom(netip.MustParseAddr(row.from(i)), 1)})
+		}
+		s.note(now, events.Drop{Reason: limited}) // not IP
+		reasons := []Reason{{Name: "icmp"}, {Name: limited.Name}}
+		s.show(now.Add(senderAge), reasons)
+		if got := reasons[1].Senders; got == nil || *got != row.want || reasons[0].Senders != nil {
+			t.Errorf("%s: %+v, want %+v", row.what, got, row.want)
+		}
+		reasons[1].Senders = nil
+		if s.show(now.Add(senderAge+1), reasons); reasons[1].Senders != nil {
+			t.Errorf("%s: old samples are told: %+v", row.what, reasons[1].Senders)
+		}
+	}
+}
