@@ -82,7 +82,13 @@ func (f fit) generic() string {
 	case f.Driver == "ena" && f.Most > 1 && f.Channels > f.Most/2:
 		return fmt.Sprintf("ena needs half of its channels for sending, and uses %d of %d: ethtool -L %s combined %d", f.Channels, f.Most,
 			f.Name, f.Most/2)
-	case f.Driver != "":
+	}
+	return f.refused()
+}
+
+// refused is all that can be said where no setting of the NIC explains it.
+func (f fit) refused() string {
+	if f.Driver != "" {
 		return "the driver refused native XDP: " + f.Driver
 	}
 	return "the driver refused native XDP"

@@ -81,6 +81,13 @@ func TestRead(t *testing.T) {
 			t.Errorf("%+v, %v", d, err)
 		}
 	}
+	s, err := r.Settings("a")
+	if gro, has := s.Features["rx-gro"]; err != nil || s.Driver != "veth" || !has || gro.Fixed || s.Channels.Now < 1 {
+		t.Errorf("settings %+v, %v", s, err)
+	}
+	if _, err := r.Settings("none"); !errors.Is(err, unix.ENODEV) {
+		t.Errorf("a NIC that is not there: %v", err)
+	}
 	if _, err := r.Driver("none"); !errors.Is(err, unix.ENODEV) {
 		t.Errorf("a NIC that is not there: %v", err)
 	}

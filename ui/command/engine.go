@@ -9,10 +9,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"hairpin/engine"
+	"hairpin/engine/spec"
 )
 
 // realEngines is this node.
@@ -70,6 +72,10 @@ func (realEngines) dial(ctx context.Context, p engine.Paths) (engine.Node, error
 }
 
 func (realEngines) observe(p engine.Paths) (*engine.State, error) { return engine.Observe(p) }
+
+func (realEngines) diagnose(p engine.Paths, s *spec.Spec) *engine.Diagnosis {
+	return engine.Diagnose(p, s, time.Now())
+}
 
 func (realEngines) recording(p engine.Paths) (*engine.Recording, error) {
 	return engine.OpenRecording(p)

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hairpin/engine"
+	"hairpin/engine/spec"
 )
 
 // engines is what commands ask of package engine; tests put a fake node in its place.
@@ -22,6 +23,8 @@ type engines interface {
 	dial(ctx context.Context, p engine.Paths) (engine.Node, error)
 	// observe reads the node from its pins.
 	observe(p engine.Paths) (*engine.State, error)
+	// diagnose looks at this machine.
+	diagnose(p engine.Paths, s *spec.Spec) *engine.Diagnosis
 	// recording reads what the engine of the node recorded.
 	recording(p engine.Paths) (*engine.Recording, error)
 	// kept is what changed the running spec of a node that has no engine, and what of that is damaged.
