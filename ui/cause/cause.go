@@ -56,6 +56,16 @@ type Verdict struct {
 // StaleAge is how old a snapshot may be that is shown as that of now.
 const StaleAge = 4 * time.Second
 
+// stale is why nothing new comes: what else the snapshot says is not of now.
+func stale(s *engine.State) Cause {
+	for _, p := range s.Problems {
+		if gone, _, _ := strings.Cut(p.What, ";"); p.Key == keyGone {
+			return Cause{Level: Crit, What: gone + ", packets go on without it", Since: p.Since, Cure: "hairpin run", Screen: "9"}
+		}
+	}
+	return Cause{Level: Warn, What: "no news from the engine: these numbers are old", Since: s.Time}
+}
+
 // rules find causes, each by itself. What is dropped comes last, since others may explain it.
 func rules() []func(*engine.State) []Cause {
 	return []func(*engine.State) []Cause{reported, seen, near, uneven, lately}
@@ -68,7 +78,7 @@ func Judge(s *engine.State, now time.Time) Verdict {
 		return Verdict{Cause: Cause{Level: Warn, What: "no snapshot from the engine yet"}}
 	}
 	if now.Sub(s.Time) > StaleAge {
-		return Verdict{Cause: Cause{Level: Warn, What: "no news from the engine: these numbers are old", Since: s.Time}}
+		return Verdict{Cause: stale(s)}
 	}
 	var list []Cause
 	for _, rule := range rules() {

@@ -27,6 +27,11 @@ func TestJudge(t *testing.T) {
 		{"nothing attached", fake.Empty(), Warn, "nothing is attached to this node"},
 		{"no news", with(func(s *engine.State) { s.Time = s.Time.Add(-9 * time.Second) }), Warn,
 			"no news from the engine: these numbers are old for 9s"},
+		{"the engine died, and nobody has started another", with(func(s *engine.State) {
+			s.Time = s.Time.Add(-9 * time.Second)
+			s.Problems = []engine.Problem{{Key: "engine gone", Severity: "crit", What: "the engine (pid 7221) is gone; this is what it showed at 03:07:32",
+				Since: s.Time, Cure: `start an engine with "hairpin run"`}}
+		}), Crit, "the engine (pid 7221) is gone, packets go on without it for 9s"},
 		{"no engine", with(func(s *engine.State) { s.Role = engine.Pins }), Warn,
 			"no engine runs; the data path goes on by itself"},
 		{"a NIC lost its chain", with(func(s *engine.State) { s.NICs[0].State = "missing" }), Crit, "eth0 is missing"},

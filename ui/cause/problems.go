@@ -24,7 +24,7 @@ type kind struct {
 // kinds are those of the engine's problems that are more than one among others.
 func kinds() []kind {
 	return []kind{
-		{key: "engine gone", rank: 0, screen: "9"},
+		{key: keyGone, rank: 0, screen: "9"},
 		{key: "engine unreadable", rank: 0, screen: "9"},
 		{key: "loop", rank: 0, screen: "9"},
 		{key: "detached", rank: 0, screen: "9"},
@@ -47,6 +47,7 @@ func kinds() []kind {
 
 const (
 	rankOther  = 8
+	keyGone    = "engine gone"
 	keyPending = "pending"
 	keyWritten = "written "
 )

@@ -27,13 +27,33 @@ func senderWords(w *engine.Senders) string {
 		return fmt.Sprintf(", >90%% of %s", w.Net.Addr())
 	case w.Net.IsValid():
 		return fmt.Sprintf(", >90%% of %s", w.Net)
-	case EverNew(w):
+	case everNew(w):
 		return ", ever new sources"
 	}
 	return ""
 }
 
-// EverNew tells whether hardly an address sends twice. A flood under made-up addresses is so; customers come again.
-func EverNew(w *engine.Senders) bool {
+// everNew tells whether hardly an address sends twice.
+func everNew(w *engine.Senders) bool {
 	return w.Samples >= sampled && float64(w.Addresses) >= ever*float64(w.Samples)
+}
+
+// Refused is in a sentence whom a limit refuses, by samples; empty where there are too few. A flood under made-up addresses
+// never repeats one, customers try again.
+func Refused(s *engine.State, l engine.Limit) string {
+	for _, r := range s.Reasons {
+		w := r.Senders
+		if r.Name != reasonOf(l) || w == nil || w.Samples < sampled || l.Over.PPS == 0 {
+			continue
+		}
+		text := fmt.Sprintf("%d packets were sampled of those refused, from %d addresses", w.Samples, w.Addresses)
+		if w.Net.IsValid() {
+			text += fmt.Sprintf(", nine in ten of %s", w.Net)
+		}
+		if everNew(w) {
+			text += "; hardly one comes twice, as in a flood under made-up addresses"
+		}
+		return text
+	}
+	return ""
 }

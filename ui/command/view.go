@@ -96,7 +96,14 @@ type viewReason struct {
 	Verdict string `json:"verdict"`
 	Stage   string `json:"stage"`
 	viewCounter
-	Usual *float64 `json:"usual_pps"` // in the median minute of usual_seconds; null = not known
+	Usual   *float64     `json:"usual_pps"`         // in the median minute of usual_seconds; null = not known
+	Senders *viewSenders `json:"senders,omitempty"` // of what is dropped, by samples of the last seconds
+}
+
+type viewSenders struct {
+	Samples   int    `json:"samples"`
+	Addresses int    `json:"addresses"` // different ones
+	Net       string `json:"net"`       // the narrowest that nine in ten are from; empty = nearly everywhere
 }
 
 type viewVIP struct {
@@ -210,7 +217,13 @@ func (w viewer) stage(s engine.Stage) viewStage {
 }
 
 func (w viewer) reason(r engine.Reason) viewReason {
-	v := viewReason{r.Name, r.Verdict, r.Stage, w.counter(r.Counter), nil}
+	v := viewReason{Name: r.Name, Verdict: r.Verdict, Stage: r.Stage, viewCounter: w.counter(r.Counter)}
+	if r.Senders != nil {
+		v.Senders = &viewSenders{Samples: r.Senders.Samples, Addresses: r.Senders.Addresses}
+		if r.Senders.Net.IsValid() {
+			v.Senders.Net = r.Senders.Net.String()
+		}
+	}
 	if w.usual {
 		usual := round(r.Usual)
 		v.Usual = &usual

@@ -6,6 +6,7 @@ import (
 
 	"hairpin/engine"
 	"hairpin/ui/action"
+	"hairpin/ui/cause"
 	"hairpin/ui/theme"
 	"hairpin/ui/widget"
 )
@@ -152,6 +153,9 @@ func aboutLimit(k Kit, v View, l engine.Limit, w int) []string {
 		count += fmt.Sprintf("; %d %s hold a place besides", l.Pending, what)
 	}
 	lines := []string{head, count}
+	if refused := cause.Refused(v.State, l); refused != "" {
+		lines = append(lines, " "+refused)
+	}
 	if l.Shadow {
 		lines = append(lines, " in shadow: it refuses nothing, and counts what it would have refused")
 	}
