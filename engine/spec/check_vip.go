@@ -35,6 +35,7 @@ func checkVIPs(s *Spec, f *faults) {
 		checkVIP(v, here, f)
 		checkClaims(s, i, here, claimed, f)
 		checkBackends(v, here.field("backends"), f)
+		checkHealth(v, here, f)
 		for _, a := range v.Addresses {
 			if a.Is4() {
 				v4++

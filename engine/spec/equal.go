@@ -24,7 +24,14 @@ func (s *Spec) Clone() *Spec {
 	c.VIPs = slices.Clone(s.VIPs)
 	for i := range c.VIPs {
 		v := &c.VIPs[i]
-		v.Addresses, v.Backends = slices.Clone(v.Addresses), slices.Clone(v.Backends)
+		v.Addresses, v.Backends, v.Checks = slices.Clone(v.Addresses), slices.Clone(v.Backends), slices.Clone(v.Checks)
+		for j := range v.Checks {
+			v.Checks[j] = v.Checks[j].clone()
+		}
+		if v.Health != nil {
+			h := *v.Health
+			v.Health = &h
+		}
 	}
 	if s.Agent != nil {
 		g := *s.Agent
@@ -58,7 +65,8 @@ func (n NIC) Equal(o NIC) bool {
 func (v VIP) Equal(o VIP) bool {
 	return v.Name == o.Name && v.Port == o.Port && v.Protocol == o.Protocol && v.Encap == o.Encap &&
 		v.EncapPort == o.EncapPort && v.Ring == o.Ring && v.Flow == o.Flow && v.Settle == o.Settle &&
-		slices.Equal(v.Addresses, o.Addresses) && slices.Equal(v.Backends, o.Backends)
+		slices.Equal(v.Addresses, o.Addresses) && slices.Equal(v.Backends, o.Backends) &&
+		slices.EqualFunc(v.Checks, o.Checks, Check.Equal) && v.Health.Equal(o.Health) && v.SlowStart == o.SlowStart
 }
 
 // Equal is Spec.Equal for an agent.

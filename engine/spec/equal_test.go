@@ -24,10 +24,17 @@ func wholeSpec() *Spec {
 			Name: "web", Addresses: []netip.Addr{netip.MustParseAddr("10.99.0.1")}, Port: 80, Protocol: TCP,
 			Encap: GUE, EncapPort: 6080, Ring: 251, Settle: time.Minute,
 			Backends: []Backend{{netip.MustParseAddr("10.1.1.11"), 100, Up}},
+			Checks:   []Check{{Port: 80, Interval: time.Second, Timeout: time.Second, Rise: 2, Fall: 3}}, Health: &Health{1, 0, 50, time.Second, time.Minute}, SlowStart: time.Minute,
 		}},
 		Agent: &Agent{VIPs: []netip.Addr{netip.MustParseAddr("10.99.0.1")}, EncapPort: 6080,
 			Report: &Report{[]netip.AddrPort{netip.MustParseAddrPort("10.1.0.2:6090")}, time.Second, "/k"}},
 	}
+}
+
+// wholeCheck has every field, as no valid one has.
+func wholeCheck() Check {
+	return Check{CheckHTTPS, ToBackend, 80, time.Second, time.Second, 2, 3, "a", true, "/", []StatusSpan{{200, 299}}, "a: b", "c", "a", queryA,
+		"a", "b", []string{"/a", "b"}}
 }
 
 func wholeObject() Object {
@@ -73,6 +80,7 @@ func leaves(v reflect.Value, path string, visit func(path string, change, restor
 
 func TestEveryFieldCounts(t *testing.T) {
 	s, same := wholeSpec(), wholeSpec()
+	s.VIPs[0].Checks[0], same.VIPs[0].Checks[0] = wholeCheck(), wholeCheck()
 	visited := 0
 	leaves(reflect.ValueOf(s).Elem(), "Spec", func(path string, change, restore func()) {
 		visited++

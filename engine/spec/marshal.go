@@ -76,6 +76,7 @@ func writeVIP(b *bytes.Buffer, v *VIP) {
 	field("ring", strconv.Itoa(int(v.Ring)))
 	field("flow", v.Flow.String())
 	field("settle", duration(v.Settle))
+	writeHealth(b, v)
 	if len(v.Backends) == 0 {
 		field("backends", "[]")
 		return

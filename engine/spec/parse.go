@@ -115,7 +115,11 @@ func (r *reader) vip(n *yaml.Node, a *at) VIP {
 		field{"flow", "", choice(r, &v.Flow, flows)},
 		field{"settle", "", scalar(r, &v.Settle, parseDuration)},
 		field{"backends", "", list(r, &v.Backends, MaxBackends, r.backend)},
+		field{"checks", "", list(r, &v.Checks, MaxChecks, r.check)},
+		field{"health", "", func(n *yaml.Node, a *at) { v.Health = r.health(n, a) }},
+		field{"slow_start", "", scalar(r, &v.SlowStart, parseDuration)},
 	)
+	v.complete()
 	if v.Encap == GUE && v.EncapPort == 0 {
 		v.EncapPort = DefaultEncapPort
 	}

@@ -158,7 +158,47 @@ func (d dice) vip(i int) VIP {
 	for _, a := range d.addresses(200, d.IntN(5)) {
 		v.Backends = append(v.Backends, Backend{a, uint32(d.IntN(MaxWeight + 1)), pick(d, Up, Drain, Down, Maintenance)})
 	}
+	if d.IntN(2) == 0 {
+		v.SlowStart = pick(d, MinSlowStart, 30*time.Second, MaxSlowStart)
+	}
+	for range d.IntN(3) {
+		v.Checks = append(v.Checks, d.check(v))
+	}
+	if len(v.Checks) > 0 {
+		v.Health = &Health{Watermark: uint32(d.IntN(101)), WarmUp: pick(d, 0, MaxWarmUp), Damping: pick(d, 0, MaxDamping)}
+		if len(v.Backends) > 1 {
+			v.Health.Quorum, v.Health.Hysteresis = 1, uint32(d.IntN(len(v.Backends)))
+		}
+	}
 	return v
+}
+
+func (d dice) check(v VIP) Check {
+	c := Check{To: ToBackend, Port: uint16(1 + d.IntN(65535)), Interval: pick(d, MinInterval, time.Second, MaxInterval),
+		Rise: uint32(1 + d.IntN(MaxInARow)), Fall: uint32(1 + d.IntN(MaxInARow))}
+	c.Timeout = pick(d, MinTimeout, c.Interval)
+	text := func() string { return pick(d, "x", "a, b: {c} # d", "null", `"q"`, "é") }
+	switch c.Kind = pick(d, CheckTCP, CheckHTTP, CheckHTTPS, CheckTLS, CheckDNS, CheckUDP, CheckPing, CheckCommand); c.Kind {
+	case CheckTCP:
+		if v.Protocol == TCP {
+			c.To = ToVIP
+			c.Port = max(v.Port, 1)
+		}
+	case CheckHTTP, CheckHTTPS:
+		c.Host, c.Path, c.Header, c.Body = pick(d, "", "a.b"), "/"+pick(d, "", "x?y=z"), text(), text()
+		c.Status = []StatusSpan{{200, 299}, {404, 404}}[:1+d.IntN(2)]
+	case CheckTLS:
+		c.Host, c.Verify = "null", d.IntN(2) == 0
+	case CheckDNS:
+		c.Name, c.Type = pick(d, ".", "a.example."), pick(d, queryA, queryNS)
+	case CheckUDP:
+		c.Send, c.Expect = text(), text()
+	case CheckPing:
+		c.Port = 0
+	case CheckCommand:
+		c.Port, c.To, c.Command = 0, ToVIP, []string{"/bin/a b", "", "-x: {}", text()}
+	}
+	return c
 }
 
 // addresses are n different ones of a network that no other number has.

@@ -90,6 +90,9 @@ type VIP struct {
 	Flow      Flow
 	Settle    time.Duration
 	Backends  []Backend
+	Checks    []Check
+	Health    *Health       // what checks may do; nil = there are none
+	SlowStart time.Duration // in which a backend that comes back gets its whole weight; 0 = at once
 }
 
 // Backend is a server behind a VIP. Its identity within the VIP is its address.
