@@ -54,6 +54,8 @@ var rules = []rule{
 		"github.com/cilium/ebpf/...", "github.com/vishvananda/netlink/...", "golang.org/x/sys/unix"},
 		"only datapath touches maps, programs and links, so only one room can break a node"},
 	{"engine/arms", nil, "who may change a node is decided without knowing what one is"},
+	{"engine/health", []string{"./engine/spec", "golang.org/x/sys/unix"},
+		"whether a backend serves is found out without knowing what follows from it"},
 	{"engine/handoff", []string{"golang.org/x/sys/unix"},
 		"ownership is a lock, whatever is owned"},
 	{"engine/privilege", []string{"golang.org/x/sys/unix"},
