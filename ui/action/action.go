@@ -49,9 +49,11 @@ type Values string
 const (
 	VIPNames   Values = "VIPs"
 	StageNames Values = "stages"
-	Themes     Values = "themes"
-	Presets    Values = "presets"
-	GlyphSets  Values = "glyphs"
+	// ChainStages are those that stand in a chain, with its NIC and hook.
+	ChainStages Values = "stages of chains"
+	Themes      Values = "themes"
+	Presets     Values = "presets"
+	GlyphSets   Values = "glyphs"
 )
 
 // Needs tells whether the action can do nothing without an argument.

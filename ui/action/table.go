@@ -161,12 +161,12 @@ var table = [...]Action{
 	{ID: Add, Scope: Backends, Title: "add", Help: "stage a new backend for this VIP", Arms: true, Arg: "address [weight]"},
 	{ID: Remove, Scope: Backends, Title: "remove", Help: "stage: no longer behind this VIP", Arms: true},
 
-	{ID: StageToggle, Scope: Chain, Title: "on/off", Help: "stage: no packet meets it, or packets do again", Arms: true},
-	{ID: StageShadow, Scope: Chain, Title: "shadow", Help: "stage: it only counts what it would drop, or drops", Arms: true},
-	{ID: StageLater, Scope: Chain, Title: "later", Help: "stage: one place later in its chain", Arms: true},
-	{ID: StageSooner, Scope: Chain, Title: "sooner", Help: "stage: one place sooner in its chain", Arms: true},
+	{ID: StageToggle, Scope: Chain, Title: "on/off", Help: "stage: no packet meets it, or packets do again", Arms: true, Arg: "[stage]", Of: ChainStages},
+	{ID: StageShadow, Scope: Chain, Title: "shadow", Help: "stage: it only counts what it would drop, or drops", Arms: true, Arg: "[stage]", Of: ChainStages},
+	{ID: StageLater, Scope: Chain, Title: "later", Help: "stage: one place later in its chain", Arms: true, Arg: "[stage]", Of: ChainStages},
+	{ID: StageSooner, Scope: Chain, Title: "sooner", Help: "stage: one place sooner in its chain", Arms: true, Arg: "[stage]", Of: ChainStages},
 	{ID: StageInsert, Scope: Chain, Title: "insert", Help: "stage a stage in front of this one", Arms: true, Arg: "[stage]", Of: StageNames},
-	{ID: StageRemove, Scope: Chain, Title: "remove", Help: "stage: out of this chain, or back if it is staged", Arms: true},
+	{ID: StageRemove, Scope: Chain, Title: "remove", Help: "stage: out of this chain, or back if it is staged", Arms: true, Arg: "[stage]", Of: ChainStages},
 
 	{ID: TakeBack, Scope: Events, Title: "take back", Help: "stage what ran before this change", Arms: true, Arg: "[change]"},
 	{ID: History, Scope: Events, Title: "history", Help: "who changed what, when and why, and what became of it"},

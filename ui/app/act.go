@@ -20,6 +20,11 @@ func (m *Model) act(c call) tea.Cmd {
 		m.say(theme.Warn, "no action is called %s", c.ID)
 		return nil
 	}
+	if a.Of == action.ChainStages {
+		if c, known = m.named(c); !known {
+			return nil
+		}
+	}
 	if why := m.refusal(a, c.Target); why != "" {
 		m.say(theme.Warn, "%s: %s", a.Title, why)
 		return nil

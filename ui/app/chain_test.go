@@ -45,6 +45,40 @@ func TestChainKeys(t *testing.T) {
 	}
 }
 
+// TestChainByName: the palette stages on the stage that is named, wherever the cursor is, also when a filter hides it.
+func TestChainByName(t *testing.T) {
+	for _, c := range []struct{ typed, want string }{
+		{"chain.shadow syns", "staged, not live: eth0 xdp syns shadow"},
+		{"chain.toggle burst", "staged, not live: eth0 xdp burst disable"}, // eth1 has one too, the cursor is on eth0
+		{"chain.toggle eth1 xdp burst", "staged, not live: eth1 xdp burst enable"},
+		{"chain.sooner burst", "staged, not live: eth0 xdp burst move to 1"},
+		{"chain.remove burst", "staged, not live: eth0 xdp burst remove"},
+		{"chain.toggle synz", "no chain has synz, did you mean syns?"},
+		{"chain.toggle eth9 syns", "no chain has eth9 syns"},
+	} {
+		d := open80(t, fake.Busy(), isArmed)
+		d.press("2")
+		d.byName(c.typed)
+		t.Run(c.typed, func(t *testing.T) { d.t = t; d.has(c.want) })
+	}
+	d := open80(t, fake.Busy(), isArmed)
+	d.press("2", "/")
+	d.text("nothing")
+	d.press("enter")
+	d.byName("chain.toggle syns")
+	d.has("staged, not live: eth0 xdp syns disable")
+	d.byName("chain.remove syns")
+	d.byName("chain.remove syns")
+	d.has("as it runs now: nothing is staged")
+	d.press("/", "ctrl+u", "enter", "G")
+	d.byName("chain.toggle burst")
+	d.has("staged, not live: eth1 xdp burst enable")
+	d = open80(t, fake.Busy())
+	d.press("2")
+	d.byName("chain.toggle syns")
+	d.has("read-only: ! arms")
+}
+
 // TestChainChange is the whole way of one change of a chain: it shares the staged list with the backends' edits.
 func TestChainChange(t *testing.T) {
 	d := open80(t, fake.Busy(), isArmed)

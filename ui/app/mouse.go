@@ -10,6 +10,7 @@ import (
 
 	"hairpin/ui/action"
 	"hairpin/ui/keymap"
+	"hairpin/ui/page"
 	"hairpin/ui/term"
 	"hairpin/ui/theme"
 )
@@ -60,27 +61,73 @@ func (m *Model) wheel(inPage, inDialog action.ID) tea.Cmd {
 	return nil
 }
 
-// click opens a screen by its name in the third line, or puts the cursor on a row; a click on the row that has it opens it.
+// click opens a screen by its name in the third line, or puts the cursor on a row, also of the column beside it; a click on
+// the row that has it opens it.
 func (m *Model) click(x, y int) tea.Cmd {
 	lines := m.lines()
 	switch {
-	case y >= len(lines), m.w >= 140 && x >= m.w/2: // what stands on the right has no cursor of its own
+	case y >= len(lines):
 		return nil
 	case y == 2 && m.w >= 80 && m.h >= 24:
 		return m.clickTab(lines[y], x)
 	}
-	from := m.cursorLine(lines)
-	switch {
-	case from < 0:
-		return nil
-	case from == y:
+	right := m.rightColumn()
+	if right > 0 && x >= right {
+		switch side := m.page().(page.Sided).Click(column(lines, right), y); {
+		case side.Go != nil:
+			m.open(*side.Go)
+			return nil
+		case !side.Cursor:
+			return nil
+		}
+	}
+	return m.clickRow(y, right, right > 0 && x >= right)
+}
+
+// rightColumn is the first cell of the column on the right; 0 where there is none.
+func (m *Model) rightColumn() int {
+	p, sided := m.page().(page.Sided)
+	if !sided || m.w < 40 || m.h < 8 {
+		return 0
+	}
+	top, end := m.border(m.w, m.h)
+	return p.Right(m.w, m.h-len(top)-len(end))
+}
+
+// clickRow puts the cursor on a row of a column, or opens the row that has it.
+func (m *Model) clickRow(y, right int, onRight bool) tea.Cmd {
+	side := func() []string {
+		if onRight {
+			return column(m.lines(), right)
+		}
+		return m.lines()
+	}
+	p, sided := m.page().(page.Sided)
+	other := right > 0 && sided && p.OnRight() != onRight
+	if other {
+		m.within(action.NextPane)
+	}
+	from := m.cursorLine(side())
+	if from == y && !other {
 		return m.act(call{ID: action.Open, Target: m.page().Target()})
 	}
+	if from < 0 {
+		return nil
+	}
 	m.step(y - from)
-	if now := m.cursorLine(m.lines()); now != y { // it was no row
+	if now := m.cursorLine(side()); now != y { // it was no row
 		m.step(from - now)
 	}
 	return nil
+}
+
+// column is what the lines show from a cell on.
+func column(lines []string, from int) []string {
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		out[i] = ansi.TruncateLeft(l, from, "")
+	}
+	return out
 }
 
 // step moves the cursor some rows down, or up when n is negative.

@@ -59,7 +59,7 @@ func (m *Model) kept(err error) {
 
 // values lists what arguments may be, as things are now.
 func (m *Model) values() func(action.Values) []string {
-	s, next, themes := m.shown, m.next, m.looks.themes
+	s, next, themes, places := m.shown, m.next, m.looks.themes, m.stagePlaces()
 	return func(of action.Values) (list []string) {
 		switch of {
 		case action.Themes:
@@ -74,6 +74,11 @@ func (m *Model) values() func(action.Values) []string {
 					list = append(list, v.Name)
 				}
 			}
+		case action.ChainStages:
+			for _, t := range places {
+				list = append(list, placeName(t))
+			}
+			return list // in its order
 		case action.StageNames:
 			if next != nil {
 				for _, n := range next.Stages {

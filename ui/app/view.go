@@ -21,23 +21,11 @@ func (m *Model) View() string {
 
 // frame is the page and the lines around it, as many of them as there is room for.
 func (m *Model) frame(w, h int) []string {
-	verdict := cause.Judge(m.shown, m.seenAt())
-	top := []string{m.first(verdict, w), m.second(verdict, w)}
-	switch {
-	case w < 40 || h < 8:
-		return widget.Fill(append(top, m.counts(w), m.bottom(w)), w, h, m.kit.Glyphs)
-	case w >= 80 && h >= 24:
-		top = append(top, m.tabs(w))
+	if w < 40 || h < 8 {
+		verdict := cause.Judge(m.shown, m.seenAt())
+		return widget.Fill([]string{m.first(verdict, w), m.second(verdict, w), m.counts(w), m.bottom(w)}, w, h, m.kit.Glyphs)
 	}
-	end := []string{m.bottom(w), m.footer(w)}
-	if h < 12 { // one line for both: what is said, else the keys
-		if end = end[1:]; m.said() != "" {
-			end = []string{m.bottom(w)}
-		}
-	}
-	if w >= 80 && h >= 24 {
-		end = append(m.axisLines(w), end...)
-	}
+	top, end := m.border(w, h)
 	room := h - len(top) - len(end)
 	body := []string{m.kit.Say(theme.Dim, " waiting for the engine's first snapshot")}
 	if m.shown != nil {
@@ -46,6 +34,21 @@ func (m *Model) frame(w, h int) []string {
 		body = m.page().Draw(k, m.view(), w, room)
 	}
 	return append(append(top, widget.Fill(body, w, room, m.kit.Glyphs)...), end...)
+}
+
+// border is the lines above and below the page.
+func (m *Model) border(w, h int) (top, end []string) {
+	verdict := cause.Judge(m.shown, m.seenAt())
+	top, end = []string{m.first(verdict, w), m.second(verdict, w)}, []string{m.bottom(w), m.footer(w)}
+	if w >= 80 && h >= 24 {
+		return append(top, m.tabs(w)), append(m.axisLines(w), end...)
+	}
+	if h < 12 { // one line for both: what is said, else the keys
+		if end = end[1:]; m.said() != "" {
+			end = []string{m.bottom(w)}
+		}
+	}
+	return top, end
 }
 
 // covered lays overlays over the page. The first two lines stay: how the node is must be seen also while one types.

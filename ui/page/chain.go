@@ -195,6 +195,9 @@ func (p *Chain) Copy(View) string {
 	return r.name()
 }
 
+// chainLeft is the width of the list where the stage under the cursor is told of beside it.
+const chainLeft = 84
+
 // Draw is the list with what the stage under the cursor dropped, or one stage alone.
 func (p *Chain) Draw(k Kit, v View, w, h int) []string {
 	r, ok := p.focus()
@@ -205,12 +208,11 @@ func (p *Chain) Draw(k Kit, v View, w, h int) []string {
 		return stack(k, w, h, append(stageParts(k, v, r, w, 40), stagedPart(k, v)...))
 	}
 	if wide(w, h) {
-		left := 84
-		right := w - left - 2
-		parts := append(p.parts(k, v, left), part{rank: 3, need: 2, want: h, draw: func(h int) []string {
-			return ledgerTable(k, v.State, v.State.Drops, "DROP LEDGER", true, left, h)
+		right := w - chainLeft - 2
+		parts := append(p.parts(k, v, chainLeft), part{rank: 3, need: 2, want: h, draw: func(h int) []string {
+			return ledgerTable(k, v.State, v.State.Drops, "DROP LEDGER", true, chainLeft, h)
 		}})
-		return widget.Beside(stack(k, left, h, parts), left, 2, stack(k, right, h, stageParts(k, v, r, right, 12)), right, k.Glyphs)
+		return widget.Beside(stack(k, chainLeft, h, parts), chainLeft, 2, stack(k, right, h, stageParts(k, v, r, right, 12)), right, k.Glyphs)
 	}
 	parts := p.parts(k, v, w)
 	if ok {

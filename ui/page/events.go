@@ -97,10 +97,13 @@ func (p *Events) Copy(View) string {
 	return strings.Join(append([]string{head}, e.Detail...), "\n")
 }
 
+// eventsLeft is the width of the list where an event is told beside it.
+func eventsLeft(w int) int { return w * 3 / 5 }
+
 // Draw is the list and, where there is room, the event under the cursor: below it, or beside it on a wide screen.
 func (p *Events) Draw(k Kit, v View, w, h int) []string {
 	if wide(w, h) {
-		left := w * 3 / 5
+		left := eventsLeft(w)
 		right := w - left - 2
 		return widget.Beside(p.table(k, v, left, h), left, 2, p.detail(k, v, right, h), right, k.Glyphs)
 	}

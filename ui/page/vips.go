@@ -119,12 +119,14 @@ func (p *VIPs) Copy(v View) string {
 	return copyVIP(v, p.list.vip().VIP)
 }
 
+// vipsLeft is the width of the list where its backends stand beside it.
+const vipsLeft = 50
+
 // Draw is one of the two lists, or both where there is room.
 func (p *VIPs) Draw(k Kit, v View, w, h int) []string {
 	if wide(w, h) {
-		left := 50
-		right := w - left - 2
-		return widget.Beside(p.narrow(k, v, left, h), left, 2, p.backends.draw(k, v, right, h, p.open != ""), right, k.Glyphs)
+		right := w - vipsLeft - 2
+		return widget.Beside(p.narrow(k, v, vipsLeft, h), vipsLeft, 2, p.backends.draw(k, v, right, h, p.open != ""), right, k.Glyphs)
 	}
 	if p.open != "" {
 		return p.backends.draw(k, v, w, h, true)
