@@ -2,6 +2,7 @@
 #pragma once
 #include <linux/types.h>
 #include "abi_ratelimit.h"
+#include "abi_vip.h"
 
 // What user space and the data path agree on. A change of any size, offset or meaning here is a new ABI number, which
 // is part of the pin path (engine/datapath/abi.go). Words are in host order unless their type says otherwise.
@@ -10,9 +11,7 @@
 #define CHAINS	      128 // (NIC, hook) pairs
 #define POSITIONS     16  // of a row; 0 is always parse
 #define REASONS	      64
-#define VIPS	      1024  // counter slots; 0 is nobody's
-#define VIP_TABLE     4096  // entries of one version, at most a quarter used
-#define VIP_CHAIN     4	    // probes; the seed of a version is chosen so that no entry needs more
+#define VIPS	      8192  // counter slots; 0 is nobody's
 #define BACKENDS      32768 // ids; 0 is none
 #define SEGMENTS      128   // of the ring store, each with room for 16 rings of 65537 slots on whole words
 #define SEGMENT_SLOTS 1048644
@@ -124,17 +123,18 @@ _Static_assert(sizeof(struct gate_args) == 32, "gate_args");
 // One applied spec: the versions of the tables it reads.
 struct generation {
 	__u64 vip_seed;
-	__u32 vip_version;
+	__u16 vip_version;
+	__u16 vip_parts; // of that version, less one: a mask of the hash that chooses one
 	__u16 flags;
 	__be16 decap_port; // outer UDP destination port that the agent takes GUE from
 	__u8 revision[16]; // of the spec
 };
 _Static_assert(sizeof(struct generation) == 32, "generation");
-#define GENERATION_LIVE	    1	       // its rows are filled
-#define GENERATION_ANY_PORT 2	       // some VIP takes every port
-#define GENERATION_WATCHED  4	       // somebody looks at what stages cost and how clients fare
-#define GENERATION_REPORTS  8	       // the connections to the agent's VIPs are counted, for load balancers
-#define AGENT_NUM	    (VIPS - 1) // of the addresses that an agent takes packets for
+#define GENERATION_LIVE	    1	 // its rows are filled
+#define GENERATION_ANY_PORT 2	 // some VIP takes every port
+#define GENERATION_WATCHED  4	 // somebody looks at what stages cost and how clients fare
+#define GENERATION_REPORTS  8	 // the connections to the agent's VIPs are counted, for load balancers
+#define AGENT_NUM	    1023 // of the addresses that an agent takes packets for
 
 // What the stages of one row go by, element generation × CHAINS + chain.
 struct row {
@@ -145,38 +145,6 @@ struct row {
 	__u64 accounts;		   // 4 bits a position: under which number its stage is counted; see struct chain
 };
 _Static_assert(sizeof(struct row) == 64, "row");
-
-// A VIP as the balancer reads it. ring and before are places in the ring store: segment << 22 | slot.
-struct vip {
-	__u32 ring;
-	__u32 ring_size;
-	__u32 before; // where flows go of which nothing is known, while settling
-	__u32 before_size;
-	__u16 num; // of its counters; the same for every address of the VIP
-	__u16 flags;
-	__be16 encap_port;
-	__u16 pad;
-};
-_Static_assert(sizeof(struct vip) == 24, "vip");
-#define VIP_SETTLING 1 // the ring changed not long ago
-#define VIP_IPIP     2 // else GUE
-#define VIP_STICKY   4 // UDP flows are kept over a change
-#define VIP_ADDRESS  8 // not a service: says only that the address is ours
-
-// Port and protocol 0 say "the address is a VIP's"; port 0 alone says "every port".
-struct vip4 {
-	__u64 key; // address | port << 32 | protocol << 48 | 1 << 63, address and port as on the wire; 0 = empty
-	struct vip vip;
-};
-_Static_assert(sizeof(struct vip4) == 32, "vip4");
-
-struct vip6 {
-	__u64 address[2];
-	__u64 key; // port | protocol << 16 | 1 << 63; 0 = empty
-	struct vip vip;
-	__u64 pad[2];
-};
-_Static_assert(sizeof(struct vip6) == 64, "vip6");
 
 // A run of rings. Bit 15 of a slot of a VIP's `before` marks a slot in which the rings have differed.
 struct segment {
@@ -237,7 +205,7 @@ struct settling {
 };
 _Static_assert(sizeof(struct settling) == 16, "settling");
 
-// One row of the drop ledger. Its key, from bit 0: reason 6, vip 10, account 4, chain 7, shadow 1; bit 31 is always
+// One row of the drop ledger. Its key, from bit 0: reason 6, vip 13, account 4, chain 7, shadow 1; bit 31 is always
 // set.
 struct drop {
 	__u32 key; // 0 = free
@@ -247,9 +215,9 @@ struct drop {
 };
 _Static_assert(sizeof(struct drop) == 32, "drop");
 #define DROP_VIP_SHIFT	   6
-#define DROP_ACCOUNT_SHIFT 16
-#define DROP_CHAIN_SHIFT   20
-#define DROP_SHADOW	   (1U << 27)
+#define DROP_ACCOUNT_SHIFT 19
+#define DROP_CHAIN_SHIFT   23
+#define DROP_SHADOW	   (1U << 30)
 #define DROP_USED	   (1U << 31)
 
 // What the packets sampled at one position cost.

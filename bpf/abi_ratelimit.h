@@ -4,7 +4,7 @@
 
 // What user space and the rate limit agree on: a part of abi.h.
 
-#define RATELIMITS     256  // settings of ratelimit stages; 0 is none
+#define RATELIMITS     128  // settings of ratelimit stages; 0 is none
 #define RATES	       128  // of one stage; 0 is none
 #define SCOPES	       4    // of sources in one stage
 #define WINDOWS	       4096 // 0 is none
@@ -13,7 +13,7 @@
 #define SOURCE_WAYS    7
 #define SOURCE_SLOTS   8
 #define OFFENDERS      256  // sources over a limit that a CPU keeps in mind
-#define RATELIMIT_VIPS 1024 // as VIPS
+#define RATELIMIT_VIPS 8192 // as VIPS
 
 // What one window let pass and refused.
 struct judged {

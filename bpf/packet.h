@@ -14,6 +14,7 @@ MAP(generations, ARRAY, struct generation, GENERATIONS, BPF_F_MMAPABLE);
 AI enum reason read_packet(struct scratch *s, struct generation *g, void *data, void *end, __u32 bytes)
 {
 	s->version = g->vip_version;
+	s->vip_parts = g->vip_parts;
 	s->generation_flags = g->flags;
 	s->decap_port = g->decap_port;
 	s->vip_seed = g->vip_seed;

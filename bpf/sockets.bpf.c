@@ -58,6 +58,7 @@ AI __u32 vip_of(struct ends *e, int address_alone)
 		return 0;
 	struct scratch s = {
 		.version = g->vip_version,
+		.vip_parts = g->vip_parts,
 		.vip_seed = g->vip_seed,
 		.generation_flags = g->flags,
 		.family = e->family,

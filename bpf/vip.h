@@ -3,27 +3,51 @@
 #include "chain.h"
 #include "mix.h"
 
-// VIPs: version × VIP_TABLE + place, open addressing.
-MAP(vips4, ARRAY, struct vip4, GENERATIONS *VIP_TABLE, BPF_F_MMAPABLE);
-MAP(vips6, ARRAY, struct vip6, GENERATIONS *VIP_TABLE, BPF_F_MMAPABLE);
+// VIPs: version × VIP_PARTS + part, each an open-addressed table. A part that no version has needed yet is not there.
+#define VIP_STORE(name, table)                                                                                         \
+	struct {                                                                                                       \
+		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                                                              \
+		__type(key, __u32);                                                                                    \
+		__uint(max_entries, GENERATIONS *VIP_PARTS);                                                           \
+		__array(                                                                                               \
+			values, struct {                                                                               \
+				__uint(type, BPF_MAP_TYPE_ARRAY);                                                      \
+				__uint(key_size, sizeof(__u32));                                                       \
+				__uint(value_size, sizeof(struct table));                                              \
+				__uint(max_entries, 1);                                                                \
+				__uint(map_flags, BPF_F_MMAPABLE);                                                     \
+			});                                                                                            \
+	} name SEC(".maps")
+VIP_STORE(vips4, vip4_table);
+VIP_STORE(vips6, vip6_table);
 
-// Home of a key in a VIP table. Engine/datapath/viptable.go computes the same.
-AI __u32 vip_home(__u64 key, __u64 seed)
+// The hash of a key: its upper bits say where in a part the search begins, others in which part.
+// Engine/datapath/viptable.go computes the same.
+AI __u64 vip_hash(__u64 key, __u64 seed)
 {
 	__u64 h = (key ^ seed) * MIX1;
-	h = (h ^ h >> 32) * MIX2;
-	return h >> 52;
+	return (h ^ h >> 32) * MIX2;
+}
+
+AI void *vip_part(struct scratch *s, void *store, __u64 hash)
+{
+	__u32 part = s->version * VIP_PARTS + (hash >> 40 & s->vip_parts), zero = 0;
+	void *inner = bpf_map_lookup_elem(store, &part);
+	return inner ? bpf_map_lookup_elem(inner, &zero) : 0;
 }
 
 AI int find_vip4(struct scratch *s, __be32 address, __be16 port, __u8 l4_proto)
 {
 	__u64 key = address | (__u64)port << 32 | (__u64)l4_proto << 48 | 1ULL << 63;
-	__u32 home = vip_home(key, s->vip_seed), base = s->version * VIP_TABLE;
+	__u64 hash = vip_hash(key, s->vip_seed);
+	struct vip4_table *table = vip_part(s, &vips4, hash);
+	if (!table)
+		return 0;
+	__u32 home = hash >> 52;
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < VIP_CHAIN; i++) {
-		__u32 place = base + ((home + i) & (VIP_TABLE - 1));
-		struct vip4 *v = bpf_map_lookup_elem(&vips4, &place);
-		if (!v || !v->key)
+		struct vip4 *v = &table->entry[(home + i) & (VIP_TABLE - 1)];
+		if (!v->key)
 			return 0;
 		if (v->key == key) {
 			s->vip = v->vip;
@@ -36,12 +60,15 @@ AI int find_vip4(struct scratch *s, __be32 address, __be16 port, __u8 l4_proto)
 AI int find_vip6(struct scratch *s, const __u64 *address, __be16 port, __u8 l4_proto)
 {
 	__u64 key = port | (__u64)l4_proto << 16 | 1ULL << 63;
-	__u32 home = vip_home(mix(address[0] ^ key) + address[1], s->vip_seed), base = s->version * VIP_TABLE;
+	__u64 hash = vip_hash(mix(address[0] ^ key) + address[1], s->vip_seed);
+	struct vip6_table *table = vip_part(s, &vips6, hash);
+	if (!table)
+		return 0;
+	__u32 home = hash >> 52;
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < VIP_CHAIN; i++) {
-		__u32 place = base + ((home + i) & (VIP_TABLE - 1));
-		struct vip6 *v = bpf_map_lookup_elem(&vips6, &place);
-		if (!v || !v->key)
+		struct vip6 *v = &table->entry[(home + i) & (VIP_TABLE - 1)];
+		if (!v->key)
 			return 0;
 		if (v->key == key && v->address[0] == address[0] && v->address[1] == address[1]) {
 			s->vip = v->vip;

@@ -11,8 +11,9 @@ const (
 	Chains       = 128
 	Positions    = 16
 	Reasons      = 64
-	VIPs         = 1024
+	VIPs         = 8192
 	VIPTable     = 4096
+	VIPParts     = 8
 	VIPChain     = 4
 	Backends     = 32768
 	Segments     = 128
@@ -78,7 +79,7 @@ type rowSettings struct {
 	Accounts uint64
 }
 
-// drop is one row of the drop ledger. Its key, from bit 0: reason 6, vip 10, account 4, chain 7, shadow 1; bit 31 is set.
+// drop is one row of the drop ledger. Its key, from bit 0: reason 6, vip 13, account 4, chain 7, shadow 1; bit 31 is set.
 type drop struct {
 	Key   uint32
 	_     uint32
@@ -88,9 +89,9 @@ type drop struct {
 
 const (
 	dropVIPShift     = 6
-	dropAccountShift = 16
-	dropChainShift   = 20
-	dropShadow       = 1 << 27
+	dropAccountShift = 19
+	dropChainShift   = 23
+	dropShadow       = 1 << 30
 )
 
 // Cost is what the packets sampled at one position took, in ns.
@@ -99,7 +100,8 @@ type Cost struct{ NS, Packets uint64 }
 // Generation names the table versions of one applied spec.
 type Generation struct {
 	VIPSeed    uint64
-	VIPVersion uint32
+	VIPVersion uint16
+	VIPParts   uint16 // of that version, less one
 	Flags      uint16
 	DecapPort  [2]byte
 	Revision   [16]byte
@@ -136,6 +138,12 @@ type vip6 struct {
 	VIP     VIP
 	_       [2]uint64
 }
+
+// One part of a version of the VIPs.
+type (
+	vip4Table [VIPTable]vip4
+	vip6Table [VIPTable]vip6
+)
 
 // Flags of a backend.
 const (

@@ -2,7 +2,7 @@ package datapath
 
 // Sizes of bpf/abi_ratelimit.h.
 const (
-	RateLimits  = 256
+	RateLimits  = 128
 	Rates       = 128
 	Scopes      = 4
 	Windows     = 4096

@@ -10,7 +10,11 @@ import (
 type abiStep struct {
 	from    int
 	changed map[string]becomes // by pin; every other map is the same kernel object in both
+	moved   map[string]moves   // of those, where their elements are now
 }
+
+// moves is the place of an element that was at i.
+type moves func(i uint32) uint32
 
 // becomes is an element of a map that is made anew, of the element that was in its place. Nil: nothing of the map is needed.
 type becomes func(was []byte) []byte
@@ -23,10 +27,40 @@ var abiSteps = []abiStep{
 		"seats":      seats2,
 		"sockets":    nil, // the look at all sockets makes it anew, with what seats say is open
 		"sources":    nil, // it remembers one second
-	}},
+	}, nil},
 	{3, map[string]becomes{
-		"meta": same,
+		"meta":        same,
+		"generations": same,
+		"settlings":   same,
+		"vips4":       nil, // their entries are brought by bringParts
+		"vips6":       nil,
+		"scratch":     nil, // it is of one packet
+		"scratch_dry": nil,
+		"counters":    nil, // what they hold is brought by inherit
+		"ratelimits":  ratelimit3,
+		"tallies":     same, // once more before the switch
+		"seats":       seats3,
+		"sockets":     nil, // as above
+	}, map[string]moves{
+		"tallies": func(i uint32) uint32 { return movedBehind(i, 1024, VIPs) },
+		"seats":   seat3,
 	}},
+}
+
+// moveSince is where the elements of a map are that an older ABI had elsewhere.
+func moveSince(abi int, pin string) moves {
+	var all []moves
+	for _, s := range abiSteps {
+		if s.from >= abi && s.moved[pin] != nil {
+			all = append(all, s.moved[pin])
+		}
+	}
+	return func(i uint32) uint32 {
+		for _, move := range all {
+			i = move(i)
+		}
+		return i
+	}
 }
 
 // changesSince are the maps that are not what they were in an older ABI, each by all the steps since. False when it is too old.
@@ -55,8 +89,12 @@ func then(first, next becomes) becomes {
 }
 
 // convert fills an array from the one that was in its place, element by element.
-func convert(now, was *ebpf.Map, each becomes) error {
-	for i := range min(now.MaxEntries(), was.MaxEntries()) {
+func convert(now, was *ebpf.Map, each becomes, to moves) error {
+	for i := range was.MaxEntries() {
+		at := to(i)
+		if at >= now.MaxEntries() {
+			continue
+		}
 		value, err := was.LookupBytes(i)
 		if err != nil {
 			return fmt.Errorf("element %d: %w", i, err)
@@ -64,7 +102,7 @@ func convert(now, was *ebpf.Map, each becomes) error {
 		if allZero(value) {
 			continue
 		}
-		if err := now.Put(i, each(value)); err != nil {
+		if err := now.Put(at, each(value)); err != nil {
 			return fmt.Errorf("element %d: %w", i, err)
 		}
 	}
@@ -93,3 +131,30 @@ func connlimit2(was []byte) []byte {
 
 // seats2 counts the sockets that are open anew, and goes on with handshakes and refusals.
 func seats2(was []byte) []byte { return append(was[:16:16], make([]byte, 8)...) }
+
+// ratelimit3 had the rates of 1,024 VIPs, at its end.
+func ratelimit3(was []byte) []byte { return append(was, make([]byte, (VIPs-1024)*8)...) }
+
+// seats3 counts the sockets that are open anew.
+func seats3(was []byte) []byte {
+	const open = 16
+	clear(was[open : open+4])
+	return was
+}
+
+// movedBehind is where element i is when that at `was` is at `now`, and all behind it with it.
+func movedBehind(i, was, now uint32) uint32 {
+	if i < was {
+		return i
+	}
+	return i - was + now
+}
+
+// seat3 is where a seat of ABI 3 is: there were 1,024 VIPs, in front of the sources and of what agents report.
+func seat3(i uint32) uint32 {
+	const agents = 1024 + SeatSets*SetWays
+	if i >= agents {
+		return movedBehind(i, agents, AgentSeats)
+	}
+	return movedBehind(i, 1024, VIPs)
+}

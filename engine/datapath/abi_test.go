@@ -70,8 +70,6 @@ func TestLayout(t *testing.T) {
 		{bpf.LoadParse, "generation", Generation{}},
 		{bpf.LoadParse, "row", rowSettings{}},
 		{bpf.LoadParse, "vip", VIP{}},
-		{bpf.LoadParse, "vip4", vip4{}},
-		{bpf.LoadParse, "vip6", vip6{}},
 		{bpf.LoadBalancer, "backend", backend{}},
 		{bpf.LoadBalancer, "settling", settling{}},
 		{bpf.LoadBalancer, "counters", counters{}},
@@ -126,7 +124,7 @@ func TestLayout(t *testing.T) {
 // TestConstants compares the numbers of bpf/abi.h with those of this package.
 func TestConstants(t *testing.T) {
 	defined := map[string]string{}
-	for _, name := range []string{"abi.h", "abi_ratelimit.h", "abi_clients.h"} {
+	for _, name := range []string{"abi.h", "abi_vip.h", "abi_ratelimit.h", "abi_clients.h"} {
 		header, err := os.ReadFile("../../bpf/" + name)
 		if err != nil {
 			t.Fatal(err)

@@ -59,9 +59,9 @@ func (k *Kernel) openAccount(chain, number int, name string) {
 	a := &k.chains.all[chain].Accounts[number]
 	if a.Name[0] != 0 {
 		k.forgetDrops(func(d Drop) bool { return d.Chain == chain && d.Account == number })
-		for i := range k.counters.all {
-			k.counters.all[i].Cost[chain][number] = Cost{}
-			k.counters.all[i].closePassage(chain, number)
+		for _, c := range k.counted {
+			c.Cost[chain][number] = Cost{}
+			c.closePassage(chain, number)
 		}
 	}
 	*a = account{}

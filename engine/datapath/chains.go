@@ -111,10 +111,10 @@ func (k *Kernel) number(w wanted) (int, error) {
 	if free < 0 {
 		return 0, fmt.Errorf("nic %s: all %d chains are in use", w.nic, Chains)
 	}
-	for i := range k.counters.all {
-		k.counters.all[i].Exit[free] = [Reasons]Count{} // of another NIC, and long ago
-		k.counters.all[i].Cost[free] = [Positions]Cost{}
-		k.counters.all[i].Passage[free] = [Positions]passage{}
+	for _, c := range k.counted {
+		c.Exit[free] = [Reasons]Count{} // of another NIC, and long ago
+		c.Cost[free] = [Positions]Cost{}
+		c.Passage[free] = [Positions]passage{}
 	}
 	k.forgetDrops(func(d Drop) bool { return d.Chain == free })
 	k.forgetWindows(func(w *window) bool { return int(w.Chain) == free })

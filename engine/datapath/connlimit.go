@@ -172,8 +172,8 @@ func (k *Kernel) connRows(chain int, l connLimit, sources []ConnLimit, count con
 	case l.ByVIP == 0:
 		row := count.chain(chain)
 		row.Scope = spec.PerNIC
-		for i := range k.counters.all {
-			row.count(k.counters.all[i].ConnChain[chain])
+		for _, c := range k.counted {
+			row.count(c.ConnChain[chain])
 		}
 		return []ConnLimit{row}
 	}
@@ -184,8 +184,8 @@ func (k *Kernel) connRows(chain int, l connLimit, sources []ConnLimit, count con
 		}
 		row := count.vip(num)
 		row.Scope, row.VIP = spec.PerVIP, num
-		for i := range k.counters.all {
-			row.count(k.counters.all[i].ConnVIP[num])
+		for _, c := range k.counted {
+			row.count(c.ConnVIP[num])
 		}
 		rows = append(rows, row)
 	}

@@ -18,9 +18,12 @@ import (
 func (n *node) memories(t testing.TB) map[string][]byte {
 	t.Helper()
 	all := map[string][]byte{
-		"control": n.control.raw, "generations": n.generations.raw, "vips4": n.vips4.raw, "vips6": n.vips6.raw,
+		"control": n.control.raw, "generations": n.generations.raw,
 		"backends": n.backends.raw, "connections": n.connections.raw, "settlings": n.settlings.raw,
 		"counters": n.counters.raw, "chains": n.chains.raw,
+	}
+	for i := range n.vips4 {
+		all[partPin(vips4Pin)(i)], all[partPin(vips6Pin)(i)] = n.vips4[i].raw, n.vips6[i].raw
 	}
 	for i := range n.segments {
 		if raw := n.segments[i].raw; raw != nil {

@@ -88,16 +88,16 @@ func (k *Kernel) forgetLens(slot int) {
 
 // FlowsUnheld is how many connections did not begin because the flow table had no room for one more, ever.
 func (k *Kernel) FlowsUnheld() (sum uint64) {
-	for i := range k.counters.all {
-		sum += k.counters.all[i].ConnFull
+	for _, c := range k.counted {
+		sum += c.ConnFull
 	}
 	return sum
 }
 
 // FlowsUnplaced is how many flows began that are not counted for their source, because its set was full of others, ever.
 func (k *Kernel) FlowsUnplaced() (sum uint64) {
-	for i := range k.counters.all {
-		sum += k.counters.all[i].ConnUnplaced
+	for _, c := range k.counted {
+		sum += c.ConnUnplaced
 	}
 	return sum
 }

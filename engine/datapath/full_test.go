@@ -62,7 +62,7 @@ func TestFull(t *testing.T) {
 		{"firewalls", func() func() { return n.useAllSettings(stageFirewall, Firewalls) }, fmt.Sprintf(fullSpec, 8, 1000, 1000, 32, 24, ""),
 			"stage firewall: all 255 settings are in use"},
 		{"rates", func() func() { return n.useAllSettings(kindRateLimit, RateLimits) }, fmt.Sprintf(fullSpec, 7, 2000, 1000, 32, 24, ""),
-			"stage ratelimit: all 255 settings are in use"},
+			"stage ratelimit: all 127 settings are in use"},
 		{"limits of connections", func() func() { return n.useAllSettings(connlimitID, ConnSettings) },
 			fmt.Sprintf(fullSpec, 7, 1000, 2000, 32, 24, ""), "stage connlimit: all 255 settings are in use"},
 		{"chains", n.useAllChains, fmt.Sprintf(fullSpec, 7, 1000, 1000, 32, 24, ", eth1: {xdp: [balancer]}"),

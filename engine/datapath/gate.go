@@ -72,7 +72,7 @@ func (k *Kernel) Take() error {
 	k.epoch = epoch
 	k.occupied, k.top, k.backendIDs, k.live = [Generations]*occupied{}, 0, nil, nil
 	k.store.loose, k.store.known = true, false
-	return nil
+	return k.mapStores() // also what the owner before made since this process opened the data path
 }
 
 // Owns tells whether nobody else may write. What was looked up is true only as long.

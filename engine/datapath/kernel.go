@@ -37,12 +37,13 @@ type Kernel struct {
 	control     memory[Control]
 	generations memory[Generation]
 	rows        memory[rowSettings]
-	vips4       memory[vip4]
-	vips6       memory[vip6]
+	vips4       [Generations * VIPParts]memory[vip4Table]
+	vips6       [Generations * VIPParts]memory[vip6Table]
 	backends    memory[backend]
 	connections memory[set]
 	settlings   memory[settling]
 	counters    memory[counters]
+	inherited   memory[counters] // what an older ABI had counted
 	clients     memory[Clients]
 	ratelimits  memory[rateLimit]
 	windows     memory[window]
@@ -69,6 +70,7 @@ type Kernel struct {
 	answers    sync.WaitGroup         // of the kernel, for which nobody waits
 	occupied   [Generations]*occupied // by version; nil = not looked
 	watched    uint16                 // GenerationWatched while somebody looks at what stages cost
+	counted    []*counters            // of all CPUs, and what was taken over from an older ABI
 	top        int                    // no id above this one is in use; 0 = not looked
 	backendIDs map[plan.Key]uint16    // in use; nil = not looked
 	live       *plan.Plan             // that went live last; nil = not known
@@ -190,12 +192,11 @@ func (k *Kernel) mapAll() error {
 		{"control", func(m *ebpf.Map) error { k.control, err = mapMemory[Control](m, false); return err }},
 		{"generations", func(m *ebpf.Map) error { k.generations, err = mapMemory[Generation](m, k.writable); return err }},
 		{"row_settings", func(m *ebpf.Map) error { k.rows, err = mapMemory[rowSettings](m, k.writable); return err }},
-		{"vips4", func(m *ebpf.Map) error { k.vips4, err = mapMemory[vip4](m, k.writable); return err }},
-		{"vips6", func(m *ebpf.Map) error { k.vips6, err = mapMemory[vip6](m, k.writable); return err }},
 		{"backends", func(m *ebpf.Map) error { k.backends, err = mapMemory[backend](m, k.writable); return err }},
 		{"connections", func(m *ebpf.Map) error { k.connections, err = mapMemory[set](m, k.writable); return err }},
 		{"settlings", func(m *ebpf.Map) error { k.settlings, err = mapMemory[settling](m, k.writable); return err }},
 		{"counters", func(m *ebpf.Map) error { k.counters, err = mapMemory[counters](m, k.writable); return err }},
+		{inheritedPin, func(m *ebpf.Map) error { k.inherited, err = mapMemory[counters](m, k.writable); return err }},
 		{"clients", func(m *ebpf.Map) error { k.clients, err = mapMemory[Clients](m, k.writable); return err }},
 		{"firewalls", func(m *ebpf.Map) error { k.firewalls, err = mapMemory[firewall](m, k.writable); return err }},
 		{"rule_names", func(m *ebpf.Map) error { k.ruleNames, err = mapMemory[ruleName](m, k.writable); return err }},
@@ -222,6 +223,12 @@ func (k *Kernel) mapAll() error {
 		}
 		k.mapped[m.name] = true
 	}
+	k.counted = k.counted[:0]
+	for _, all := range [][]counters{k.counters.all, k.inherited.all} {
+		for i := range all {
+			k.counted = append(k.counted, &all[i])
+		}
+	}
 	return nil
 }
 
@@ -230,7 +237,7 @@ func (k *Kernel) mapStores() error {
 	if err := openSegments(k, "rings", segmentPin, k.segments[:]); err != nil {
 		return err
 	}
-	return openSegments(k, "prefixes", prefixPin, k.prefixes[:])
+	return errors.Join(openSegments(k, "prefixes", prefixPin, k.prefixes[:]), k.mapParts())
 }
 
 // Close lets go of everything and leaves the data path running.
@@ -240,12 +247,15 @@ func (k *Kernel) Close() {
 	k.control.unmap()
 	k.generations.unmap()
 	k.rows.unmap()
-	k.vips4.unmap()
-	k.vips6.unmap()
+	for i := range k.vips4 {
+		k.vips4[i].unmap()
+		k.vips6[i].unmap()
+	}
 	k.backends.unmap()
 	k.connections.unmap()
 	k.settlings.unmap()
 	k.counters.unmap()
+	k.inherited.unmap()
 	k.clients.unmap()
 	k.ratelimits.unmap()
 	k.windows.unmap()

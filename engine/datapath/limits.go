@@ -34,8 +34,8 @@ func (k *Kernel) Judged() map[uint32]Judged {
 			continue
 		}
 		var sum Judged
-		for i := range k.counters.all {
-			j := &k.counters.all[i].Window[n]
+		for _, c := range k.counted {
+			j := &c.Window[n]
 			sum.Passed += j.Passed
 			sum.Refused += j.Refused
 		}

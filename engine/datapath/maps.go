@@ -53,6 +53,7 @@ var plain = []struct {
 }{
 	{"", "chains", unsafe.Sizeof(chain{}), Chains},
 	{"", "meta", unsafe.Sizeof(meta{}), 1},
+	{inheritance, inheritedPin, unsafe.Sizeof(counters{}), 1},
 	{spec.Firewall, "rule_names", unsafe.Sizeof(ruleName{}), RuleCounters},
 	{spec.Firewall, "prefix_blocks", unsafe.Sizeof(uint64(0)), prefixBlocks},
 }
@@ -82,7 +83,7 @@ func mapSpecs(of spec.Stage) (map[string]*ebpf.MapSpec, error) {
 			specs[pin] = collection.Maps[name]
 		}
 	}
-	for _, each := range []string{"counters", "offenders", "clients"} { // an element a CPU
+	for _, each := range []string{"counters", inheritedPin, "offenders", "clients"} { // an element a CPU
 		if specs[each] != nil {
 			specs[each].MaxEntries = uint32(cpus)
 		}
@@ -155,7 +156,7 @@ func (k *Kernel) openMaps() error {
 
 // parts are all that maps are made for, each when it is needed first.
 func parts() []spec.Stage {
-	all := []spec.Stage{"", counting}
+	all := []spec.Stage{"", counting, inheritance}
 	for _, st := range stages {
 		all = append(all, st.name)
 	}

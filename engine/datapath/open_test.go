@@ -184,7 +184,7 @@ func TestReadOnly(t *testing.T) {
 	if got, want := look.Control(), n.Control(); got != want {
 		t.Errorf("control %+v, is %+v", got, want)
 	}
-	for name, raw := range map[string][]byte{"vips4": look.vips4.raw, "counters": look.counters.raw, "connections": look.connections.raw} {
+	for name, raw := range map[string][]byte{"vips4": look.vips4[0].raw, "counters": look.counters.raw, "connections": look.connections.raw} {
 		if err := unix.Mprotect(raw, unix.PROT_READ|unix.PROT_WRITE); err == nil {
 			t.Errorf("the memory of %s can be made writable", name)
 		}

@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"errors"
 	"testing"
 
 	"hairpin/engine/spec"
@@ -26,8 +27,12 @@ vips:
 	}
 	agree := func(when string) {
 		t.Helper()
+		if err := errors.Join(n.mapParts(), next.mapParts()); err != nil { // as World does
+			t.Fatalf("%s: %v", when, err)
+		}
 		for version := range Generations {
-			a, b := *n.places(version), *next.places(version)
+			tables := vipTables{version, 1, 0}
+			a, b := *n.places(tables), *next.places(tables)
 			if len(a.v4) != len(b.v4) || len(a.v6) != len(b.v6) {
 				t.Errorf("%s, version %d: %v, the successor sees %v", when, version, a, b)
 			}

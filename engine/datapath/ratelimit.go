@@ -206,8 +206,8 @@ func (b *rateBuilder) window(stage uint64, vip uint16) (uint32, error) {
 
 func (k *Kernel) clearWindow(n uint32) {
 	k.windows.all[n] = window{}
-	for i := range k.counters.all {
-		k.counters.all[i].Window[n] = Judged{}
+	for _, c := range k.counted {
+		c.Window[n] = Judged{}
 	}
 }
 

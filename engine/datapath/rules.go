@@ -199,8 +199,8 @@ func (k *Kernel) ruleCounter(name RuleName, used map[uint16]bool) (uint16, error
 	if free < 0 {
 		return 0, fmt.Errorf("rules: all %d counters are in use by the specs of the last second and this one: wait, or use fewer rules", RuleCounters-1)
 	}
-	for i := range k.counters.all {
-		k.counters.all[i].Rule[free] = Count{}
+	for _, c := range k.counted {
+		c.Rule[free] = Count{}
 	}
 	k.ruleNames.all[free] = own
 	return uint16(free), nil
@@ -215,8 +215,8 @@ func (k *Kernel) RuleCounts() map[RuleName]Count {
 		}
 		name := RuleName{cString(k.ruleNames.all[i].Stage[:]), cString(k.ruleNames.all[i].Rule[:])}
 		var sum Count
-		for cpu := range k.counters.all {
-			n := k.counters.all[cpu].Rule[i]
+		for _, c := range k.counted {
+			n := c.Rule[i]
 			sum.Packets, sum.Bytes = sum.Packets+n.Packets, sum.Bytes+n.Bytes
 		}
 		counts[name] = sum

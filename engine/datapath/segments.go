@@ -101,13 +101,16 @@ func (k *Kernel) inStore(store string, n int, id ebpf.MapID) bool {
 	return k.maps[store].Lookup(uint32(n), &there) == nil && there == uint32(id)
 }
 
-// openSegments maps the segments of a store that are pinned. One that was pinned but never put into the store, by a start
+// openSegments maps the segments of a store that are pinned, and are not mapped yet. One that was pinned but never put into the store, by a start
 // that was killed, is put there now.
 func openSegments[T any](k *Kernel, store string, pin func(n int) string, into []memory[T]) error {
 	for n := range into {
+		if into[n].all != nil {
+			continue
+		}
 		m, err := ebpf.LoadPinnedMap(k.pin("maps", pin(n)), nil)
 		if errors.Is(err, os.ErrNotExist) {
-			return nil
+			continue
 		}
 		if err != nil {
 			return fmt.Errorf("segment %s: %w", pin(n), explain(err))

@@ -43,6 +43,11 @@ const (
 
 // Snapshot reads the counters: of the chains that have a number, of the VIPs, and of the backends up to the highest id.
 func (k *Kernel) Snapshot(into *Snapshot) error {
+	if k.takeover != nil && k.takeover.inherits() {
+		if err := inherit(k.dir, k.takeover.from); err != nil {
+			return err
+		}
+	}
 	top := k.topBackend() + 1
 	into.VIP = zeroed(into.VIP, VIPs)
 	into.VIPDrop = zeroed(into.VIPDrop, VIPs)
@@ -56,8 +61,7 @@ func (k *Kernel) Snapshot(into *Snapshot) error {
 			into.Exits[n], into.Costs[n], into.Own[n] = new([Reasons]Count), new([Positions]Cost), new([Positions]Count)
 		}
 	}
-	for i := range k.counters.all {
-		c := &k.counters.all[i]
+	for _, c := range k.counted {
 		for n, exits := range into.Exits {
 			addAll(exits[:], c.Exit[n][:])
 		}
@@ -118,8 +122,8 @@ func (s *Snapshot) addOwn(c *counters) {
 // forgetDrops zeroes what the ledger counted of a chain, VIP or whatever match says. The rows stay, with their keys: others
 // may have been put behind them.
 func (k *Kernel) forgetDrops(match func(Drop) bool) {
-	for i := range k.counters.all {
-		rows := &k.counters.all[i].Drop
+	for _, c := range k.counted {
+		rows := &c.Drop
 		for j := range rows {
 			if rows[j].Key != 0 && match(dropOf(rows[j].Key)) {
 				rows[j].Count = Count{}

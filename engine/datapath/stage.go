@@ -50,12 +50,12 @@ func (k *Kernel) Stage(p *plan.Plan) (generation int, err error) {
 		return 0, err
 	}
 	k.step("stage: rings written")
-	seed, err := k.writeVIPs(version, entries)
+	tables, err := k.writeVIPs(version, entries)
 	if err != nil {
 		return 0, err
 	}
 	k.step("stage: table written")
-	g := Generation{VIPSeed: seed, VIPVersion: uint32(version), Flags: flags | GenerationLive | k.watched}
+	g := Generation{VIPSeed: tables.seed, VIPVersion: uint16(version), VIPParts: uint16(tables.parts - 1), Flags: flags | GenerationLive | k.watched}
 	copy(g.Revision[:], p.Revision)
 	if p.Spec.Agent != nil {
 		g.DecapPort = wirePort(p.Spec.Agent.EncapPort)
@@ -146,8 +146,8 @@ func (k *Kernel) stageVIPs(p *plan.Plan) ([]vipEntry, uint16, error) {
 	return entries, flags, nil
 }
 
-// agentNum is the number under which an agent counts what it takes: the last one.
-const agentNum = VIPs - 1
+// agentNum is the number under which an agent counts what it takes.
+const agentNum = 1023
 
 // stageVIP writes the rings of one VIP and returns its entry.
 func (k *Kernel) stageVIP(c *plan.Change, active map[uint16]VIP) (VIP, error) {
@@ -184,8 +184,7 @@ func (k *Kernel) stageVIP(c *plan.Change, active map[uint16]VIP) (VIP, error) {
 
 // zeroVIP forgets what was counted under a number, which no live generation names.
 func (k *Kernel) zeroVIP(num uint16) {
-	for i := range k.counters.all {
-		c := &k.counters.all[i]
+	for _, c := range k.counted {
 		c.VIP[num], c.VIPDrop[num] = Count{}, Count{}
 		c.Stray[num], c.StrayAt[num], c.Unheld[num] = 0, 0, 0
 	}
@@ -292,8 +291,8 @@ func (k *Kernel) open(p *plan.Plan) (opened []uint16) {
 func (k *Kernel) settleIn(g, next int, c plan.Change) {
 	for _, a := range c.Spec.Addresses {
 		s := service{a, c.Spec.Port, uint8(c.Spec.Protocol)}
-		older := k.findVIP(int(k.generations.all[g].VIPVersion), k.generations.all[g].VIPSeed, s)
-		newer := k.findVIP(int(k.generations.all[next].VIPVersion), k.generations.all[next].VIPSeed, s)
+		older := k.findVIP(k.vipTablesOf(g), s)
+		newer := k.findVIP(k.vipTablesOf(next), s)
 		if older == nil || newer == nil || older.Num != newer.Num || older.Flags&VIPSettling != 0 {
 			continue
 		}

@@ -3,10 +3,8 @@ package datapath
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/cilium/ebpf"
 )
@@ -86,14 +84,47 @@ func (t *takeover) begin() error {
 	if err := c.Lookup(uint32(0), &control); err != nil {
 		return fmt.Errorf("map control: %w", err)
 	}
-	// Nobody else has owned the node since the owner that wrote the note, and what runs is what that one switched to.
-	if note.Epoch == control.Epoch && note.Generation == control.Active && control.Active != 0 {
-		return t.finish()
+	// Whoever has owned the node since: what runs is in tables that the older ones may not have.
+	if t.runs(control.Active) {
+		return errors.Join(t.inheritAll(), t.finish())
 	}
 	if err := t.giveUp(); err != nil {
 		return err
 	}
 	return t.publish()
+}
+
+// runs tells whether rows of a generation hold programs that are pinned beside the older ones: it was switched to.
+func (t *takeover) runs(generation uint32) bool {
+	pinned := map[ebpf.ProgramID]bool{}
+	for _, name := range []string{"parse", "parse_tc"} {
+		found, _ := filepath.Glob(filepath.Join(t.dir, "programs", "*", name)) // the pattern is none that could be bad
+		for _, pin := range found {
+			p, err := ebpf.LoadPinnedProgram(pin, nil)
+			if err != nil {
+				continue
+			}
+			if info, err := p.Info(); err == nil {
+				id, _ := info.ID()
+				pinned[id] = true
+			}
+			_ = p.Close()
+		}
+	}
+	for _, name := range []string{"rows_xdp", "rows_tc"} {
+		rows, err := ebpf.LoadPinnedMap(filepath.Join(t.dir, "maps", name), nil)
+		if err != nil {
+			continue
+		}
+		defer rows.Close()
+		for chain := range Chains {
+			var id uint32
+			if rows.Lookup(rowOf(int(generation), chain), &id) == nil && pinned[ebpf.ProgramID(id)] {
+				return generation != 0
+			}
+		}
+	}
+	return false
 }
 
 // noteOf is what stands in the pins of a folder about who made them.
@@ -135,73 +166,6 @@ func (t *takeover) publish() error {
 	}
 	t.step("takeover: published")
 	return nil
-}
-
-// fill makes the folder of the new pins.
-func (t *takeover) fill(temporary string, changed map[string]becomes) error {
-	if err := t.linkAll(temporary, changed); err != nil {
-		return err
-	}
-	t.step("takeover: pins linked")
-	k := &Kernel{dir: temporary, maps: map[string]*ebpf.Map{}}
-	defer k.Close()
-	for _, of := range parts() {
-		specs, err := mapSpecs(of)
-		if err != nil {
-			return err
-		}
-		for pin, spec := range specs {
-			if err := t.bring(k, of == "", pin, spec, changed); err != nil {
-				return fmt.Errorf("map %s: %w", pin, err)
-			}
-		}
-	}
-	t.step("takeover: maps converted")
-	return k.noteMeta(func(m *meta) { m.From = uint32(t.abi) })
-}
-
-// linkAll gives every pin that stays a second name.
-func (t *takeover) linkAll(temporary string, changed map[string]becomes) error {
-	return filepath.WalkDir(t.from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(t.from, path)
-		_, other := changed[strings.TrimPrefix(name, "maps/")]
-		switch {
-		case err != nil:
-			return err
-		case strings.Contains(name, unfinishedMark), filepath.Dir(name) == "programs":
-			return fs.SkipDir // what a kill left, and programs of the older ABI, which the rows hold
-		case d.IsDir():
-			return os.MkdirAll(filepath.Join(temporary, name), 0o700)
-		case other && strings.HasPrefix(name, "maps/"):
-			return nil
-		}
-		return os.Link(path, filepath.Join(temporary, name))
-	})
-}
-
-// bring sees that the new folder has a map as it must be today: the older one, or a new one that has become of it.
-func (t *takeover) bring(k *Kernel, always bool, pin string, spec *ebpf.MapSpec, changed map[string]becomes) error {
-	was, err := ebpf.LoadPinnedMap(filepath.Join(t.from, "maps", pin), nil)
-	if errors.Is(err, os.ErrNotExist) && !always {
-		return nil // made when it is needed
-	}
-	if err == nil {
-		defer was.Close()
-	} else if !errors.Is(err, os.ErrNotExist) {
-		return explain(err)
-	}
-	each, other := changed[pin]
-	if was != nil && !other {
-		return spec.Compatible(was)
-	}
-	now, err := k.createMap(pin, spec)
-	if err == nil && was != nil && each != nil {
-		err = convert(now, was, each)
-	}
-	return err
 }
 
 // giveUp removes the new pins. The older ones hold all that is in use, with the links that came since.
@@ -252,6 +216,9 @@ func (k *Kernel) toSwitch(to int, mayGoBack bool) error {
 	if mayGoBack {
 		return fmt.Errorf("ABI %d is still being taken over: apply once without a deadline", k.takeover.abi)
 	}
+	if err := k.takeover.countAgain(k); err != nil {
+		return err
+	}
 	return k.noteMeta(func(m *meta) { m.Epoch, m.Generation = k.epoch, uint32(to) })
 }
 
@@ -261,7 +228,7 @@ func (k *Kernel) takenOver() {
 		return
 	}
 	k.step("takeover: switched")
-	if k.takeover.finish() == nil && k.noteMeta(func(m *meta) { m.From = 0 }) == nil {
+	if k.takeover.inheritAll() == nil && k.takeover.finish() == nil && k.noteMeta(func(m *meta) { m.From = 0 }) == nil {
 		k.takeover = nil
 	}
 }

@@ -63,17 +63,16 @@ func (k *Kernel) lookAtRings() {
 
 // eachLive calls f with every entry of every live generation.
 func (k *Kernel) eachLive(f func(*VIP)) {
-	for _, version := range k.liveVersions() {
-		k.eachVIP(version, f)
+	for _, tables := range k.liveTables() {
+		k.eachVIP(tables, f)
 	}
 }
 
-// liveVersions are the versions of the VIP tables that live generations name, once each.
-func (k *Kernel) liveVersions() (list []int) {
+// liveTables are the versions of the VIP tables that live generations name, once each.
+func (k *Kernel) liveTables() (list []vipTables) {
 	for g := range k.generations.all {
-		gen := &k.generations.all[g]
-		if gen.Flags&GenerationLive != 0 && !slices.Contains(list, int(gen.VIPVersion)) {
-			list = append(list, int(gen.VIPVersion))
+		if tables := k.vipTablesOf(g); k.generations.all[g].Flags&GenerationLive != 0 && !slices.Contains(list, tables) {
+			list = append(list, tables)
 		}
 	}
 	return list
@@ -109,8 +108,7 @@ func (k *Kernel) Settlings() []Settling {
 			continue
 		}
 		s := Settling{Num: num, Before: v.Before, Slots: int(v.BeforeSize)}
-		for i := range k.counters.all {
-			c := &k.counters.all[i]
+		for _, c := range k.counted {
 			s.Stray += c.Stray[num]
 			s.StrayAt = max(s.StrayAt, c.StrayAt[num])
 			s.Unheld += c.Unheld[num]
@@ -211,8 +209,8 @@ func (k *Kernel) FreeBackends(wanted map[uint16]bool) (freed int) {
 		b := &k.backends.all[id]
 		delete(k.backendIDs, plan.Key{VIP: b.VIP, Address: b.destination()})
 		*b = backend{}
-		for i := range k.counters.all {
-			k.counters.all[i].Backend[id] = Count{}
+		for _, c := range k.counted {
+			c.Backend[id] = Count{}
 		}
 	}
 	return len(drop)

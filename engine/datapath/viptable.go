@@ -2,8 +2,6 @@ package datapath
 
 import (
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"net/netip"
 )
 
@@ -54,132 +52,106 @@ func mix(h uint64) uint64 {
 	return h ^ h>>33
 }
 
-func vipHome(key, seed uint64) int {
-	h := (key ^ seed) * mix1
-	h = (h ^ h>>32) * mix2
-	return int(h >> 52)
-}
-
-// home is where the search for s begins.
-func (s service) home(seed uint64) int {
+// hash of the key of s: its upper bits say where in a part the search begins, others in which part.
+func (s service) hash(seed uint64) uint64 {
+	var key uint64
 	if s.Address.Is4() {
-		return vipHome(s.key4(), seed)
+		key = s.key4()
+	} else {
+		address, rest := s.key6()
+		key = mix(address[0]^rest) + address[1]
 	}
-	address, key := s.key6()
-	return vipHome(mix(address[0]^key)+address[1], seed)
+	h := (key ^ seed) * mix1
+	return (h ^ h>>32) * mix2
 }
 
-var errCrowded = errors.New("the VIP table is too full")
-
-const seeds = 4096
-
-// writeVIPs writes one version of the tables and returns the seed with which every entry is found in VIPChain probes.
-// The version must not be in use.
-func (k *Kernel) writeVIPs(version int, entries []vipEntry) (seed uint64, err error) {
-	places := make([]int, len(entries))
-	for seed = 1; seed <= seeds; seed++ {
-		if placeAll(entries, seed*mix1, places) {
-			break
-		}
-	}
-	if seed > seeds {
-		return 0, fmt.Errorf("%w: %d entries", errCrowded, len(entries))
-	}
-	table4 := k.vips4.all[version*VIPTable : (version+1)*VIPTable]
-	table6 := k.vips6.all[version*VIPTable : (version+1)*VIPTable]
-	clear(table4)
-	clear(table6)
-	o := &occupied{v4: make([]uint16, 0, len(entries))}
-	for i, e := range entries {
-		o.nums[e.VIP.Num&(VIPs-1)] = true
-		if e.Address.Is4() {
-			table4[places[i]] = vip4{Key: e.key4(), VIP: e.VIP}
-			o.v4 = append(o.v4, uint16(places[i]))
-			continue
-		}
-		address, key := e.key6()
-		table6[places[i]] = vip6{Address: address, Key: key, VIP: e.VIP}
-		o.v6 = append(o.v6, uint16(places[i]))
-	}
-	k.occupied[version] = o
-	return seed * mix1, nil
+// vipTables are where the VIPs of a generation are.
+type vipTables struct {
+	version, parts int
+	seed           uint64
 }
 
-// placeAll finds each entry's place, and tells whether all are within VIPChain of their homes.
-func placeAll(entries []vipEntry, seed uint64, places []int) bool {
-	var used [2][VIPTable]bool
-	for i, e := range entries {
-		table := &used[0]
-		if !e.Address.Is4() {
-			table = &used[1]
-		}
-		home := e.home(seed)
-		places[i] = -1
-		for j := range VIPChain {
-			if p := (home + j) % VIPTable; !table[p] {
-				table[p], places[i] = true, p
-				break
-			}
-		}
-		if places[i] < 0 {
-			return false
-		}
-	}
-	return true
+func (k *Kernel) vipTablesOf(generation int) vipTables {
+	g := &k.generations.all[generation]
+	return vipTables{int(g.VIPVersion) % Generations, min(int(g.VIPParts)+1, VIPParts), g.VIPSeed}
 }
 
-// findVIP is the entry of s in a version, or nil. It may be written by words, while packets read it.
-func (k *Kernel) findVIP(version int, seed uint64, s service) *VIP {
-	home := s.home(seed)
-	for j := range VIPChain {
-		i := version*VIPTable + (home+j)%VIPTable
-		if s.Address.Is4() {
-			if e := &k.vips4.all[i]; e.Key == s.key4() {
-				return &e.VIP
-			}
-			continue
+// part is the part that a hash leads to, of all versions, and home where in it the search begins.
+func (t vipTables) part(hash uint64) (part, home int) {
+	return t.version*VIPParts + int(hash>>40)&(t.parts-1), int(hash >> 52)
+}
+
+// findVIP is the entry of s, or nil. It may be written by words, while packets read it.
+func (k *Kernel) findVIP(t vipTables, s service) *VIP {
+	part, home := t.part(s.hash(t.seed))
+	if s.Address.Is4() {
+		if table := k.vips4[part].all; table != nil {
+			return find4(&table[0], home, s.key4())
 		}
+		return nil
+	}
+	if table := k.vips6[part].all; table != nil {
 		address, key := s.key6()
-		if e := &k.vips6.all[i]; e.Key == key && e.Address == address {
+		return find6(&table[0], home, address, key)
+	}
+	return nil
+}
+
+func find4(table *vip4Table, home int, key uint64) *VIP {
+	for i := range VIPChain {
+		if e := &table[(home+i)%VIPTable]; e.Key == key {
 			return &e.VIP
 		}
 	}
 	return nil
 }
 
-// occupied are the places of one version that hold an entry, and the VIP numbers of these.
+func find6(table *vip6Table, home int, address [2]uint64, key uint64) *VIP {
+	for i := range VIPChain {
+		if e := &table[(home+i)%VIPTable]; e.Key == key && e.Address == address {
+			return &e.VIP
+		}
+	}
+	return nil
+}
+
+// occupied are the places of one version that hold an entry, part × VIPTable + place, and the VIP numbers of these.
 type occupied struct {
-	v4, v6 []uint16
+	of     vipTables
+	v4, v6 []uint32
 	nums   [VIPs]bool
 }
 
 // places are those of a version's entries. The owner looks for them once.
-func (k *Kernel) places(version int) *occupied {
-	if o := k.occupied[version]; o != nil && k.Owns() {
+func (k *Kernel) places(t vipTables) *occupied {
+	if o := k.occupied[t.version]; o != nil && o.of == t && k.Owns() {
 		return o
 	}
-	o, base := &occupied{}, version*VIPTable
-	for i := range VIPTable {
-		if e := &k.vips4.all[base+i]; e.Key != 0 {
-			o.v4, o.nums[e.VIP.Num&(VIPs-1)] = append(o.v4, uint16(i)), true
-		}
-		if e := &k.vips6.all[base+i]; e.Key != 0 {
-			o.v6, o.nums[e.VIP.Num&(VIPs-1)] = append(o.v6, uint16(i)), true
+	o := &occupied{of: t}
+	for part := t.version * VIPParts; part < t.version*VIPParts+t.parts; part++ {
+		for i := range VIPTable {
+			at := uint32(part*VIPTable + i)
+			if table := k.vips4[part].all; table != nil && table[0][i].Key != 0 {
+				o.v4, o.nums[table[0][i].VIP.Num&(VIPs-1)] = append(o.v4, at), true
+			}
+			if table := k.vips6[part].all; table != nil && table[0][i].Key != 0 {
+				o.v6, o.nums[table[0][i].VIP.Num&(VIPs-1)] = append(o.v6, at), true
+			}
 		}
 	}
 	if k.Owns() {
-		k.occupied[version] = o
+		k.occupied[t.version] = o
 	}
 	return o
 }
 
 // eachVIP calls f with every entry of a version.
-func (k *Kernel) eachVIP(version int, f func(*VIP)) {
-	o, base := k.places(version), version*VIPTable
-	for _, i := range o.v4 {
-		f(&k.vips4.all[base+int(i)].VIP)
+func (k *Kernel) eachVIP(t vipTables, f func(*VIP)) {
+	o := k.places(t)
+	for _, at := range o.v4 {
+		f(&k.vips4[at/VIPTable].all[0][at%VIPTable].VIP)
 	}
-	for _, i := range o.v6 {
-		f(&k.vips6.all[base+int(i)].VIP)
+	for _, at := range o.v6 {
+		f(&k.vips6[at/VIPTable].all[0][at%VIPTable].VIP)
 	}
 }

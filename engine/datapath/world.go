@@ -9,6 +9,11 @@ import (
 
 // World is what the active generation runs, read from the maps; s is the spec stored under its number.
 func (k *Kernel) World(s *spec.Spec) (plan.World, error) {
+	if !k.Owns() { // whoever does may have made parts of the tables since
+		if err := k.mapParts(); err != nil {
+			return plan.World{}, fmt.Errorf("read data path: %w", err)
+		}
+	}
 	ids := k.ids()
 	w := plan.World{Spec: s, IDs: ids, Nums: k.nums(ids)}
 	if s == nil {
@@ -32,8 +37,8 @@ func (k *Kernel) World(s *spec.Spec) (plan.World, error) {
 // nums are the VIP numbers in use: by an entry of a live generation, by a backend, or by the agent.
 func (k *Kernel) nums(ids map[plan.Key]uint16) map[uint16]bool {
 	var used [VIPs]bool
-	for _, version := range k.liveVersions() {
-		for num, is := range k.places(version).nums {
+	for _, tables := range k.liveTables() {
+		for num, is := range k.places(tables).nums {
 			used[num] = used[num] || is
 		}
 	}
@@ -72,18 +77,18 @@ func (k *Kernel) realized(e *VIP) plan.VIP {
 
 // findActive is the entry of a VIP in the active generation.
 func (k *Kernel) findActive(v spec.VIP) *VIP {
-	g := k.generations.all[k.Control().Active]
-	if g.Flags&GenerationLive == 0 || len(v.Addresses) == 0 {
+	active := int(k.Control().Active)
+	if k.generations.all[active].Flags&GenerationLive == 0 || len(v.Addresses) == 0 {
 		return nil
 	}
-	return k.findVIP(int(g.VIPVersion), g.VIPSeed, service{v.Addresses[0], v.Port, uint8(v.Protocol)})
+	return k.findVIP(k.vipTablesOf(active), service{v.Addresses[0], v.Port, uint8(v.Protocol)})
 }
 
 // activeVIPs are the entries of the active generation by VIP number, one of each.
 func (k *Kernel) activeVIPs() map[uint16]VIP {
 	all := map[uint16]VIP{}
-	if g := k.generations.all[k.Control().Active]; g.Flags&GenerationLive != 0 {
-		k.eachVIP(int(g.VIPVersion), func(v *VIP) {
+	if active := int(k.Control().Active); k.generations.all[active].Flags&GenerationLive != 0 {
+		k.eachVIP(k.vipTablesOf(active), func(v *VIP) {
 			if v.Flags&VIPAddress == 0 {
 				all[v.Num] = *v
 			}

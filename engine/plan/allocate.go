@@ -6,8 +6,8 @@ import (
 	"hairpin/engine/maglev"
 )
 
-// maxNum is the highest VIP number; 0 is nobody's, 1023 an agent's.
-const maxNum = 1022
+// maxNum is the highest VIP number; 0 is nobody's, and one an agent's, which is always in use.
+const maxNum = 8191
 
 // allocator gives out ids and VIP numbers that nothing uses, lowest first.
 type allocator struct {

@@ -252,7 +252,7 @@ func TestRemovedIsReported(t *testing.T) {
 
 func TestNumbersRunOut(t *testing.T) {
 	full := plan.World{Nums: map[uint16]bool{}, IDs: map[plan.Key]uint16{}}
-	for n := range uint16(1022) {
+	for n := range uint16(8191) {
 		full.Nums[n+1] = n != 500
 	}
 	for id := 1; id <= maglev.MaxID; id++ {
@@ -272,7 +272,7 @@ func TestNumbersRunOut(t *testing.T) {
 	}
 	s.VIPs[0].Backends = nil
 	s.VIPs = append(s.VIPs, spec.VIP{Name: "tls", Ring: 251, Protocol: spec.TCP})
-	if _, err := plan.Compute(full, s); err == nil || err.Error() != "plan: vip tls: all 1022 VIP numbers are in use; "+
+	if _, err := plan.Compute(full, s); err == nil || err.Error() != "plan: vip tls: all 8191 VIP numbers are in use; "+
 		"those of removed VIPs come free when no kept generation names them" {
 		t.Error(err)
 	}

@@ -136,10 +136,10 @@ func TestParseLimits(t *testing.T) {
 	one := strings.TrimSuffix(vips(1, ", backends: &all ["+many(1000, "{address: 172.16.%[2]d.%[3]d},")+"]"), "\n")
 	for _, row := range []struct{ name, text, want string }{
 		{"as many VIPs as can be", vips(MaxVIPs, ""), ""},
-		{"a VIP too many", vips(MaxVIPs+1, ""), "line 3: vips: 513 are too many: at most 512"},
+		{"a VIP too many", vips(MaxVIPs+1, ""), "line 3: vips: 4097 are too many: at most 4096"},
 		{"an address too many", head + "vips:\n" +
-			many(257, "  - {name: v%[1]d, addresses: [10.98.%[2]d.%[3]d, 10.99.%[2]d.%[3]d], port: 80, protocol: tcp}\n"),
-			"line 3: vips: 514 IPv4 and 0 IPv6 addresses in all: at most 512 of each"},
+			many(2049, "  - {name: v%[1]d, addresses: [10.98.%[2]d.%[3]d, 10.99.%[2]d.%[3]d], port: 80, protocol: tcp}\n"),
+			"line 3: vips: 4098 IPv4 and 0 IPv6 addresses in all: at most 4096 of each"},
 		{"as many backends as can be", vips(1, backends(MaxBackends)), ""},
 		{"a backend too many", vips(1, backends(MaxBackends+1)), "line 4: vips[0].backends: 32768 are too many: at most 32767"},
 		{"a backend too many in all", one + "\n" + many(33, "  - {name: w%d, addresses: [10.98.%d.%d], port: 80, protocol: tcp, backends: *all}\n"),
@@ -150,7 +150,7 @@ func TestParseLimits(t *testing.T) {
 		{"a bomb of aliases", one + "\n" + many(511, "  - {name: w%d, addresses: [10.98.%d.%d], port: 80, protocol: tcp, backends: *all}\n"),
 			"line 4: more than 524288 values, each use of an alias counted: no spec has as many"},
 		{"a bomb of small lists", head + "vips: [" + strings.Repeat("a, ", MaxBytes/3-100) + "]",
-			"line 3: vips: 1398001 are too many: at most 512"},
+			"line 3: vips: 1398001 are too many: at most 4096"},
 		{"a file too large", strings.Repeat("#", MaxBytes+1), "4194305 bytes are too many for a spec: at most 4194304"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -13,8 +13,8 @@ const Version = 1
 const (
 	MaxNICs      = 64
 	MaxStages    = 256
-	MaxVIPs      = 512
-	MaxAddresses = 512 // over all VIPs, per family
+	MaxVIPs      = 4096
+	MaxAddresses = 4096 // over all VIPs, per family
 	MaxBackends  = 32767
 	MaxWeight    = 65535
 	MaxSettle    = time.Hour

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#pragma once
+#include <linux/types.h>
+
+// The part of the ABI that is about how a packet's VIP is found.
+
+#define VIP_TABLE 4096 // entries of one part of a version, at most a quarter used
+#define VIP_PARTS 8    // of a version, at most
+#define VIP_CHAIN 4    // probes; the seed of a version is chosen so that no entry needs more
+
+// A VIP as the balancer reads it. ring and before are places in the ring store: segment << 22 | slot.
+struct vip {
+	__u32 ring;
+	__u32 ring_size;
+	__u32 before; // where flows go of which nothing is known, while settling
+	__u32 before_size;
+	__u16 num; // of its counters; the same for every address of the VIP
+	__u16 flags;
+	__be16 encap_port;
+	__u16 pad;
+};
+_Static_assert(sizeof(struct vip) == 24, "vip");
+#define VIP_SETTLING 1 // the ring changed not long ago
+#define VIP_IPIP     2 // else GUE
+#define VIP_STICKY   4 // UDP flows are kept over a change
+#define VIP_ADDRESS  8 // not a service: says only that the address is ours
+
+// Port and protocol 0 say "the address is a VIP's"; port 0 alone says "every port".
+struct vip4 {
+	__u64 key; // address | port << 32 | protocol << 48 | 1 << 63, address and port as on the wire; 0 = empty
+	struct vip vip;
+};
+_Static_assert(sizeof(struct vip4) == 32, "vip4");
+
+struct vip6 {
+	__u64 address[2];
+	__u64 key; // port | protocol << 16 | 1 << 63; 0 = empty
+	struct vip vip;
+	__u64 pad[2];
+};
+_Static_assert(sizeof(struct vip6) == 64, "vip6");
+
+// One part of a version of the VIPs. They are made when a version first needs them.
+struct vip4_table {
+	struct vip4 entry[VIP_TABLE];
+};
+struct vip6_table {
+	struct vip6 entry[VIP_TABLE];
+};
