@@ -179,6 +179,7 @@ _Static_assert(sizeof(struct backend) == 64, "backend");
 #define BACKEND_NEW	  1 // takes new flows
 #define BACKEND_GONE	  2 // takes nothing any more
 #define BACKEND_REACHABLE 4 // its next hop is known
+#define BACKEND_OUT	  8 // its checks took it out: it is not NEW, whatever the spec says
 
 // The connection table: sets of one cache line. An entry, from bit 0: backend 15, confirmed 1, closing 1, age 11,
 // seq 8, tag 28. Age is in ticks of 2^32 ns (4.3 s), and wraps after 2.4 h. An entry is 0 when free.

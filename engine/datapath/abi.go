@@ -150,6 +150,7 @@ const (
 	BackendNew       = 1
 	BackendGone      = 2
 	BackendReachable = 4
+	BackendOut       = 8
 )
 
 // backend is one element of the map of the same name; Addresses is src4, dst4 or src6, dst6.

@@ -146,7 +146,7 @@ func TestConstants(t *testing.T) {
 		"OFFENDERS": Offenders, "SEEN_SYNS": seenSYNs, "RATELIMIT_OFFERED": rateLimitOffered, "RATELIMIT_RESET": rateLimitReset,
 		"RATELIMIT_SEVERAL": rateLimitSeveral,
 		"SLOT_MARK":         slotMark, "SLOT_ID": slotID,
-		"BACKEND_NEW": BackendNew, "BACKEND_GONE": BackendGone, "BACKEND_REACHABLE": BackendReachable,
+		"BACKEND_NEW": BackendNew, "BACKEND_GONE": BackendGone, "BACKEND_REACHABLE": BackendReachable, "BACKEND_OUT": BackendOut,
 		"ENTRY_AGE_SHIFT": entryAgeShift, "ENTRY_AGE_MASK": entryAgeMask,
 		"LIFE_UNCONFIRMED": lifeUnconfirmed, "LIFE_CLOSING": lifeClosing, "SKEW": skew,
 	} {

@@ -160,10 +160,11 @@ func (k *Kernel) chainOf(nic string) (int, bool) {
 	return 0, false
 }
 
-// MarkBackend says what an id takes from now on: new flows, only known ones, or nothing.
+// MarkBackend says what an id takes from now on: new flows, only known ones, or nothing. One that its checks took out takes
+// no new ones.
 func (k *Kernel) MarkBackend(id uint16, takesNew, gone bool) {
-	flags := k.backends.all[id].Flags & BackendReachable
-	if takesNew {
+	flags := k.backends.all[id].Flags & (BackendReachable | BackendOut)
+	if takesNew && flags&BackendOut == 0 {
 		flags |= BackendNew
 	}
 	if gone {
@@ -200,7 +201,7 @@ func (k *Kernel) MarkAll(p *plan.Plan) {
 			continue
 		}
 		b, gone := wanted[id], k.Gone(id)
-		closes := b == nil || b.State == spec.Maintenance
-		k.MarkBackend(id, b != nil && b.TakesNew(), closes && (gone || !waits) || gone && b != nil && b.State == spec.Down)
+		closes, down := b == nil || b.State == spec.Maintenance, b != nil && (b.State == spec.Down || k.Out(id))
+		k.MarkBackend(id, b != nil && b.TakesNew(), closes && (gone || !waits) || gone && down)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
@@ -40,7 +41,7 @@ func (c clsact) attach(root *ebpf.Program) error {
 		return fmt.Errorf("clsact: %w", err)
 	}
 	filter := &netlink.BpfFilter{
-		FilterAttrs: netlink.FilterAttrs{LinkIndex: c.index, Parent: c.parent, Handle: clsactHandle,
+		FilterAttrs: netlink.FilterAttrs{LinkIndex: c.index, Parent: c.parent, Handle: c.handle(),
 			Priority: clsactPriority, Protocol: unix.ETH_P_ALL},
 		Fd: root.FD(), Name: c.name, DirectAction: true,
 	}
@@ -52,6 +53,14 @@ func (c clsact) attach(root *ebpf.Program) error {
 		return fmt.Errorf("clsact filter: %w", err)
 	}
 	return nil
+}
+
+// handle is another for the filter of checks, which stands beside that of a chain.
+func (c clsact) handle() uint32 {
+	if strings.HasSuffix(c.name, checkFilter("")) {
+		return clsactHandle - 1
+	}
+	return clsactHandle
 }
 
 // filter is ours, nil when there is none.

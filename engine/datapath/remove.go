@@ -44,7 +44,7 @@ func (k *Kernel) hide() error {
 // reference. Filters have no pins and are taken off the NICs of this network namespace. For a data path that cannot be
 // opened any more.
 func RemovePins(dir string) error {
-	if err := errors.Join(removeFilters(clsactName(dir)), removeFolder(dir), removeUnfinished(dir)); err != nil {
+	if err := errors.Join(removeFilters(clsactName(dir)), removeFilters(checkFilter(clsactName(dir))), removeFolder(dir), removeUnfinished(dir)); err != nil {
 		return fmt.Errorf("remove pins: %w", err)
 	}
 	for parent := filepath.Dir(dir); filepath.Base(filepath.Dir(parent)) != "/" && parent != "/"; parent = filepath.Dir(parent) {

@@ -279,7 +279,7 @@ func (k *Kernel) open(p *plan.Plan) (opened []uint16) {
 	for i := range p.VIPs {
 		c := &p.VIPs[i]
 		for j, b := range c.Spec.Backends {
-			if b.State != spec.Maintenance && b.State != spec.Down && k.Gone(c.IDs[j]) {
+			if b.State != spec.Maintenance && b.State != spec.Down && k.Gone(c.IDs[j]) && !k.Out(c.IDs[j]) {
 				k.MarkBackend(c.IDs[j], b.TakesNew(), false)
 				opened = append(opened, c.IDs[j])
 			}
