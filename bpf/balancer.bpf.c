@@ -65,6 +65,7 @@ int balancer(struct xdp_md *ctx)
 	s->slot_hash = hash >> 32;
 	s->note.settled = SETTLED_QUIET;
 	__u32 id = read_slot(s->vip.ring, s->vip.ring_size, s->slot_hash) & SLOT_ID;
+	saw(s, SAW_SLOT, s->slot_hash | (__u64)s->vip.ring_size << 32, id);
 	if (s->vip.flags & VIP_SETTLING)
 		id = settle(s, id);
 	if (dry) {
@@ -74,6 +75,7 @@ int balancer(struct xdp_md *ctx)
 	struct backend *b = bpf_map_lookup_elem(&backends, &id);
 	if (!id || !b || !b->family)
 		return leave_dropped(s, XDP_DROP, REASON_NO_BACKEND);
+	saw(s, SAW_BACKEND, id | (__u64)b->flags << 32, b->mtu | (__u32)b->chain << 16 | (__u64)b->family << 32);
 	int gue = !(s->vip.flags & VIP_IPIP), v6 = b->family == 6;
 	__u32 outer = (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) + (gue ? sizeof(struct udphdr) : 0);
 	enum reason reason = unreachable(s, b, outer);

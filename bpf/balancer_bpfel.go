@@ -28,6 +28,7 @@ const (
 	BalancerMapScratch     = "scratch"
 	BalancerMapSeenSyns    = "seen_syns"
 	BalancerMapSettlings   = "settlings"
+	BalancerMapTrail       = "trail"
 	BalancerMapVips4       = "vips4"
 	BalancerMapVips6       = "vips6"
 	BalancerProgBalancer   = "balancer"
@@ -96,6 +97,7 @@ type BalancerMapSpecs struct {
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
 	SeenSyns    *ebpf.MapSpec `ebpf:"seen_syns"`
 	Settlings   *ebpf.MapSpec `ebpf:"settlings"`
+	Trail       *ebpf.MapSpec `ebpf:"trail"`
 	Vips4       *ebpf.MapSpec `ebpf:"vips4"`
 	Vips6       *ebpf.MapSpec `ebpf:"vips6"`
 }
@@ -140,6 +142,7 @@ type BalancerMaps struct {
 	Scratch     *ebpf.Map `ebpf:"scratch"`
 	SeenSyns    *ebpf.Map `ebpf:"seen_syns"`
 	Settlings   *ebpf.Map `ebpf:"settlings"`
+	Trail       *ebpf.Map `ebpf:"trail"`
 	Vips4       *ebpf.Map `ebpf:"vips4"`
 	Vips6       *ebpf.Map `ebpf:"vips6"`
 }
@@ -158,6 +161,7 @@ func (m *BalancerMaps) Close() error {
 		m.Scratch,
 		m.SeenSyns,
 		m.Settlings,
+		m.Trail,
 		m.Vips4,
 		m.Vips6,
 	)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #pragma once
 #include "rows.h"
-#include "scratch.h"
+#include "trail.h"
 
 // The packet at hand.
 MAP(scratch, PERCPU_ARRAY, struct scratch, 1, 0);
@@ -17,10 +17,6 @@ struct {
 
 // What the stages of each row go by.
 MAP(row_settings, ARRAY, struct row, GENERATIONS *CHAINS, BPF_F_MMAPABLE);
-
-// Set when the stage is loaded a second time for dry runs: every write to a shared map is compiled out, and the one
-// door leaves a note instead.
-const volatile __u32 dry = 0;
 
 AI struct scratch *scratch_of_this_cpu(void)
 {
@@ -61,12 +57,6 @@ AI void drop_event(struct scratch *s, struct counters *c, enum reason reason)
 	__builtin_memcpy(e->src, s->src6, 16);
 	__builtin_memcpy(e->dst, s->dst6, 16);
 	bpf_ringbuf_submit(e, 0);
-}
-
-// Where the stage at hand stands: 0 is parse.
-AI __u32 position(struct scratch *s)
-{
-	return (s->next - 1) % POSITIONS;
 }
 
 AI struct row *row_at_hand(struct scratch *s)
@@ -118,6 +108,7 @@ AI int refuses(struct scratch *s, enum reason reason)
 	struct row *r = row_at_hand(s);
 	if (!r || !(r->shadow >> position(s) & 1))
 		return 1;
+	saw(s, SAW_SHADOW, reason, 0);
 	struct counters *c = counters_of_this_cpu();
 	if (c && !dry)
 		count_drop(s, c, reason, DROP_SHADOW);
@@ -165,6 +156,7 @@ AI int leave(struct scratch *s, int verdict, enum reason reason)
 	if (dry) {
 		s->note.reason = reason;
 		s->note.seq = s->seq;
+		end_trail(s, bpf_ktime_get_ns());
 		return verdict;
 	}
 	struct counters *c = counters_of_this_cpu();
@@ -211,6 +203,7 @@ AI int leave_at_end(struct scratch *s, int verdict)
 AI void next_stage(void *ctx, struct scratch *s)
 {
 	measure(s);
+	begin_position(s);
 	__u32 place = s->next++, generation = place / (CHAINS * POSITIONS), rest = place % (CHAINS * POSITIONS);
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < QUICK_CHAINS * QUICK_POSITIONS; i++) {

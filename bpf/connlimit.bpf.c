@@ -42,7 +42,7 @@ AI void count_passage(struct scratch *s, struct conn_limit *l, int over)
 #define NO_ROOM	  (-2)
 
 // Takes a place within one limit. Returns the element of seats, or one of the above.
-FUNCTION int take_one(struct scratch *s, struct conn_limit *l, __u32 base, __u32 tick)
+FUNCTION int take_one(struct scratch *s, struct conn_limit *l, __u32 base, __u32 tick, __u32 number)
 {
 	if (!s || !l)
 		return NOT_MEANT;
@@ -51,6 +51,10 @@ FUNCTION int take_one(struct scratch *s, struct conn_limit *l, __u32 base, __u32
 	if (!at)
 		return NOT_MEANT;
 	int room = take_seat(at, l->max, tick);
+	if (dry) {
+		__u64 taken = at->open + pending_sum(pending_at(at->pending, tick));
+		saw(s, SAW_SEAT, seat | (__u64)number << 32 | (__u64)room << 40, l->max | taken << 32);
+	}
 	count_passage(s, l, !room);
 	if (room)
 		return seat;
@@ -82,7 +86,7 @@ AI enum reason take_seats(struct scratch *s, struct connlimit *x)
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < CONN_LIMITS && i < x->count; i++) {
 		struct conn_limit *l = &x->limit[i];
-		int seat = take_one(s, l, x->base, tick);
+		int seat = take_one(s, l, x->base, tick, i);
 		t.seat[i] = seat == NOT_MEANT ? SEATS : seat;
 		if (seat != NO_ROOM)
 			continue;
@@ -96,6 +100,8 @@ AI enum reason take_seats(struct scratch *s, struct connlimit *x)
 // Whether a packet that a limit is against is refused; reason is 0 where none is.
 AI enum reason refused(struct scratch *s, enum reason reason)
 {
+	if (reason && s->passed)
+		saw(s, SAW_EXCEPTED, 0, 0);
 	return reason && !s->passed && refuses(s, reason) ? reason : 0;
 }
 
@@ -108,8 +114,10 @@ AI struct connlimit *limits_at_hand(struct scratch *s)
 // Why the packet at hand is not let pass where sockets are counted, here or by agents; 0 = it is.
 AI enum reason judge_sockets(struct scratch *s, __u32 *reset)
 {
-	if (s->l4_proto != IPPROTO_TCP || !TCP_SYN_OF(s->tcp_flags))
+	if (s->l4_proto != IPPROTO_TCP || !TCP_SYN_OF(s->tcp_flags)) {
+		saw(s, SAW_UNASKED, 0, 0);
 		return 0;
+	}
 	struct connlimit *x = limits_at_hand(s);
 	if (!x)
 		return 0;
@@ -120,8 +128,10 @@ AI enum reason judge_sockets(struct scratch *s, __u32 *reset)
 // The same where flows are counted, which every packet of theirs keeps alive.
 AI enum reason judge_flows(struct scratch *s, __u32 *reset)
 {
-	if (s->l4_proto != IPPROTO_TCP || s->kind & (KIND_FRAGMENT | KIND_EXTENSION))
+	if (s->l4_proto != IPPROTO_TCP || s->kind & (KIND_FRAGMENT | KIND_EXTENSION)) {
+		saw(s, SAW_UNASKED, 0, 0);
 		return 0;
+	}
 	struct connlimit *x = limits_at_hand(s);
 	if (!x)
 		return 0;
@@ -139,6 +149,8 @@ AI int go_on(struct xdp_md *ctx, struct scratch *s, enum reason reason, __u32 re
 {
 	if (reason) {
 		int answered = reset && may_reset(s) && make_reset(ctx, s);
+		if (answered)
+			saw(s, SAW_ANSWERED, 0, 0);
 		return leave_dropped(s, answered ? XDP_TX : XDP_DROP, reason);
 	}
 	next_stage(ctx, s);

@@ -33,6 +33,7 @@ const (
 	ConnlimitMapTallies           = "tallies"
 	ConnlimitMapTallyNames        = "tally_names"
 	ConnlimitMapTallySets         = "tally_sets"
+	ConnlimitMapTrail             = "trail"
 	ConnlimitMapVips4             = "vips4"
 	ConnlimitMapVips6             = "vips6"
 	ConnlimitProgConnlimit        = "connlimit"
@@ -112,6 +113,7 @@ type ConnlimitMapSpecs struct {
 	Tallies     *ebpf.MapSpec `ebpf:"tallies"`
 	TallyNames  *ebpf.MapSpec `ebpf:"tally_names"`
 	TallySets   *ebpf.MapSpec `ebpf:"tally_sets"`
+	Trail       *ebpf.MapSpec `ebpf:"trail"`
 	Vips4       *ebpf.MapSpec `ebpf:"vips4"`
 	Vips6       *ebpf.MapSpec `ebpf:"vips6"`
 }
@@ -161,6 +163,7 @@ type ConnlimitMaps struct {
 	Tallies     *ebpf.Map `ebpf:"tallies"`
 	TallyNames  *ebpf.Map `ebpf:"tally_names"`
 	TallySets   *ebpf.Map `ebpf:"tally_sets"`
+	Trail       *ebpf.Map `ebpf:"trail"`
 	Vips4       *ebpf.Map `ebpf:"vips4"`
 	Vips6       *ebpf.Map `ebpf:"vips6"`
 }
@@ -184,6 +187,7 @@ func (m *ConnlimitMaps) Close() error {
 		m.Tallies,
 		m.TallyNames,
 		m.TallySets,
+		m.Trail,
 		m.Vips4,
 		m.Vips6,
 	)

@@ -99,6 +99,7 @@ int decap(struct xdp_md *ctx)
 		return leave_dropped(s, XDP_DROP, in.reason);
 	if (data + sizeof(struct ethhdr) > end)
 		return leave_dropped(s, XDP_DROP, REASON_INTERNAL);
+	saw(s, SAW_INNER, in.outer, bpf_ntohs(in.eth_proto));
 	__u64 mac_head = *(__u64 *)data;
 	__u32 mac_tail = *(__u32 *)(data + 8);
 	if (bpf_xdp_adjust_head(ctx, in.outer & 0x7f))

@@ -22,6 +22,7 @@ const (
 	DecapMapRowSettings = "row_settings"
 	DecapMapRows        = "rows"
 	DecapMapScratch     = "scratch"
+	DecapMapTrail       = "trail"
 	DecapMapVips4       = "vips4"
 	DecapMapVips6       = "vips6"
 	DecapProgDecap      = "decap"
@@ -86,6 +87,7 @@ type DecapMapSpecs struct {
 	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
+	Trail       *ebpf.MapSpec `ebpf:"trail"`
 	Vips4       *ebpf.MapSpec `ebpf:"vips4"`
 	Vips6       *ebpf.MapSpec `ebpf:"vips6"`
 }
@@ -124,6 +126,7 @@ type DecapMaps struct {
 	RowSettings *ebpf.Map `ebpf:"row_settings"`
 	Rows        *ebpf.Map `ebpf:"rows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
+	Trail       *ebpf.Map `ebpf:"trail"`
 	Vips4       *ebpf.Map `ebpf:"vips4"`
 	Vips6       *ebpf.Map `ebpf:"vips6"`
 }
@@ -136,6 +139,7 @@ func (m *DecapMaps) Close() error {
 		m.RowSettings,
 		m.Rows,
 		m.Scratch,
+		m.Trail,
 		m.Vips4,
 		m.Vips6,
 	)

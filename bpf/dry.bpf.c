@@ -19,6 +19,7 @@ int dry_root(struct xdp_md *ctx)
 	e->chain = chain;
 	s->seq = run->seq;
 	s->note = (struct note){.seq = run->seq, .reason = REASON_NO_GENERATION};
+	begin_trail(s);
 	bpf_tail_call(ctx, &rows, row_of(generation, chain));
 	return XDP_PASS;
 }

@@ -22,6 +22,7 @@ const (
 	DryMapRowSettings = "row_settings"
 	DryMapRows        = "rows"
 	DryMapScratch     = "scratch"
+	DryMapTrail       = "trail"
 	DryProgDryRoot    = "dry_root"
 	DryVarDry         = "dry"
 )
@@ -81,6 +82,7 @@ type DryMapSpecs struct {
 	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
+	Trail       *ebpf.MapSpec `ebpf:"trail"`
 }
 
 // DryVariableSpecs contains global variables before they are loaded into the kernel.
@@ -116,6 +118,7 @@ type DryMaps struct {
 	RowSettings *ebpf.Map `ebpf:"row_settings"`
 	Rows        *ebpf.Map `ebpf:"rows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
+	Trail       *ebpf.Map `ebpf:"trail"`
 }
 
 func (m *DryMaps) Close() error {
@@ -126,6 +129,7 @@ func (m *DryMaps) Close() error {
 		m.RowSettings,
 		m.Rows,
 		m.Scratch,
+		m.Trail,
 	)
 }
 

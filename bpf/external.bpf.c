@@ -87,8 +87,11 @@ int enter(struct xdp_md *ctx)
 	if (!s)
 		return XDP_PASS;
 	count_in(s);
-	if (dry)
+	if (dry) {
 		s->note.reason = REASON_EXTERNAL; // unless it comes back
+		saw(s, SAW_EXTERNAL, settings_at_hand(s), 0);
+		end_trail(s, 0);
+	}
 	call_external(ctx, settings_at_hand(s));
 	return leave_missing(s, XDP_PASS);
 }
@@ -101,6 +104,7 @@ int resume(struct xdp_md *ctx)
 		return XDP_PASS;
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	enum reason reason = read_again(s, data, end, end - data);
+	saw(s, SAW_RETURNED, 0, 0);
 	if (reason)
 		return leave(s, XDP_PASS, reason);
 	next_stage(ctx, s);

@@ -24,6 +24,7 @@ const (
 	ExternalMapRowSettings = "row_settings"
 	ExternalMapRows        = "rows"
 	ExternalMapScratch     = "scratch"
+	ExternalMapTrail       = "trail"
 	ExternalMapVips4       = "vips4"
 	ExternalMapVips6       = "vips6"
 	ExternalProgEnter      = "enter"
@@ -94,6 +95,7 @@ type ExternalMapSpecs struct {
 	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
+	Trail       *ebpf.MapSpec `ebpf:"trail"`
 	Vips4       *ebpf.MapSpec `ebpf:"vips4"`
 	Vips6       *ebpf.MapSpec `ebpf:"vips6"`
 }
@@ -134,6 +136,7 @@ type ExternalMaps struct {
 	RowSettings *ebpf.Map `ebpf:"row_settings"`
 	Rows        *ebpf.Map `ebpf:"rows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
+	Trail       *ebpf.Map `ebpf:"trail"`
 	Vips4       *ebpf.Map `ebpf:"vips4"`
 	Vips6       *ebpf.Map `ebpf:"vips6"`
 }
@@ -148,6 +151,7 @@ func (m *ExternalMaps) Close() error {
 		m.RowSettings,
 		m.Rows,
 		m.Scratch,
+		m.Trail,
 		m.Vips4,
 		m.Vips6,
 	)

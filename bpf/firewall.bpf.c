@@ -57,6 +57,7 @@ AI __u32 ask_rules(struct scratch *s, struct firewall *f)
 		__u32 rule = ones((left & -left) - 1) & (RULES - 1);
 		left &= left - 1;
 		count_rule(s, f->counter[rule]);
+		saw(s, SAW_RULE, rule, f->action[rule]);
 		if (f->action[rule] == RULE_DROP)
 			return REASON_FIREWALL_RULE;
 		if (f->action[rule] == RULE_PASS)
@@ -83,6 +84,8 @@ AI enum reason judge(struct scratch *s, int has_rules)
 		return 0;
 	}
 	enum reason reason = said ? said : listed(s, f);
+	if (reason == REASON_FIREWALL_SOURCE || reason == REASON_FIREWALL_DESTINATION)
+		saw(s, SAW_LISTED, reason == REASON_FIREWALL_DESTINATION, 0);
 	return reason && (!shadow || refuses(s, reason)) ? reason : 0;
 }
 

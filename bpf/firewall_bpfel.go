@@ -24,6 +24,7 @@ const (
 	FirewallMapRowSettings      = "row_settings"
 	FirewallMapRows             = "rows"
 	FirewallMapScratch          = "scratch"
+	FirewallMapTrail            = "trail"
 	FirewallProgFirewall        = "firewall"
 	FirewallProgFirewallRules   = "firewall_rules"
 	FirewallProgFirewallRulesTc = "firewall_rules_tc"
@@ -91,6 +92,7 @@ type FirewallMapSpecs struct {
 	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
+	Trail       *ebpf.MapSpec `ebpf:"trail"`
 }
 
 // FirewallVariableSpecs contains global variables before they are loaded into the kernel.
@@ -128,6 +130,7 @@ type FirewallMaps struct {
 	RowSettings *ebpf.Map `ebpf:"row_settings"`
 	Rows        *ebpf.Map `ebpf:"rows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
+	Trail       *ebpf.Map `ebpf:"trail"`
 }
 
 func (m *FirewallMaps) Close() error {
@@ -140,6 +143,7 @@ func (m *FirewallMaps) Close() error {
 		m.RowSettings,
 		m.Rows,
 		m.Scratch,
+		m.Trail,
 	)
 }
 

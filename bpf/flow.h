@@ -198,7 +198,7 @@ AI int enter_tally(__u32 place, __u32 most, __u32 until)
 	if (!x)
 		return 1;
 	if (dry)
-		return !most || x->sum < most;
+		return !most || tally_sum(x, until) < most;
 	if (*(volatile __u32 *)&x->tick != until && !turn_tally(x, until) && most)
 		return 0;
 	if (most && *(volatile __u32 *)&x->sum >= most)
@@ -267,6 +267,28 @@ FUNCTION int write_flow(struct flow *f, struct scratch *s)
 	return 0;
 }
 
+// Whether write_flow would find a place, in a dry run.
+FUNCTION int has_way(struct flow *f, struct scratch *s)
+{
+	if (!f || !s)
+		return 0;
+	__u32 place = f->set;
+	struct set *set = bpf_map_lookup_elem(&flows, &place);
+	for (__u32 i = 0; set && i < SET_WAYS; i++)
+		if (!flow_alive(*(volatile __u64 *)&set->entry[i], f->now))
+			return 1;
+	saw(s, SAW_NO_ROOM, 0, 0);
+	return 0;
+}
+
+AI void saw_tally(struct scratch *s, __u64 which, __u32 most, __u32 until)
+{
+	__u32 place = which;
+	struct tally *x = dry ? bpf_map_lookup_elem(&tallies, &place) : 0;
+	if (x)
+		saw(s, SAW_TALLY, which, most | (__u64)tally_sum(x, until) << 32);
+}
+
 // Lets a flow begin, if it may. Returns the reason why not, or 0.
 FUNCTION int begin_flow(struct scratch *s, struct connlimit *x, struct flow *f, int limited)
 {
@@ -292,7 +314,10 @@ FUNCTION int begin_flow(struct scratch *s, struct connlimit *x, struct flow *f, 
 			f->entry |= 1ULL << (FLOW_LENS_SHIFT + i - 2);
 		else if (i > 1)
 			unplaced |= lacks_tally(&x->lens[i - 2], f->vip);
-		if (enter_tally(place, most, until)) {
+		int room = enter_tally(place, most, until);
+		if (most)
+			saw_tally(s, place | (__u64)i << 32 | (__u64)room << 40, most, until);
+		if (room) {
 			if (most)
 				count_flow_passage(s, i, 0);
 			n = i + 1;
@@ -302,7 +327,7 @@ FUNCTION int begin_flow(struct scratch *s, struct connlimit *x, struct flow *f, 
 		reason = i > 1 ? REASON_SOURCE_CONN_LIMITED : REASON_CONN_LIMITED;
 	}
 	if (dry)
-		return reason;
+		return reason || has_way(f, s) ? reason : REASON_CONN_LIMITED;
 	if (!reason && !write_flow(f, s)) {
 		count_lack(1);
 		reason = REASON_CONN_LIMITED;
@@ -330,8 +355,11 @@ AI enum reason limit_flow(struct scratch *s, struct connlimit *x, int syn, int l
 	if (!find_flow(s, &f))
 		return 0;
 	if (flow_alive(f.entry, f.now)) {
+		saw(s, SAW_FLOW, f.entry, 0);
 		continue_flow(s, x, &f, syn);
 		return 0;
 	}
+	if (!syn)
+		saw(s, SAW_UNASKED, 0, 0);
 	return syn ? begin_flow(s, x, &f, limited) : 0;
 }

@@ -22,7 +22,9 @@ AI enum reason parse_once(struct scratch *s, void *data, void *end, __u32 bytes)
 	s->stamp = 0;
 	if (g->flags & GENERATION_WATCHED)
 		measure_some(s);
-	return read_packet(s, g, data, end, bytes);
+	enum reason reason = read_packet(s, g, data, end, bytes);
+	saw(s, SAW_VIP, s->kind | s->has_vip << 8, s->vip.num | (__u32)s->vip.flags << 16);
+	return reason;
 }
 
 SEC("xdp")

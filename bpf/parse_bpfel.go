@@ -23,6 +23,7 @@ const (
 	ParseMapRowSettings = "row_settings"
 	ParseMapRows        = "rows"
 	ParseMapScratch     = "scratch"
+	ParseMapTrail       = "trail"
 	ParseMapVips4       = "vips4"
 	ParseMapVips6       = "vips6"
 	ParseProgParse      = "parse"
@@ -88,6 +89,7 @@ type ParseMapSpecs struct {
 	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
+	Trail       *ebpf.MapSpec `ebpf:"trail"`
 	Vips4       *ebpf.MapSpec `ebpf:"vips4"`
 	Vips6       *ebpf.MapSpec `ebpf:"vips6"`
 }
@@ -127,6 +129,7 @@ type ParseMaps struct {
 	RowSettings *ebpf.Map `ebpf:"row_settings"`
 	Rows        *ebpf.Map `ebpf:"rows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
+	Trail       *ebpf.Map `ebpf:"trail"`
 	Vips4       *ebpf.Map `ebpf:"vips4"`
 	Vips6       *ebpf.Map `ebpf:"vips6"`
 }
@@ -140,6 +143,7 @@ func (m *ParseMaps) Close() error {
 		m.RowSettings,
 		m.Rows,
 		m.Scratch,
+		m.Trail,
 		m.Vips4,
 		m.Vips6,
 	)

@@ -41,7 +41,7 @@ AI void count_judged(__u32 window, int passed)
 
 // Whether one of two windows is full, before anything is logged anywhere: what the VIP's limit refuses is not to count
 // for the source.
-AI enum reason find_full(struct ratelimit *r, struct vip_rates *v, struct instant *t)
+AI enum reason find_full(struct scratch *s, struct ratelimit *r, struct vip_rates *v, struct instant *t)
 {
 #pragma clang loop unroll(disable)
 	for (int i = 0; i < 2; i++) {
@@ -49,6 +49,7 @@ AI enum reason find_full(struct ratelimit *r, struct vip_rates *v, struct instan
 		__u32 rate = r->rate[(i ? r->nic_rate : v->rate) & (RATES - 1)];
 		struct window *w = bpf_map_lookup_elem(&windows, &place);
 		if (place && w && window_full(w, rate, t)) {
+			saw(s, SAW_WINDOW, place, rate);
 			count_judged(place, 0);
 			return REASON_RATE_LIMITED;
 		}
@@ -56,7 +57,7 @@ AI enum reason find_full(struct ratelimit *r, struct vip_rates *v, struct instan
 	return 0;
 }
 
-AI enum reason take_windows(struct ratelimit *r, struct vip_rates *v, struct instant *t)
+AI enum reason take_windows(struct scratch *s, struct ratelimit *r, struct vip_rates *v, struct instant *t)
 {
 	enum reason reason = 0;
 #pragma clang loop unroll(disable)
@@ -67,6 +68,7 @@ AI enum reason take_windows(struct ratelimit *r, struct vip_rates *v, struct ins
 		if (!place || !w)
 			continue;
 		int passed = window_take(w, rate, r->flags & RATELIMIT_OFFERED, t);
+		saw(s, SAW_WINDOW, place | (__u64)passed << 32, rate);
 		count_judged(place, passed);
 		if (passed)
 			continue;
@@ -128,6 +130,7 @@ AI enum reason take_sources(struct scratch *s, struct ratelimit *r, struct vip_r
 		struct at_source a = {.rate = r->rate[number], .offered = r->flags & RATELIMIT_OFFERED};
 		a.key = source_key(s, scope, v->vips >> i & 1 ? s->vip.num : 0);
 		int passed = source_take(&a, t);
+		saw(s, SAW_SOURCE, a.key, a.rate | (__u64)i << 32 | (__u64)passed << 40);
 		count_judged(scope->window, passed);
 		if (passed)
 			continue;
@@ -147,11 +150,11 @@ AI enum reason judge(struct scratch *s, struct ratelimit *r)
 	struct instant t = {.now = coarse_now(s), .lag = r->lag};
 	enum reason reason = 0, other;
 	if ((r->flags & (RATELIMIT_SEVERAL | RATELIMIT_OFFERED)) == RATELIMIT_SEVERAL)
-		reason = find_full(r, v, &t);
+		reason = find_full(s, r, v, &t);
 	if (!reason && r->scopes)
 		reason = take_sources(s, r, v, &t);
 	if (!reason || r->flags & RATELIMIT_OFFERED) {
-		other = take_windows(r, v, &t);
+		other = take_windows(s, r, v, &t);
 		reason = reason ? reason : other;
 	}
 	return reason;
@@ -159,8 +162,10 @@ AI enum reason judge(struct scratch *s, struct ratelimit *r)
 
 AI enum reason limit(struct scratch *s, struct ratelimit **settings)
 {
-	if (!begins_connection(s))
+	if (!begins_connection(s)) {
+		saw(s, s->passed ? SAW_EXCEPTED : SAW_UNASKED, 0, 0);
 		return 0;
+	}
 	__u32 element = settings_at_hand(s);
 	struct ratelimit *r = bpf_map_lookup_elem(&ratelimits, &element);
 	if (!r)
@@ -183,6 +188,8 @@ int ratelimit(struct xdp_md *ctx)
 		return leave_at_end(s, XDP_PASS);
 	}
 	int answered = r && r->flags & RATELIMIT_RESET && may_reset(s) && make_reset(ctx, s);
+	if (answered)
+		saw(s, SAW_ANSWERED, 0, 0);
 	return leave_dropped(s, answered ? XDP_TX : XDP_DROP, reason);
 }
 

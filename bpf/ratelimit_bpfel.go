@@ -25,6 +25,7 @@ const (
 	RatelimitMapRows         = "rows"
 	RatelimitMapScratch      = "scratch"
 	RatelimitMapSources      = "sources"
+	RatelimitMapTrail        = "trail"
 	RatelimitMapWindows      = "windows"
 	RatelimitProgRatelimit   = "ratelimit"
 	RatelimitProgRatelimitTc = "ratelimit_tc"
@@ -91,6 +92,7 @@ type RatelimitMapSpecs struct {
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
 	Sources     *ebpf.MapSpec `ebpf:"sources"`
+	Trail       *ebpf.MapSpec `ebpf:"trail"`
 	Windows     *ebpf.MapSpec `ebpf:"windows"`
 }
 
@@ -131,6 +133,7 @@ type RatelimitMaps struct {
 	Rows        *ebpf.Map `ebpf:"rows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
 	Sources     *ebpf.Map `ebpf:"sources"`
+	Trail       *ebpf.Map `ebpf:"trail"`
 	Windows     *ebpf.Map `ebpf:"windows"`
 }
 
@@ -145,6 +148,7 @@ func (m *RatelimitMaps) Close() error {
 		m.Rows,
 		m.Scratch,
 		m.Sources,
+		m.Trail,
 		m.Windows,
 	)
 }

@@ -120,11 +120,18 @@ AI void count_stray(struct scratch *s, __u64 now)
 	n->stray_at[num] = now;
 }
 
+// What a generation that is only asked would begin now, it has not written.
+AI int just_changed(struct scratch *s)
+{
+	return dry && s->generation_flags & GENERATION_ASIDE && s->vip.flags & VIP_STICKY;
+}
+
 // The backend of a packet of a settling VIP whose ring says id.
 AI __u32 settle(struct scratch *s, __u32 id)
 {
 	__u32 slot = read_slot(s->vip.before, s->vip.before_size, s->slot_hash);
 	s->note.settled = SETTLED_UNMARKED;
+	saw(s, SAW_BEFORE, s->slot_hash | (__u64)s->vip.before_size << 32, slot);
 	if (!(slot & SLOT_MARK))
 		return id;
 	__u32 before = slot & SLOT_ID, num = s->vip.num;
@@ -136,10 +143,12 @@ AI __u32 settle(struct scratch *s, __u32 id)
 	struct connection c = {};
 	__u32 chosen = 0;
 	s->note.settled = SETTLED_KNOWN;
-	if (find_connection(s, &c, now, vip->life))
+	if (find_connection(s, &c, now, vip->life)) {
 		chosen = known_backend(s, &c, syn);
+		saw(s, SAW_ENTRY, c.entry, chosen != 0);
+	}
 	if (!chosen)
-		chosen = settle_unknown(s, &c, id, before, syn, now < vip->sticky_until);
+		chosen = settle_unknown(s, &c, id, before, syn, now < vip->sticky_until || just_changed(s));
 	if (chosen != id)
 		count_stray(s, now);
 	return chosen;

@@ -32,6 +32,7 @@ const (
 	SocketsMapSeats          = "seats"
 	SocketsMapSettlings      = "settlings"
 	SocketsMapSockets        = "sockets"
+	SocketsMapTrail          = "trail"
 	SocketsMapVips4          = "vips4"
 	SocketsMapVips6          = "vips6"
 	SocketsProgSocketsKprobe = "sockets_kprobe"
@@ -113,6 +114,7 @@ type SocketsMapSpecs struct {
 	Seats       *ebpf.MapSpec `ebpf:"seats"`
 	Settlings   *ebpf.MapSpec `ebpf:"settlings"`
 	Sockets     *ebpf.MapSpec `ebpf:"sockets"`
+	Trail       *ebpf.MapSpec `ebpf:"trail"`
 	Vips4       *ebpf.MapSpec `ebpf:"vips4"`
 	Vips6       *ebpf.MapSpec `ebpf:"vips6"`
 }
@@ -162,6 +164,7 @@ type SocketsMaps struct {
 	Seats       *ebpf.Map `ebpf:"seats"`
 	Settlings   *ebpf.Map `ebpf:"settlings"`
 	Sockets     *ebpf.Map `ebpf:"sockets"`
+	Trail       *ebpf.Map `ebpf:"trail"`
 	Vips4       *ebpf.Map `ebpf:"vips4"`
 	Vips6       *ebpf.Map `ebpf:"vips6"`
 }
@@ -184,6 +187,7 @@ func (m *SocketsMaps) Close() error {
 		m.Seats,
 		m.Settlings,
 		m.Sockets,
+		m.Trail,
 		m.Vips4,
 		m.Vips6,
 	)

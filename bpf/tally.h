@@ -86,6 +86,26 @@ FUNCTION int turn_tally(struct tally *x, __u32 until)
 	return 0;
 }
 
+// The sum of a tally without what has ended by a tick, for dry runs, which drop nothing.
+FUNCTION __u32 tally_sum(struct tally *x, __u32 until)
+{
+	if (!x)
+		return 0;
+	__u32 from = x->tick & ~TALLY_TURNS, sum = x->sum;
+	if ((__s32)(until - from) <= 0)
+		return sum;
+	if (until - from > TALLY_CYCLE)
+		from = until - TALLY_CYCLE;
+	__u32 far = (from + 1) >> TALLY_FAR_SHIFT, far_end = (until + 1) >> TALLY_FAR_SHIFT;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 1; i <= TALLY_NEAR && i <= until - from; i++)
+		sum -= x->bucket[(from + i) & (TALLY_NEAR - 1)];
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < TALLY_FAR && i < far_end - far; i++)
+		sum -= x->bucket[TALLY_NEAR + ((far + i) & (TALLY_FAR - 1))];
+	return sum;
+}
+
 AI void add_to_bucket(struct tally *x, __u32 i, __u32 n)
 {
 	__sync_fetch_and_add(&x->bucket[i & (TALLY_NEAR + TALLY_FAR - 1)], n);

@@ -68,6 +68,7 @@ const (
 	GenerationAnyPort = 2
 	GenerationWatched = 4
 	GenerationReports = 8
+	GenerationAside   = 32
 )
 
 // rowSettings is what the stages of one chain go by in one generation, by position.

@@ -79,6 +79,8 @@ func TestLayout(t *testing.T) {
 		{bpf.LoadBalancer, "passage", passage{}},
 		{bpf.LoadBalancer, "note", Note{}},
 		{bpf.LoadBalancer, "clients", Clients{}},
+		{bpf.LoadBalancer, "sight", Sight{}},
+		{bpf.LoadDry, "trail", trail{}},
 		{bpf.LoadFirewall, "firewall", firewall{}},
 		{bpf.LoadRatelimit, "ratelimit", rateLimit{}},
 		{bpf.LoadRatelimit, "scope", sourceScope{}},

@@ -57,7 +57,7 @@ func (k *Kernel) names(chain int) (names [Positions]string) {
 
 func (k *Kernel) openAccount(chain, number int, name string) {
 	a := &k.chains.all[chain].Accounts[number]
-	if a.Name[0] != 0 {
+	if a.Name[0] != 0 && k.aside == nil {
 		k.forgetDrops(func(d Drop) bool { return d.Chain == chain && d.Account == number })
 		for _, c := range k.counted {
 			c.Cost[chain][number] = Cost{}

@@ -111,6 +111,11 @@ func (k *Kernel) number(w wanted) (int, error) {
 	if free < 0 {
 		return 0, fmt.Errorf("nic %s: all %d chains are in use", w.nic, Chains)
 	}
+	if k.aside != nil {
+		k.chains.all[free] = chain{Hook: w.hook, Used: 1}
+		copy(k.chains.all[free].NIC[:15], w.nic)
+		return free, nil
+	}
 	for _, c := range k.counted {
 		c.Exit[free] = [Reasons]Count{} // of another NIC, and long ago
 		c.Cost[free] = [Positions]Cost{}

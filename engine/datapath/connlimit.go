@@ -20,7 +20,7 @@ func (k *Kernel) standConnlimit(p spot, s *standing) error {
 	if !ok {
 		return errors.New("has no limits")
 	}
-	if x.Source == spec.Sockets {
+	if x.Source == spec.Sockets && k.aside == nil {
 		if err := k.startCensus(); err != nil {
 			return err
 		}
@@ -49,8 +49,7 @@ func (k *Kernel) standConnlimit(p spot, s *standing) error {
 			limit.ByVIP = 1
 		}
 		if limit.Lens != 0 {
-			limit.Slot = uint8(slices.IndexFunc(k.census.all[0].Lens[:], func(o lens) bool { return o.ID == limit.Lens }))
-			value.Lens[limit.Slot] = k.census.all[0].Lens[limit.Slot]
+			limit.Slot, value.Lens = k.lensSlot(limit, value.Lens)
 		}
 		value.Limit[i] = limit
 	}
@@ -78,8 +77,12 @@ func (k *Kernel) takeLenses(x *spec.Connections) (map[spec.Prefixes]uint32, erro
 			ids[w], used[lenses[i].ID] = lenses[i].ID, true
 		}
 	}
-	for _, w := range wanted {
+	for n, w := range wanted {
 		if ids[w] != 0 {
+			continue
+		}
+		if k.aside != nil { // nothing is counted by it yet
+			ids[w] = asideLens + uint32(n)
 			continue
 		}
 		i := slices.IndexFunc(lenses[:], func(l lens) bool { return l.ID == 0 || !used[l.ID] })
@@ -99,6 +102,24 @@ func (k *Kernel) takeLenses(x *spec.Connections) (map[spec.Prefixes]uint32, erro
 		ids[w], used[l.ID] = l.ID, true
 	}
 	return ids, nil
+}
+
+// asideLens is the first id of ways to tell sources apart that nobody counts by.
+const asideLens = 0xffff0000
+
+// lensSlot is the slot of a limit's lens among those of its stage, which then has it there.
+func (k *Kernel) lensSlot(limit connLimit, all [Lenses]lens) (uint8, [Lenses]lens) {
+	has := func(o lens) bool { return o.ID == limit.Lens }
+	i := slices.IndexFunc(k.census.all[0].Lens[:], has)
+	if i >= 0 {
+		all[i] = k.census.all[0].Lens[i]
+		return uint8(i), all
+	}
+	if i = slices.IndexFunc(all[:], has); i < 0 {
+		i = max(0, slices.IndexFunc(all[:], func(o lens) bool { return o.ID == 0 }))
+	}
+	all[i] = lens{ID: limit.Lens, Prefix4: limit.Prefix4, Prefix6: limit.Prefix6, ByVIP: limit.ByVIP}
+	return uint8(i), all
 }
 
 func (l lens) prefixes() spec.Prefixes {

@@ -1,7 +1,7 @@
 package datapath
 
 import (
-	"encoding/binary"
+	"errors"
 	"fmt"
 	"unsafe"
 
@@ -19,11 +19,22 @@ type DryResult struct {
 	Verdict uint32 // of XDP: 1 drop, 2 pass, 3 tx
 	Frame   []byte // as it would leave
 	Note    Note
+	Sights  []Sight
+	Spans   []Span // by position
 }
 
 // Dry runs one frame through the rows of any generation, on a chain, and changes nothing: no counter, no entry of the
 // connection table, no packet.
-func (k *Kernel) Dry(generation, chain int, frame []byte) (DryResult, error) {
+func (k *Kernel) Dry(generation, chain int, frame []byte) (result DryResult, err error) {
+	for range dryTimes {
+		if result, err = k.dryOnce(generation, chain, frame); !errors.Is(err, errOverwritten) {
+			break
+		}
+	}
+	return result, err
+}
+
+func (k *Kernel) dryOnce(generation, chain int, frame []byte) (DryResult, error) {
 	k.runs = max(k.runs+1, Monotonic()) // no other process, before or beside this one, used that number
 	run := dryRun{Seq: k.runs, Generation: uint32(generation), Chain: uint32(chain)}
 	head := unsafe.Slice((*byte)(unsafe.Pointer(&run)), unsafe.Sizeof(run))
@@ -41,25 +52,28 @@ func (k *Kernel) Dry(generation, chain int, frame []byte) (DryResult, error) {
 	if skip := int(options.ContextOut.(*xdpContext).Data); skip <= len(result.Frame) {
 		result.Frame = result.Frame[skip:]
 	}
-	result.Note, err = k.note(run.Seq)
+	t, err := k.note(run.Seq)
+	if err == nil {
+		result.Note, result.Sights, result.Spans = t.Note, t.sights(), t.spans()
+	}
 	return result, err
 }
 
-// note finds what the run of that number left, on whichever CPU it was.
-func (k *Kernel) note(seq uint64) (Note, error) {
-	m := k.maps["scratch_dry"]
-	var perCPU [][]byte
-	if err := m.Lookup(uint32(0), &perCPU); err != nil {
-		return Note{}, fmt.Errorf("dry run: read note: %w", err)
-	}
-	for _, scratch := range perCPU {
-		var n Note
-		tail := scratch[int(m.ValueSize())-int(unsafe.Sizeof(n)):]
-		if binary.LittleEndian.Uint64(tail) != seq {
-			continue
+// note finds what the run of that number left, on whichever CPU it was. Another process may have had its own run there
+// since.
+func (k *Kernel) note(seq uint64) (trail, error) {
+	for i := range k.trails.all {
+		if t := k.trails.all[i]; t.Note.Seq == seq {
+			return t, nil
 		}
-		copy(unsafe.Slice((*byte)(unsafe.Pointer(&n)), unsafe.Sizeof(n)), tail)
-		return n, nil
 	}
-	return Note{}, fmt.Errorf("dry run %d left no note", seq)
+	return trail{}, fmt.Errorf("dry run %d: %w", seq, errOverwritten)
 }
+
+var errOverwritten = errors.New("left no note")
+
+// MostDry is the longest frame that the kernel runs a test with, in bytes.
+const MostDry = 3400
+
+// dryTimes is how often a frame is run where another process overwrites what the run has left.
+const dryTimes = 5

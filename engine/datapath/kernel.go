@@ -45,6 +45,7 @@ type Kernel struct {
 	counters    memory[counters]
 	inherited   memory[counters] // what an older ABI had counted
 	clients     memory[Clients]
+	trails      memory[trail]
 	ratelimits  memory[rateLimit]
 	windows     memory[window]
 	offenders   memory[offenders]
@@ -89,6 +90,7 @@ type Kernel struct {
 
 	watching map[string]*watching // by the folder of the pins and the number that is read
 
+	aside    *aside    // a generation is being written only to be asked; nil = none is
 	takeover *takeover // of an older ABI, until the first switch; nil = none
 
 	epoch uint64
@@ -198,6 +200,7 @@ func (k *Kernel) mapAll() error {
 		{"counters", func(m *ebpf.Map) error { k.counters, err = mapMemory[counters](m, k.writable); return err }},
 		{inheritedPin, func(m *ebpf.Map) error { k.inherited, err = mapMemory[counters](m, k.writable); return err }},
 		{"clients", func(m *ebpf.Map) error { k.clients, err = mapMemory[Clients](m, k.writable); return err }},
+		{"trail", func(m *ebpf.Map) error { k.trails, err = mapMemory[trail](m, false); return err }},
 		{"firewalls", func(m *ebpf.Map) error { k.firewalls, err = mapMemory[firewall](m, k.writable); return err }},
 		{"rule_names", func(m *ebpf.Map) error { k.ruleNames, err = mapMemory[ruleName](m, k.writable); return err }},
 		{"prefix_blocks", func(m *ebpf.Map) error { k.blocks, err = mapMemory[uint64](m, k.writable); return err }},
@@ -257,6 +260,7 @@ func (k *Kernel) Close() {
 	k.counters.unmap()
 	k.inherited.unmap()
 	k.clients.unmap()
+	k.trails.unmap()
 	k.ratelimits.unmap()
 	k.windows.unmap()
 	k.offenders.unmap()

@@ -26,7 +26,7 @@ var sources = []struct {
 	{"", bpf.LoadRoot, map[string]string{"control": "control", "entry": "entry", "rows_xdp": "rows"}},
 	{"", bpf.LoadGate, map[string]string{"alarms": "alarms"}},
 	{"", bpf.LoadParse, map[string]string{"scratch": "scratch", "counters": "counters", "events": "events",
-		"generations": "generations", "vips4": "vips4", "vips6": "vips6", "row_settings": "row_settings", "rows_tc": "rows"}},
+		"generations": "generations", "vips4": "vips4", "vips6": "vips6", "row_settings": "row_settings", "rows_tc": "rows", "trail": "trail"}},
 	{"", bpf.LoadBalancer, map[string]string{"rings": "rings", "backends": "backends", "connections": "connections",
 		"settlings": "settlings", "clients": "clients", "seen_syns": "seen_syns"}},
 	{spec.External, bpf.LoadExternal, map[string]string{"externals_xdp": "externals", "externals_tc": "externals", "externals_dry": "externals"}},
@@ -83,7 +83,7 @@ func mapSpecs(of spec.Stage) (map[string]*ebpf.MapSpec, error) {
 			specs[pin] = collection.Maps[name]
 		}
 	}
-	for _, each := range []string{"counters", inheritedPin, "offenders", "clients"} { // an element a CPU
+	for _, each := range []string{"counters", inheritedPin, "offenders", "clients", "trail"} { // an element a CPU
 		if specs[each] != nil {
 			specs[each].MaxEntries = uint32(cpus)
 		}

@@ -2,6 +2,7 @@ package datapath
 
 import (
 	"fmt"
+	"slices"
 )
 
 // prefixBlocks is how many blocks the prefix store has.
@@ -53,6 +54,9 @@ func (k *Kernel) takeBlock(next int, of uint64, held map[uint64]uint32) (b block
 		}
 		k.blocks.all[next] = of
 		nodes := k.prefixes[n].all[0].Node[first : first+PrefixBlock]
+		if k.aside != nil {
+			k.aside.nodes = append(k.aside.nodes, heldNodes{nodes, slices.Clone(nodes)})
+		}
 		clear(nodes)
 		return block{uint32(n*PrefixNodes + first), nodes}, next + 1, nil
 	}

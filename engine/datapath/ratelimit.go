@@ -207,7 +207,9 @@ func (b *rateBuilder) window(stage uint64, vip uint16) (uint32, error) {
 func (k *Kernel) clearWindow(n uint32) {
 	k.windows.all[n] = window{}
 	for _, c := range k.counted {
-		c.Window[n] = Judged{}
+		if k.aside == nil {
+			c.Window[n] = Judged{}
+		}
 	}
 }
 

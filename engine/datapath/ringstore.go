@@ -125,6 +125,9 @@ func (k *Kernel) putRing(ring []uint16) (place, error) {
 			return 0, fmt.Errorf("a ring of %d slots, at most %d fit into a segment", size, SegmentSlots)
 		}
 	}
+	if k.aside != nil {
+		k.aside.rings = append(k.aside.rings, heldRing{p, slices.Clone(k.slots(p, size))})
+	}
 	copy(k.slots(p, size), ring)
 	return p, nil
 }

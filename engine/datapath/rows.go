@@ -97,6 +97,9 @@ func (k *Kernel) fillRow(w wanted, p spot) error {
 	if err := k.fillPositions(k.maps["rows_dry"], p.generation, p.chain, dry); err != nil { // at tc too: it is the same code
 		return err
 	}
+	if k.aside != nil {
+		return nil
+	}
 	return k.fillPositions(rows, p.generation, p.chain, programs)
 }
 
@@ -138,7 +141,10 @@ func (k *Kernel) fillPositions(rows *ebpf.Map, generation, chain int, programs [
 
 // clearRow empties the row of a chain that a generation does not have.
 func (k *Kernel) clearRow(generation, chain int) error {
-	for _, name := range []string{"rows_xdp", "rows_tc", "rows_dry"} {
+	for _, name := range []string{"rows_dry", "rows_xdp", "rows_tc"} {
+		if k.aside != nil && name != "rows_dry" {
+			break
+		}
 		if err := k.fillPositions(k.maps[name], generation, chain, nil); err != nil {
 			return err
 		}

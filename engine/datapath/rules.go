@@ -200,7 +200,9 @@ func (k *Kernel) ruleCounter(name RuleName, used map[uint16]bool) (uint16, error
 		return 0, fmt.Errorf("rules: all %d counters are in use by the specs of the last second and this one: wait, or use fewer rules", RuleCounters-1)
 	}
 	for _, c := range k.counted {
-		c.Rule[free] = Count{}
+		if k.aside == nil {
+			c.Rule[free] = Count{}
+		}
 	}
 	k.ruleNames.all[free] = own
 	return uint16(free), nil

@@ -63,6 +63,9 @@ func (k *Kernel) Stage(p *plan.Plan) (generation int, err error) {
 	if reports(p.Spec) {
 		g.Flags |= GenerationReports
 	}
+	if k.aside != nil {
+		g.Flags |= GenerationAside
+	}
 	k.generations.all[generation] = g
 	k.step("stage: generation written")
 	if err := k.stageRows(generation, p); err != nil {
@@ -151,7 +154,7 @@ const agentNum = 1023
 
 // stageVIP writes the rings of one VIP and returns its entry.
 func (k *Kernel) stageVIP(c *plan.Change, active map[uint16]VIP) (VIP, error) {
-	if c.New {
+	if c.New && k.aside == nil {
 		k.zeroVIP(c.Num)
 	}
 	old := active[c.Num]
@@ -174,8 +177,10 @@ func (k *Kernel) stageVIP(c *plan.Change, active map[uint16]VIP) (VIP, error) {
 		}
 		v.Ring, v.RingSize = p, uint32(len(c.Ring))
 	}
-	k.settlings.all[c.Num].Life = ticks(c.Spec.Settle)
-	k.settlings.all[0].Life = max(k.settlings.all[0].Life, ticks(c.Spec.Settle))
+	if k.aside == nil { // what generations share is not for one that is only asked
+		k.settlings.all[c.Num].Life = ticks(c.Spec.Settle)
+		k.settlings.all[0].Life = max(k.settlings.all[0].Life, ticks(c.Spec.Settle))
+	}
 	if c.Before != nil {
 		return v, k.stageBefore(&v, c)
 	}
@@ -197,7 +202,7 @@ func (k *Kernel) zeroVIP(num uint16) {
 // stageBefore marks the slots in which the rings differ: in place when the VIP settles already, else in a copy of its
 // ring. A marked slot asks the table, which changes nothing while the rings agree.
 func (k *Kernel) stageBefore(v *VIP, c *plan.Change) error {
-	if v.Flags&VIPSettling != 0 {
+	if v.Flags&VIPSettling != 0 && k.aside == nil {
 		for i, slot := range k.slots(v.Before, v.BeforeSize) {
 			if c.Before[i] != slot {
 				k.slots(v.Before, v.BeforeSize)[i] = c.Before[i]
@@ -211,7 +216,7 @@ func (k *Kernel) stageBefore(v *VIP, c *plan.Change) error {
 		v.Before, v.BeforeSize = p, uint32(len(c.Before))
 		v.Flags |= VIPSettling
 	}
-	if v.Flags&VIPSticky != 0 {
+	if v.Flags&VIPSticky != 0 && k.aside == nil {
 		k.settlings.all[c.Num].StickyUntil = Monotonic() + uint64(stickyFor)
 	}
 	return nil
