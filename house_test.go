@@ -78,6 +78,8 @@ var rules = []rule{
 	{"engine/lab", []string{"./engine", "./engine/datapath", "./engine/spec", "./engine/packet", "github.com/vishvananda/netlink/...",
 		"github.com/vishvananda/netns", "github.com/cilium/ebpf/...", "golang.org/x/sys/unix", "golang.org/x/sync/..."},
 		"the lab builds networks around the program; it is not part of it"},
+	{"engine/trace", []string{"./engine/datapath", "./engine/packet", "./engine/reason", "./engine/spec"},
+		"a trace is words about what the data path noted; who asks for it is the engine's matter"},
 	{"engine/frozen", []string{"github.com/cilium/ebpf/...", "golang.org/x/sys/unix"},
 		"what an older hairpin made is read and brought back without today's idea of it"},
 	{"engine/bench", []string{"./...", "github.com/cilium/ebpf/...", "golang.org/x/sys/unix"},

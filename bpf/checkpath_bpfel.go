@@ -24,6 +24,7 @@ const (
 	CheckpathMapRowSettings = "row_settings"
 	CheckpathMapRows        = "rows"
 	CheckpathMapScratch     = "scratch"
+	CheckpathMapTrail       = "trail"
 	CheckpathProgCheckpath  = "checkpath"
 	CheckpathVarDry         = "dry"
 )
@@ -85,6 +86,7 @@ type CheckpathMapSpecs struct {
 	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
+	Trail       *ebpf.MapSpec `ebpf:"trail"`
 }
 
 // CheckpathVariableSpecs contains global variables before they are loaded into the kernel.
@@ -122,6 +124,7 @@ type CheckpathMaps struct {
 	RowSettings *ebpf.Map `ebpf:"row_settings"`
 	Rows        *ebpf.Map `ebpf:"rows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
+	Trail       *ebpf.Map `ebpf:"trail"`
 }
 
 func (m *CheckpathMaps) Close() error {
@@ -134,6 +137,7 @@ func (m *CheckpathMaps) Close() error {
 		m.RowSettings,
 		m.Rows,
 		m.Scratch,
+		m.Trail,
 	)
 }
 

@@ -152,6 +152,12 @@ func (c *client) Timeline(ctx context.Context, from, to time.Time) (*Timeline, e
 	return a.Axis, err
 }
 
+// Trace implements Verbs.
+func (c *client) Trace(ctx context.Context, r TraceRequest) (*Trace, error) {
+	a, err := c.ask(ctx, call{Verb: verbTrace, Trace: r.wire()})
+	return a.Trace, err
+}
+
 // ask sends a call to the owner of the moment and waits for its answer.
 func (c *client) ask(ctx context.Context, k call) (answer, error) {
 	c.mu.Lock()

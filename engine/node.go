@@ -47,6 +47,9 @@ type Verbs interface {
 	History(ctx context.Context) ([]Change, error)
 	// Past is the spec that a change of History made the running one. ErrInvalid when it is not kept.
 	Past(ctx context.Context, number int) (*spec.Spec, error)
+	// Trace says what becomes of packets by the programs and maps that run, or that would run; it changes, counts and sends
+	// nothing. Who may only look may ask what runs. Traces have a share of the engine's time at most, and wait for their turn.
+	Trace(ctx context.Context, r TraceRequest) (*Trace, error)
 	// At is the State that was shown at a time, see Recording.At. ErrInvalid when nothing is recorded.
 	At(ctx context.Context, t time.Time) (*State, error)
 	// Timeline is what was recorded from from to to, for an axis.

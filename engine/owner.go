@@ -49,6 +49,7 @@ const tickEvery = time.Second
 type owner struct {
 	seat     // of this process's own console
 	guard    *guard
+	pace     *pace // of traces
 	options  Options
 	log      *slog.Logger
 	lock     *handoff.Lock

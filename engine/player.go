@@ -206,3 +206,6 @@ func (p *Player) History(context.Context) ([]Change, error) { return nil, errRec
 
 // Past implements Verbs.
 func (p *Player) Past(context.Context, int) (*spec.Spec, error) { return nil, errRecording }
+
+// Trace implements Verbs.
+func (p *Player) Trace(context.Context, TraceRequest) (*Trace, error) { return nil, errRecording }

@@ -55,6 +55,11 @@ func (s *post) Past(ctx context.Context, number int) (*spec.Spec, error) {
 	return s.node().Past(ctx, number)
 }
 
+// Trace implements Verbs.
+func (s *post) Trace(ctx context.Context, r TraceRequest) (*Trace, error) {
+	return s.node().Trace(ctx, r)
+}
+
 // At implements Verbs.
 func (s *post) At(ctx context.Context, t time.Time) (*State, error) { return s.node().At(ctx, t) }
 

@@ -142,6 +142,11 @@ func (f *fake) At(_ context.Context, t time.Time) (*State, error) {
 	return &State{Time: t, Node: "lb1", Role: Owner, Span: time.Minute, Spec: exampleSpec(), NICs: []NIC{{Name: "eth0", History: []float64{1, 2}}}}, f.err
 }
 
+func (f *fake) Trace(_ context.Context, r TraceRequest) (*Trace, error) {
+	f.called(fmt.Sprintf("trace %+v", *r.wire()))
+	return &Trace{On: "generation 3, running"}, f.err
+}
+
 func (f *fake) Timeline(_ context.Context, from, to time.Time) (*Timeline, error) {
 	f.called("timeline " + from.UTC().Format(time.DateTime) + " " + to.UTC().Format(time.DateTime))
 	return &Timeline{Moments: []Moment{{Time: from, In: 5}}}, f.err

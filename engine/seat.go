@@ -122,6 +122,18 @@ func (s seat) Past(ctx context.Context, number int) (*spec.Spec, error) {
 	return ask(ctx, s, verbPast, func() (*spec.Spec, error) { return s.engine.pastSpec(number) })
 }
 
+// Trace implements Verbs.
+func (s seat) Trace(ctx context.Context, r TraceRequest) (t *Trace, err error) {
+	if err := r.check(); err != nil {
+		return nil, fmt.Errorf("trace: %w", err)
+	}
+	err = s.engine.pace.do(ctx, func() error {
+		t, err = ask(ctx, s, verbTrace, func() (*Trace, error) { return s.engine.trace(r, s.party) })
+		return err
+	})
+	return t, err
+}
+
 // At implements Verbs. The record is read from the disk, and the loop not asked.
 func (s seat) At(_ context.Context, t time.Time) (*State, error) {
 	r, err := OpenRecording(s.engine.options.Paths)

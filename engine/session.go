@@ -167,6 +167,11 @@ func (c *session) do(ctx, served context.Context, k call, a *answer) error {
 		err = n.Handoff(served, HandoffRequest{Binary: k.Binary, Socket: k.Socket, Watch: k.Deadline, Who: who, Why: k.Why, Back: k.Back})
 	case verbDetach:
 		err = n.Detach(served, who)
+	case verbTrace:
+		var r TraceRequest
+		if r, err = k.Trace.request(); err == nil {
+			a.Trace, err = n.Trace(ctx, r)
+		}
 	case verbAt:
 		err = a.at(ctx, n, k.To)
 	case verbTimeline:

@@ -51,6 +51,7 @@ type call struct {
 	To       time.Time     `json:",omitzero"`
 	Socket   string        `json:",omitempty"`
 	Back     bool          `json:",omitempty"`
+	Trace    *wireTrace    `json:",omitempty"`
 }
 
 // verb is what a call asks for. Whatever is not said in needs to ask for less, only the armed may call.
@@ -70,6 +71,7 @@ const (
 
 	verbAt       verb = "at"
 	verbTimeline verb = "timeline"
+	verbTrace    verb = "trace"
 )
 
 // news is a frame from the server: one of its parts.
@@ -88,6 +90,7 @@ type answer struct {
 	Changes []Change     `json:",omitempty"`
 	Shown   *shownState  `json:",omitempty"` // of another time, with its Spec
 	Axis    *Timeline    `json:",omitempty"`
+	Trace   *Trace       `json:",omitempty"`
 	Spec    string       `json:",omitempty"` // YAML
 	Fault   *remoteFault `json:",omitempty"`
 }

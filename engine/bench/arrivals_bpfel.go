@@ -24,6 +24,7 @@ const (
 	ArrivalsMapRows        = "rows"
 	ArrivalsMapScratch     = "scratch"
 	ArrivalsMapSources     = "sources"
+	ArrivalsMapTrail       = "trail"
 	ArrivalsMapWindows     = "windows"
 	ArrivalsProgArrive     = "arrive"
 	ArrivalsVarDry         = "dry"
@@ -88,6 +89,7 @@ type ArrivalsMapSpecs struct {
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
 	Sources     *ebpf.MapSpec `ebpf:"sources"`
+	Trail       *ebpf.MapSpec `ebpf:"trail"`
 	Windows     *ebpf.MapSpec `ebpf:"windows"`
 }
 
@@ -128,6 +130,7 @@ type ArrivalsMaps struct {
 	Rows        *ebpf.Map `ebpf:"rows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
 	Sources     *ebpf.Map `ebpf:"sources"`
+	Trail       *ebpf.Map `ebpf:"trail"`
 	Windows     *ebpf.Map `ebpf:"windows"`
 }
 
@@ -141,6 +144,7 @@ func (m *ArrivalsMaps) Close() error {
 		m.Rows,
 		m.Scratch,
 		m.Sources,
+		m.Trail,
 		m.Windows,
 	)
 }

@@ -22,6 +22,7 @@ const (
 	WrapMapRowSettings = "row_settings"
 	WrapMapRows        = "rows"
 	WrapMapScratch     = "scratch"
+	WrapMapTrail       = "trail"
 	WrapProgLeast      = "least"
 	WrapProgNothing    = "nothing"
 	WrapProgWrap       = "wrap"
@@ -91,6 +92,7 @@ type WrapMapSpecs struct {
 	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
+	Trail       *ebpf.MapSpec `ebpf:"trail"`
 }
 
 // WrapVariableSpecs contains global variables before they are loaded into the kernel.
@@ -132,6 +134,7 @@ type WrapMaps struct {
 	RowSettings *ebpf.Map `ebpf:"row_settings"`
 	Rows        *ebpf.Map `ebpf:"rows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
+	Trail       *ebpf.Map `ebpf:"trail"`
 }
 
 func (m *WrapMaps) Close() error {
@@ -142,6 +145,7 @@ func (m *WrapMaps) Close() error {
 		m.RowSettings,
 		m.Rows,
 		m.Scratch,
+		m.Trail,
 	)
 }
 

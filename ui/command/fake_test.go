@@ -27,6 +27,8 @@ type fake struct {
 	readings int
 	armed    bool
 	dies     bool // in a handoff, with the successor
+	traced   []engine.TraceRequest
+	trace    func(engine.TraceRequest) *engine.Trace // nil = of no packet anything is known
 }
 
 // fakes are the nodes that a transcript may name.
@@ -235,6 +237,14 @@ func (f *fake) At(_ context.Context, t time.Time) (*engine.State, error) {
 	s := *f.now
 	s.Time, s.Span = t.Truncate(time.Minute), time.Minute
 	return &s, nil
+}
+
+func (f *fake) Trace(_ context.Context, r engine.TraceRequest) (*engine.Trace, error) {
+	f.traced = append(f.traced, r)
+	if f.trace == nil {
+		return &engine.Trace{}, nil
+	}
+	return f.trace(r), nil
 }
 
 func (f *fake) Timeline(context.Context, time.Time, time.Time) (*engine.Timeline, error) {

@@ -25,6 +25,8 @@ type Node struct {
 	detached []string
 	handoffs []engine.HandoffRequest
 	watched  int
+	traces   []engine.TraceRequest
+	trace    func(engine.TraceRequest) *engine.Trace // nil = nothing becomes of any packet
 	changes  []engine.Change
 	pasts    map[int]*spec.Spec // by change
 	recorded []*engine.State
