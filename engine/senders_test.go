@@ -18,16 +18,17 @@ func TestSenders(t *testing.T) {
 		from func(i int) string
 		want Senders
 	}{
-		{"one", func(int) string { return "198.51.100.18" }, Senders{64, 1, netip.MustParsePrefix("198.51.100.18/32")}},
-		{"a flood", func(i int) string { return fmt.Sprintf("198.%d.%d.7", 18+i%2, i) }, Senders{64, 64, netip.MustParsePrefix("198.18.0.0/15")}},
-		{"and somebody else", func(i int) string {
-			if i%16 == 0 {
-				return "203.0.113.1"
+		{"one", func(int) string { return "198.51.100.18" }, Senders{64, 1, netip.MustParsePrefix("198.51.100.18/32"), 64, 1}},
+		{"a flood", func(i int) string { return fmt.Sprintf("198.%d.%d.7", 18+i%2, i) }, Senders{64, 64, netip.MustParsePrefix("198.18.0.0/15"), 64, 64}},
+		{"a flood in bursts, and customers that try again", func(i int) string {
+			if i%2 == 0 {
+				return fmt.Sprintf("fd00:1::%d", i%8)
 			}
-			return fmt.Sprintf("2001:db8::%x", i)
-		}, Senders{64, 61, netip.MustParsePrefix("2001:db8::/121")}},
-		{"everywhere", func(i int) string { return fmt.Sprintf("%d.%d.0.1", 1+2*i, i) }, Senders{64, 64, netip.Prefix{}}},
-		{"two halves", func(i int) string { return fmt.Sprintf("%d.0.0.1", 10+90*(i%2)) }, Senders{64, 2, netip.Prefix{}}},
+			return fmt.Sprintf("198.%d.%d.7", 18+i/2%2, i)
+		}, Senders{64, 36, netip.MustParsePrefix("198.18.0.0/15"), 32, 32}},
+		{"of IPv6", func(i int) string { return fmt.Sprintf("2001:db8::%x", i) }, Senders{64, 64, netip.MustParsePrefix("2001:db8::/121"), 64, 64}},
+		{"everywhere", func(i int) string { return fmt.Sprintf("%d.%d.0.1", 1+2*i, i) }, Senders{Samples: 64, Addresses: 64}},
+		{"three thirds", func(i int) string { return fmt.Sprintf("%d.0.0.1", 10+70*(i%3)) }, Senders{Samples: 64, Addresses: 3}},
 	} {
 		var s senders
 		now := time.Unix(1000, 0)

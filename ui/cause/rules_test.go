@@ -116,12 +116,12 @@ func TestRules(t *testing.T) {
 			s.Limits = []engine.Limit{l}
 			problem(s, "limit "+l.Key(), "warn", "used up", 84*time.Second)
 			loses(s, "rate_limited", "syns", "web", 2750, 60)
-			sends(s, "rate_limited", engine.Senders{Samples: 64, Addresses: 63, Net: netip.MustParsePrefix("198.18.0.0/15")})
-		}, Warn, "syns at limit 40.0k/s of VIP web, 2.75k refused/s, >90% of 198.18.0.0/15", "4"},
+			sends(s, "rate_limited", engine.Senders{Samples: 64, Addresses: 63, Net: netip.MustParsePrefix("198.18.0.0/15"), NetSamples: 48})
+		}, Warn, "syns at limit 40.0k/s of VIP web, 2.75k refused/s, from 198.18.0.0/15", "4"},
 		{"who sends what a firewall drops is said, unless few were seen", func(s *engine.State) {
 			loses(s, "firewall_source", "firewall", "web", 900e3, 30)
-			sends(s, "firewall_source", engine.Senders{Samples: 40, Addresses: 5, Net: netip.MustParsePrefix("198.51.100.8/29")})
-		}, Crit, "web: dropping 900k/s (firewall_source), new here, >90% of 198.51.100.8/29", "2"},
+			sends(s, "firewall_source", engine.Senders{Samples: 40, Addresses: 5, Net: netip.MustParsePrefix("198.51.100.8/29"), NetSamples: 40})
+		}, Crit, "web: dropping 900k/s (firewall_source), new here, from 198.51.100.8/29 for 30s", "2"},
 		{"what was sampled of few packets is not", func(s *engine.State) {
 			loses(s, "firewall_source", "firewall", "web", 900e3, 30)
 			sends(s, "firewall_source", engine.Senders{Samples: 4, Addresses: 1, Net: netip.MustParsePrefix("198.51.100.8/32")})

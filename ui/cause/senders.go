@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"hairpin/engine"
+	"hairpin/ui/widget"
 )
 
 const (
@@ -24,18 +25,18 @@ func sentBy(s *engine.State, name string) string {
 func senderWords(w *engine.Senders) string {
 	switch {
 	case w.Net.IsSingleIP():
-		return fmt.Sprintf(", >90%% of %s", w.Net.Addr())
+		return fmt.Sprintf(", %s of %s", widget.Percent(float64(w.NetSamples)/float64(w.Samples)), w.Net.Addr())
 	case w.Net.IsValid():
-		return fmt.Sprintf(", >90%% of %s", w.Net)
-	case everNew(w):
+		return fmt.Sprintf(", from %s", w.Net)
+	case everNew(w.Addresses, w.Samples):
 		return ", ever new sources"
 	}
 	return ""
 }
 
 // everNew tells whether hardly an address sends twice.
-func everNew(w *engine.Senders) bool {
-	return w.Samples >= sampled && float64(w.Addresses) >= ever*float64(w.Samples)
+func everNew(addresses, samples int) bool {
+	return samples >= sampled && float64(addresses) >= ever*float64(samples)
 }
 
 // Refused is in a sentence whom a limit refuses, by samples; empty where there are too few. A flood under made-up addresses
@@ -47,11 +48,13 @@ func Refused(s *engine.State, l engine.Limit) string {
 			continue
 		}
 		text := fmt.Sprintf("%d packets were sampled of those refused, from %d addresses", w.Samples, w.Addresses)
+		addresses, samples := w.Addresses, w.Samples
 		if w.Net.IsValid() {
-			text += fmt.Sprintf(", nine in ten of %s", w.Net)
+			text += fmt.Sprintf(", %d of %s", w.NetAddresses, w.Net)
+			addresses, samples = w.NetAddresses, w.NetSamples
 		}
-		if everNew(w) {
-			text += "; hardly one comes twice, as in a flood under made-up addresses"
+		if everNew(addresses, samples) {
+			text += "; hardly one of those comes twice, as in a flood under made-up addresses"
 		}
 		return text
 	}

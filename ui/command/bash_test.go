@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -21,23 +20,7 @@ func TestMain(m *testing.M) {
 
 // TestBashCompletes: a bash without any package completes words, names of this node with colons in them, and files.
 func TestBashCompletes(t *testing.T) {
-	bash, err := exec.LookPath("bash")
-	if err != nil {
-		t.Skip("bash is not installed")
-	}
-	dir := t.TempDir()
-	for _, file := range []string{"lb.yaml", "lb.txt"} {
-		if err := os.WriteFile(filepath.Join(dir, file), nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	script := filepath.Join(dir, "hairpin.bash")
-	if err := os.WriteFile(script, []byte(prints(t, false, "completion", "bash")), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(os.Args[0], filepath.Join(dir, "hairpin")); err != nil {
-		t.Fatal(err)
-	}
+	bash, dir, env := shell(t, "bash", "hairpin.bash")
 	const fake = `hairpin() { printf 'fd00:1::13\nfd00:1::24\n:4\n'; }; `
 	for line, want := range map[string]string{
 		"hairpin x fd00:1::": "13 24", "hairpin x fd00:1::2": "24", "hairpin x --backend=fd00:1::1": "13",
@@ -49,8 +32,7 @@ func TestBashCompletes(t *testing.T) {
 			first = fake
 		}
 		cmd := exec.Command(bash, "--norc", "-c", first+`compopt() { :; }; source ./hairpin.bash; COMP_LINE=$1 COMP_POINT=${#1}; _hairpin; echo "${COMPREPLY[*]}"`, "bash", line)
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "HAIRPIN_TEST_AS=hairpin", "PATH="+dir+":"+os.Getenv("PATH"), "HOME=", "LC_ALL=C")
+		cmd.Dir, cmd.Env = dir, env
 		out, err := cmd.CombinedOutput()
 		if got := strings.TrimSpace(string(out)); got != want || err != nil {
 			t.Errorf("%q is completed to %q, want %q (%v)", line, got, want, err)

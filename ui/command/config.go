@@ -115,7 +115,7 @@ func (t *tree) checkNode() []checkedFile {
 	for _, name := range append(theme.Names(s.Themes()...), os.Getenv("HAIRPIN_THEME")) {
 		if name != "" {
 			_, problems := s.Theme(name)
-			all = append(all, problems...)
+			all = append(append(all, problems...), s.Contrast(name)...)
 		}
 	}
 	if set := os.Getenv("HAIRPIN_GLYPHS"); set != "" {
@@ -160,7 +160,9 @@ func checkFile(file string) []checkedFile {
 	}
 	text, err := layer.Read(file)
 	if err == nil && (themeTables.Match(text) || filepath.Base(filepath.Dir(file)) == "themes") {
-		_, problems := theme.Load(strings.TrimSuffix(filepath.Base(file), ".toml"), layer.Dir(filepath.Dir(file)))
+		name, dir := strings.TrimSuffix(filepath.Base(file), ".toml"), layer.Dir(filepath.Dir(file))
+		_, problems := theme.Load(name, dir)
+		problems = append(problems, theme.Contrast(name, dir)...)
 		return assign([]checkedFile{{File: file, Kind: "theme"}}, named(problems, file))
 	}
 	problems := keymap.Load(file).Problems

@@ -114,12 +114,3 @@ func TestThemes(t *testing.T) {
 		t.Errorf("NO_COLOR:\n%s", out)
 	}
 }
-
-// TestCompletionScripts: what is printed is a script that the shell can read, where there is such a shell.
-func TestCompletionScripts(t *testing.T) {
-	for _, shell := range []string{"bash", "zsh", "fish"} {
-		if out := prints(t, false, "completion", shell); !strings.Contains(out, "__complete") {
-			t.Errorf("%s: %q", shell, out)
-		}
-	}
-}

@@ -103,7 +103,9 @@ type viewReason struct {
 type viewSenders struct {
 	Samples   int    `json:"samples"`
 	Addresses int    `json:"addresses"` // different ones
-	Net       string `json:"net"`       // the narrowest that nine in ten are from; empty = nearly everywhere
+	Net       string `json:"net"`       // the narrowest that most addresses are in; empty = they are everywhere
+	InNet     int    `json:"net_samples"`
+	NetAddrs  int    `json:"net_addresses"`
 }
 
 type viewVIP struct {
@@ -219,7 +221,7 @@ func (w viewer) stage(s engine.Stage) viewStage {
 func (w viewer) reason(r engine.Reason) viewReason {
 	v := viewReason{Name: r.Name, Verdict: r.Verdict, Stage: r.Stage, viewCounter: w.counter(r.Counter)}
 	if r.Senders != nil {
-		v.Senders = &viewSenders{Samples: r.Senders.Samples, Addresses: r.Senders.Addresses}
+		v.Senders = &viewSenders{Samples: r.Senders.Samples, Addresses: r.Senders.Addresses, InNet: r.Senders.NetSamples, NetAddrs: r.Senders.NetAddresses}
 		if r.Senders.Net.IsValid() {
 			v.Senders.Net = r.Senders.Net.String()
 		}

@@ -7,6 +7,7 @@ import (
 	"hairpin/engine"
 	"hairpin/engine/spec"
 	"hairpin/ui/page"
+	"hairpin/ui/staged"
 	"hairpin/ui/widget"
 )
 
@@ -38,13 +39,41 @@ func Weigh(shown *engine.State, node string, plan *engine.Plan, before, after *s
 		switch was, is := takers(before, p.Name), takers(after, p.Name); {
 		case was > 0 && is == 0:
 			touch(p.Name, p.Name+" loses its last backend: all of its packets will be dropped")
+		case healthy(shown, before, before, p.Name) > 0 && healthy(shown, before, after, p.Name) == 0:
+			touch(p.Name, p.Name+" loses its last healthy backend: those that are left are down")
 		case share > smallImpact:
 			touch(p.Name, fmt.Sprintf("%s of the slots of %s move", widget.Percent(share), p.Name))
 		}
 	}
 	weighChains(shown, before, after, touch)
 	weighLimits(shown, before, after, touch)
+	i.Why = append(i.Why, hurts(shown, before, after)...)
 	return i
+}
+
+// healthy is how many of the backends of a VIP that take new flows are not down by what is seen of them.
+func healthy(shown *engine.State, before, s *spec.Spec, vip string) int {
+	down := 0
+	for _, v := range shownVIPs(shown) {
+		for _, b := range v.Backends {
+			if v.Name != vip || b.State != "down" {
+				continue
+			}
+			now, is := staged.Find(before, vip, b.Address)
+			next, stays := staged.Find(s, vip, b.Address)
+			if is && stays && now.TakesNew() && next.TakesNew() {
+				down++
+			}
+		}
+	}
+	return takers(s, vip) - down
+}
+
+func shownVIPs(s *engine.State) []engine.VIP {
+	if s == nil {
+		return nil
+	}
+	return s.VIPs
 }
 
 // weighChains finds NICs that balance no more, and stages that begin to drop what they let pass so far.

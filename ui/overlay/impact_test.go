@@ -48,3 +48,25 @@ func TestWeigh(t *testing.T) {
 		}
 	}
 }
+
+// TestLastHealthyBackend: one that is down by what is seen of it does not stand in for the last one that is not.
+func TestLastHealthyBackend(t *testing.T) {
+	before := vips(vip("web", spec.Up, spec.Up, spec.Up))
+	shown := &engine.State{VIPs: []engine.VIP{{Name: "web", Backends: []engine.Backend{
+		{Address: before.VIPs[0].Backends[0].Address, State: "up"}, {Address: before.VIPs[0].Backends[1].Address, State: "down"},
+		{Address: before.VIPs[0].Backends[2].Address, State: "down"}}}}}
+	plan := &engine.Plan{VIPs: []engine.VIPPlan{{Name: "web", Slots: 1000}}}
+	for _, c := range []struct {
+		after *spec.Spec
+		typed string
+	}{
+		{vips(vip("web", spec.Drain, spec.Up, spec.Up)), "web"},
+		{vips(vip("web", spec.Up, spec.Drain, spec.Drain)), ""},
+		{vips(vip("web", spec.Drain, spec.Up, spec.Up, spec.Up)), ""}, // a new one, of which nothing is known
+	} {
+		i := Weigh(shown, "lb-1", plan, before, c.after)
+		if i.Name != c.typed || (c.typed != "") != strings.Contains(strings.Join(i.Why, "; "), "web loses its last healthy backend") {
+			t.Errorf("%v: type %q because of %q", c.after.VIPs[0].Backends, i.Name, i.Why)
+		}
+	}
+}

@@ -58,18 +58,29 @@ func (s Settings) Themes() []layer.Dir {
 
 // Theme loads the looks; choice is a theme's name, or a file over all others.
 func (s Settings) Theme(choice string) (*theme.Theme, []layer.Problem) {
-	dirs := s.Themes()
+	name, dirs := s.theme(choice)
 	var problems []layer.Problem
-	if IsThemeFile(choice) {
-		dir, base := filepath.Split(choice)
-		if dirs = append(dirs, layer.Dir(dir)); !exists(choice) {
-			at := layer.Place{File: choice}
-			problems = append(problems, layer.Problem{Place: at, What: "there is no such file", Used: "the theme below it is used"})
-		}
-		choice = strings.TrimSuffix(base, ".toml")
+	if IsThemeFile(choice) && !exists(choice) {
+		problems = append(problems, layer.Problem{Place: layer.Place{File: choice}, What: "there is no such file", Used: "the theme below it is used"})
 	}
-	t, more := theme.Load(choice, dirs...)
+	t, more := theme.Load(name, dirs...)
 	return t, append(problems, more...)
+}
+
+// Contrast tells of what can hardly be read in a theme that somebody wrote.
+func (s Settings) Contrast(choice string) []layer.Problem {
+	name, dirs := s.theme(choice)
+	return theme.Contrast(name, dirs...)
+}
+
+// theme is the name of a choice, and the folders in which it is looked for.
+func (s Settings) theme(choice string) (name string, dirs []layer.Dir) {
+	dirs = s.Themes()
+	if !IsThemeFile(choice) {
+		return choice, dirs
+	}
+	dir, base := filepath.Split(choice)
+	return strings.TrimSuffix(base, ".toml"), append(dirs, layer.Dir(dir))
 }
 
 // IsThemeFile tells whether a choice names a file, and not a theme: files end in ".toml".

@@ -1,78 +1,21 @@
 package theme
 
 import (
-	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"hairpin/ui/layer"
 )
-
-// rgb is a colour in sRGB, 0..255.
-type rgb [3]float64
-
-func hex(s string) rgb {
-	var c rgb
-	for i := range c {
-		var v int
-		fmt.Sscanf(s[1+2*i:3+2*i], "%02x", &v)
-		c[i] = float64(v)
-	}
-	return c
-}
-
-// xterm is the usual palette of 256 colours, by formula from 16 on.
-func xterm(n int) rgb {
-	first := strings.Fields("#000000 #cd0000 #00cd00 #cdcd00 #0000ee #cd00cd #00cdcd #e5e5e5 " +
-		"#7f7f7f #ff0000 #00ff00 #ffff00 #5c5cff #ff00ff #00ffff #ffffff")
-	step := []float64{0, 95, 135, 175, 215, 255}
-	switch {
-	case n < 16:
-		return hex(first[n])
-	case n < 232:
-		n -= 16
-		return rgb{step[n/36], step[n/6%6], step[n%6]}
-	}
-	grey := float64(8 + 10*(n-232))
-	return rgb{grey, grey, grey}
-}
-
-// vga is the palette of sixteen colours of consoles and many terminals.
-func vga(n int) rgb {
-	return hex(strings.Fields("#000000 #aa0000 #00aa00 #aa5500 #0000aa #aa00aa #00aaaa #aaaaaa " +
-		"#555555 #ff5555 #55ff55 #ffff55 #5555ff #ff55ff #55ffff #ffffff")[n])
-}
-
-func linear(v float64) float64 {
-	v /= 255
-	if v > 0.04045 {
-		return math.Pow((v+0.055)/1.055, 2.4)
-	}
-	return v / 12.92
-}
-
-// contrast is the ratio of WCAG 2: 1 to 21.
-func contrast(a, b rgb) float64 {
-	light := func(c rgb) float64 { return 0.2126*linear(c[0]) + 0.7152*linear(c[1]) + 0.0722*linear(c[2]) }
-	hi, lo := max(light(a), light(b)), min(light(a), light(b))
-	return (hi + 0.05) / (lo + 0.05)
-}
-
-// shown is a palette entry as each kind of terminal draws it.
-func shown(c colour) map[string]rgb {
-	return map[string]rgb{
-		"true": hex(c.True), "ansi256": xterm(c.ANSI256), "ansi16 of xterm": xterm(c.ANSI16), "ansi16 of vga": vga(c.ANSI16),
-	}
-}
 
 // TestContrast: every word can be read on the backgrounds that a theme is made for, black and dark grey, or white and
 // light grey. Reversed, the ratio is the same.
 func TestContrast(t *testing.T) {
 	for _, name := range builtin(t) {
 		th, _ := Load(name)
-		backgrounds := map[string]rgb{"black": hex("#000000"), "dark grey": hex("#1e1e1e")}
-		if strings.HasSuffix(name, "-light") {
-			backgrounds = map[string]rgb{"white": hex("#ffffff"), "light grey": hex("#f0f0f0")}
-		}
+		backgrounds := backgrounds(strings.HasSuffix(name, "-light"))
 		for _, k := range Tokens() {
 			c, coloured := th.palette[th.looks[k].fg]
 			if !coloured {
@@ -80,11 +23,11 @@ func TestContrast(t *testing.T) {
 			}
 			for as, fg := range shown(c) {
 				for on, bg := range backgrounds {
-					least := 4.5
+					least := leastContrast(as)
 					switch {
-					case strings.HasPrefix(as, "ansi16") || name == "ansi16":
-						least = 3 // its owner has chosen those colours
-					case name == "high-contrast":
+					case name == "ansi16":
+						least = leastOf16
+					case name == "high-contrast" && least > leastOf16:
 						least = 7
 					}
 					if got := contrast(fg, bg); got < least {
@@ -179,6 +122,41 @@ func TestAnsi16UsesSixteen(t *testing.T) {
 	for name, c := range th.palette {
 		if c.ANSI256 != c.ANSI16 || hex(c.True) != xterm(c.ANSI16) {
 			t.Errorf("%s is %+v", name, c)
+		}
+	}
+}
+
+// TestOwnContrast: of a theme that somebody wrote, what can hardly be read is told with its line; of what it inherits,
+// nothing, and of one for light backgrounds, on those.
+func TestOwnContrast(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name+".toml"), []byte("schema = 1\n"+text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const night = "[palette]\nnight = {true = \"#102040\", ansi256 = 17, ansi16 = 4}\nday = {true = \"#e0e0ff\", ansi256 = 189, ansi16 = 15}\n"
+	write("mine", night+"[tokens]\nok = \"night\"\ntext = \"day\"\nselection = \"night on day\"\ncrit = \"night\"\n")
+	write("mine-light", "inherits = \"default-light\"\n"+night+"[tokens]\nok = \"night\"\nhint = \"day\"\n")
+	write("fine", "inherits = \"cb-dark\"\n")
+	for name, want := range map[string][]string{
+		"fine":       nil,
+		"cb-light":   nil,
+		"mine":       {"mine.toml:6: tokens.ok: night can hardly be read on dark grey", "mine.toml:9: tokens.crit: night can hardly"},
+		"mine-light": {"mine-light.toml:8: tokens.hint: day can hardly be read on light grey: as true its contrast is 1."},
+	} {
+		var got []string
+		for _, p := range Contrast(name, layer.Dir(dir)) {
+			got = append(got, p.String())
+		}
+		if len(got) != len(want) {
+			t.Errorf("%s: %q", name, got)
+			continue
+		}
+		for i := range want {
+			if !strings.Contains(got[i], want[i]) {
+				t.Errorf("%s: %q, want %q", name, got[i], want[i])
+			}
 		}
 	}
 }

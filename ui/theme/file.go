@@ -22,6 +22,7 @@ type file struct {
 	palette  map[string]colour
 	looks    map[Token]look
 	problems []layer.Problem
+	own      bool // somebody's, not built in
 }
 
 type document struct {

@@ -119,6 +119,7 @@ func (l *loader) find(name string, from int) (*file, int) {
 		f, problems := parse(path, src)
 		l.problems = append(l.problems, problems...)
 		if f != nil {
+			f.own = level > 0
 			return f, level
 		}
 	}
