@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"time"
 
 	"hairpin/engine/datapath"
 	"hairpin/engine/maglev"
+	"hairpin/engine/nexthop"
+	"hairpin/engine/spec"
 )
 
 // Observe reads the node from its pins, without an engine and without changing anything: what is live, its totals and its
@@ -81,6 +84,7 @@ func (s *State) observeKernel(now time.Time, p Paths, k *datapath.Kernel, r reco
 	if s.Spec == nil {
 		return nil
 	}
+	s.Routes = lookForRoutes(s)
 	names := map[uint16]string{}
 	for name, vip := range world.VIPs {
 		names[vip.Num] = name
@@ -94,4 +98,28 @@ func observedHop(b datapath.Backend) string {
 		return b.MAC.String()
 	}
 	return "was not reachable when an engine last looked"
+}
+
+// lookForRoutes asks the kernel for the ways to all backends; what cannot be asked is a problem.
+func lookForRoutes(s *State) []Route {
+	found, err := resolveOnce(s.Spec)
+	if err != nil {
+		s.Problems = append(s.Problems, Problem{Key: "routes", Severity: "warn", Since: s.Time, What: "the ways to backends are not known: " + err.Error()})
+	}
+	return routesOf(s.Spec, found, nil)
+}
+
+func resolveOnce(s *spec.Spec) (map[netip.Addr]nexthop.NextHop, error) {
+	r, err := nexthop.New()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	var all []netip.Addr
+	for _, v := range s.VIPs {
+		for _, b := range v.Backends {
+			all = append(all, b.Address)
+		}
+	}
+	return r.ResolveAll(all)
 }

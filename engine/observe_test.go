@@ -12,12 +12,13 @@ import (
 
 // withoutRates leaves of a State what two readers of the same kernel must agree on.
 var withoutRates = cmp.Options{
-	cmpopts.IgnoreFields(State{}, "Armed", "Time", "PID", "Role", "Since", "Version", "Events", "Problems"),
+	cmpopts.IgnoreFields(State{}, "Armed", "Time", "PID", "Role", "Since", "Version", "Events", "Problems", "Doctor"),
 	cmpopts.IgnoreFields(Counter{}, "PPS", "BPS"),
 	cmpopts.IgnoreFields(NIC{}, "History", "Why"),
 	cmpopts.IgnoreFields(Reason{}, "History"),
 	cmpopts.IgnoreFields(VIP{}, "History", "Settling"),
 	cmpopts.IgnoreFields(Backend{}, "History", "NextHop"),
+	cmpopts.IgnoreFields(Route{}, "Changed"),
 	cmpopts.EquateComparable(spec.Backend{}.Address),
 	cmpopts.EquateApproxTime(100 * time.Millisecond),
 	cmpopts.SortSlices(func(a, b Reason) bool { return a.Name < b.Name }),

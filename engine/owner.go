@@ -77,6 +77,7 @@ type owner struct {
 	attached     []datapath.Attachment
 	reached      map[netip.Addr]nexthop.NextHop // of backends
 	answers      answers
+	ways         wayfinder
 	downAt       map[uint16]time.Time // backends that are down and still keep their flows
 	journal      journal
 	lists        lists // of prefixes, in files
@@ -106,6 +107,7 @@ type owner struct {
 	probes       datapath.Probes // of the running spec
 	probeTrouble error           // why some of them are not attached
 	watchers     watchers
+	examiner     examiner
 	reporting    reporting  // of connections, to load balancers
 	reported     reported   // by agents
 	heardBy      *spec.Spec // that both are of
@@ -127,6 +129,9 @@ func (o *owner) run(ctx context.Context) {
 	changed := o.hops.Watch(ctx)
 	drops := o.readDrops(ctx)
 	o.followAgents(time.Now())
+	o.startExaminer(ctx)
+	defer func() { <-o.examiner.done }()
+	defer stop()
 	for {
 		o.turn(time.Now())
 		select {
@@ -157,6 +162,9 @@ func (o *owner) run(ctx context.Context) {
 			continue
 		case now := <-o.reported.due():
 			o.countAgents(now)
+			continue
+		case d := <-o.examiner.found:
+			o.examined(time.Now(), d)
 			continue
 		case now := <-o.reporting.due():
 			o.report(now)

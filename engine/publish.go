@@ -54,6 +54,7 @@ func (o *owner) publish(now time.Time) {
 	o.pasts.show(now, s)
 	o.senders.show(now, s.Reasons)
 	o.usuals.show(now, &o.meters, o.kernel.Chains(), s)
+	s.Doctor, s.Routes = o.examiner.latest, routesOf(o.spec, o.reached, o.ways.changed)
 	s.Problems = o.findProblems(now, s)
 	o.show(s)
 }

@@ -73,6 +73,7 @@ func (o *owner) resolve() (waiting int) {
 	}
 	o.reached = found
 	o.answers.follow(found)
+	o.ways.follow(time.Now(), found, &o.journal)
 	for _, b := range backends {
 		hop := wireHop(found[b.Address])
 		o.kernel.SetNextHop(b.ID, hop)

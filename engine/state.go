@@ -42,6 +42,9 @@ type State struct {
 	Barred   string   // why this process may not be armed at all; empty = it may
 	Handoff  *Handoff // nil: none that this engine knows of
 
+	Routes []Route    // to backends, in the spec's order
+	Doctor *Diagnosis // what of the machine stands in the way, by the last look; nil = none yet
+
 	UsualOver time.Duration // of how much of the last day it is known what is usual; 0 = too little
 
 	DropsLost  uint64 // drops that Drops had no row for, ever

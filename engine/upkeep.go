@@ -36,6 +36,7 @@ func (o *owner) upkeep(now time.Time) {
 		}
 	}
 	o.reloadLists(now)
+	o.examine(now)
 	if sweeps := now.Sub(o.swept) >= sweepEvery; sweeps || o.heardBy != o.spec || o.reported.deaf() {
 		o.followAgents(now)
 	}

@@ -34,7 +34,7 @@ func Roots(bpffs string) (map[uint32]bool, error) {
 		return ours, fmt.Errorf("list pins: %w", err)
 	}
 	for _, pin := range pins {
-		l, err := link.LoadPinnedLink(pin, &ebpf.LoadPinOptions{ReadOnly: true})
+		l, err := link.LoadPinnedLink(pin, nil)
 		if err != nil {
 			return ours, fmt.Errorf("open %s: %w", pin, err)
 		}

@@ -8,6 +8,8 @@ const (
 	GoLimits   ID = "screen.limits"
 	GoHandoff  ID = "screen.handoff"
 	GoEvents   ID = "screen.events"
+	GoDoctor   ID = "screen.doctor"
+	GoRouting  ID = "screen.routing"
 
 	Down     ID = "list.down"
 	Up       ID = "list.up"
@@ -104,6 +106,8 @@ var table = [...]Action{
 	{ID: GoLimits, Scope: Global, Title: "limits", Help: "limits against their thresholds, and who is over"},
 	{ID: GoHandoff, Scope: Global, Title: "handoff", Help: "who owns the node, and handing it over"},
 	{ID: GoEvents, Scope: Global, Title: "events", Help: "what happened on this node, newest first"},
+	{ID: GoDoctor, Scope: Global, Title: "doctor", Help: "what of this machine is in the way, and its cure"},
+	{ID: GoRouting, Scope: Global, Title: "routing", Help: "the route, neighbour and NIC to each backend"},
 
 	{ID: Down, Scope: Global, Title: "down", Help: "next row"},
 	{ID: Up, Scope: Global, Title: "up", Help: "row before"},

@@ -48,7 +48,7 @@ func (m *Model) act(c call) tea.Cmd {
 	switch c.ID {
 	case action.GoVIPs:
 		m.goVIP(c.Arg)
-	case action.GoOverview, action.GoChain, action.GoLimits, action.GoHandoff, action.GoEvents:
+	case action.GoOverview, action.GoChain, action.GoLimits, action.GoHandoff, action.GoEvents, action.GoDoctor, action.GoRouting:
 		m.open(page.Place{Screen: c.ID})
 	case action.Older, action.Newer, action.Last:
 		m.travel(c.ID)

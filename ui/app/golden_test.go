@@ -65,6 +65,8 @@ func scenes() []scene {
 		{"handoff-back", handedOver(engine.HandoffWentBack), nil, func(d *driver) { d.do(action.GoHandoff) }},
 		{"handoff-never", fake.Busy, armed, func(d *driver) { d.do(action.GoHandoff, action.HandOver) }},
 		{"events", fake.Incident, nil, func(d *driver) { d.do(action.GoEvents, action.Down) }},
+		{"doctor", fake.Ailing, nil, func(d *driver) { d.do(action.GoDoctor) }},
+		{"routing", fake.Ailing, nil, func(d *driver) { d.do(action.GoRouting, action.Down) }},
 		{"preview", fake.Busy, armed, func(d *driver) { stage(d); d.do(action.Apply) }},
 		{"unconfirmed", fake.Busy, armed, func(d *driver) {
 			stage(d)

@@ -135,3 +135,19 @@ func limited() *engine.State {
 	s.Limits = []engine.Limit{vip, source, one}
 	return s
 }
+
+// eventful is balanced with routes and events.
+func eventful() *engine.State {
+	s := balanced()
+	s.EventsLost = 2
+	s.Events = []engine.Event{
+		{Seq: 11, Time: noon.Add(-time.Minute), Severity: "audit", Who: "ops", What: "applied generation 7", Change: 4},
+		{Seq: 12, Time: noon, Severity: "warn", Who: "kernel", What: "vip web: dropping with reason no_backend", Detail: []string{"for example a packet"}},
+	}
+	s.Routes = []engine.Route{
+		{Backend: netip.MustParseAddr("10.1.1.11"), VIPs: []string{"web"}, NIC: "eth0", Source: netip.MustParseAddr("10.1.1.2"), MAC: "02:00:00:00:00:01", MTU: 1600, State: "reachable"},
+		{Backend: netip.MustParseAddr("10.1.1.12"), VIPs: []string{"web"}, NIC: "eth0", Gateway: netip.MustParseAddr("10.1.1.1"), State: "failed",
+			Why: "failed: nobody answers", Changed: noon.Add(-90 * time.Second)},
+	}
+	return s
+}

@@ -13,12 +13,12 @@ import (
 
 // Events is what happened on the node, newest first, with the details of one.
 type Events struct {
-	list list
-	all  map[string]engine.Event
+	plain
+	all map[string]engine.Event
 }
 
 // NewEvents follows the newest until its cursor is moved.
-func NewEvents() *Events { return &Events{list: list{cursor: Cursor{first: true}}} }
+func NewEvents() *Events { return &Events{plain: plain{list{cursor: Cursor{first: true}}}} }
 
 // Scope is the events' own.
 func (p *Events) Scope() action.Scope { return action.Events }
@@ -74,12 +74,6 @@ func (p *Events) Act(id action.ID, _ View) Move {
 	return Move{}
 }
 
-// SetFilter leaves events out.
-func (p *Events) SetFilter(f Filter) { p.list.filter = f }
-
-// Filter is the one in force.
-func (p *Events) Filter() Filter { return p.list.filter }
-
 // Target is the change that the event under the cursor is about, and its time.
 func (p *Events) Target() Target {
 	name, _ := p.list.cursor.Row()
@@ -97,22 +91,9 @@ func (p *Events) Copy(View) string {
 	return strings.Join(append([]string{head}, e.Detail...), "\n")
 }
 
-// eventsLeft is the width of the list where an event is told beside it.
-func eventsLeft(w int) int { return w * 3 / 5 }
-
 // Draw is the list and, where there is room, the event under the cursor: below it, or beside it on a wide screen.
 func (p *Events) Draw(k Kit, v View, w, h int) []string {
-	if wide(w, h) {
-		left := eventsLeft(w)
-		right := w - left - 2
-		return widget.Beside(p.table(k, v, left, h), left, 2, p.detail(k, v, right, h), right, k.Glyphs)
-	}
-	if h < 12 {
-		return widget.Fill(p.table(k, v, w, h), w, h, k.Glyphs)
-	}
-	below := min(8, h/3)
-	out := widget.Fill(p.table(k, v, w, h-below-1), w, h-below, k.Glyphs)
-	return append(out, p.detail(k, v, w, below)...)
+	return split(k, w, h, func(w, h int) []string { return p.table(k, v, w, h) }, func(w, h int) []string { return p.detail(k, v, w, h) })
 }
 
 func (p *Events) table(k Kit, v View, w, h int) []string {

@@ -90,6 +90,8 @@ func New() map[action.ID]Page {
 		action.GoLimits:   NewLimits(),
 		action.GoHandoff:  NewHandoff(),
 		action.GoEvents:   NewEvents(),
+		action.GoDoctor:   NewDoctor(),
+		action.GoRouting:  NewRouting(),
 	}
 }
 

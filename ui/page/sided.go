@@ -71,16 +71,16 @@ func (p *Chain) Click([]string, int) Side {
 	return Side{Go: &Place{Screen: action.GoChain, Stage: name}}
 }
 
-// Right is where the event under the cursor is told.
-func (p *Events) Right(w, h int) int {
+// Right is where the row under the cursor is told of.
+func (p *plain) Right(w, h int) int {
 	if !wide(w, h) {
 		return 0
 	}
-	return eventsLeft(w) + 2
+	return plainLeft(w) + 2
 }
 
 // Click means nothing there.
-func (p *Events) Click([]string, int) Side { return Side{} }
+func (p *plain) Click([]string, int) Side { return Side{} }
 
 // OnRight is never so.
 func (o *Overview) OnRight() bool { return false }
@@ -92,4 +92,4 @@ func (p *VIPs) OnRight() bool { return p.open != "" }
 func (p *Chain) OnRight() bool { return false }
 
 // OnRight is never so.
-func (p *Events) OnRight() bool { return false }
+func (p *plain) OnRight() bool { return false }

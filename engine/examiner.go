@@ -1,0 +1,83 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"hairpin/engine/spec"
+)
+
+// examineEvery is how often the machine is looked at beside packets.
+const examineEvery = 30 * time.Second
+
+// examiner looks at the machine in a goroutine of its own: some of what it reads takes a while on a large one.
+type examiner struct {
+	asked chan *spec.Spec // what to go by
+	found chan *Diagnosis
+	done  chan struct{} // closed when the goroutine is
+
+	// loop
+	of     *spec.Spec // of what was asked last
+	at     time.Time  // when
+	busy   bool
+	latest *Diagnosis // nil: none yet
+}
+
+func (o *owner) startExaminer(ctx context.Context) {
+	o.examiner = examiner{asked: make(chan *spec.Spec, 1), found: make(chan *Diagnosis, 1), done: make(chan struct{})}
+	asked, found, done := o.examiner.asked, o.examiner.found, o.examiner.done
+	go func() {
+		defer close(done)
+		if err := o.ns.enter(); err != nil {
+			o.log.Error("nothing looks at the machine", "error", err)
+			return
+		}
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case s := <-asked:
+				found <- Diagnose(o.options.Paths, s, time.Now())
+			}
+		}
+	}()
+}
+
+// examine asks for a look where the last one is old, or was by another spec.
+func (o *owner) examine(now time.Time) {
+	x := &o.examiner
+	if x.busy || o.spec == x.of && now.Sub(x.at) < examineEvery {
+		return
+	}
+	x.busy, x.at, x.of = true, now, o.spec
+	x.asked <- o.spec
+}
+
+// examined takes what was found, and tells what is new among it. What is there when an engine starts is no news.
+func (o *owner) examined(now time.Time, d *Diagnosis) {
+	x := &o.examiner
+	before := x.latest
+	x.busy, x.latest = false, d
+	if before == nil || before.Role != d.Role {
+		return
+	}
+	type name struct{ check, on string }
+	known := map[name]bool{}
+	for _, f := range before.Findings {
+		known[name{f.Check, f.On}] = known[name{f.Check, f.On}] || bad(f)
+	}
+	for _, f := range d.Findings {
+		if bad(f) && !known[name{f.Check, f.On}] {
+			o.journal.add(now, string(f.Level), "doctor", f.What, f.Means, f.Cure)
+		}
+		delete(known, name{f.Check, f.On})
+	}
+	for n, was := range known {
+		if was {
+			o.journal.add(now, "info", "doctor", fmt.Sprintf("no more: %s %s", n.check, n.on))
+		}
+	}
+}
+
+func bad(f Finding) bool { return f.Level == FindingCrit || f.Level == FindingWarn }
