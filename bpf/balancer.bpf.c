@@ -3,24 +3,14 @@
 
 #include "clients.h"
 #include "encap.h"
+#include "forms.h"
 #include "settle.h"
+#include "too_big.h"
 
 // The balancer: chooses the backend of a packet for a VIP and sends it there, encapsulated, out of the NIC it came
 // from.
 
 #define EPHEMERAL 0xc000
-
-// Why a packet for a VIP's address cannot be balanced.
-AI enum reason unbalanced(struct scratch *s)
-{
-	if (s->kind & KIND_VLAN)
-		return REASON_VLAN;
-	if (s->kind & KIND_FRAGMENT)
-		return REASON_FRAGMENT;
-	if (s->kind & KIND_ICMP)
-		return REASON_ICMP;
-	return REASON_EXTENSION_HEADER;
-}
 
 AI enum reason unreachable(struct scratch *s, struct backend *b, __u32 outer)
 {
@@ -47,6 +37,63 @@ AI void count_forwarded(struct scratch *s, __u32 id)
 	backend->bytes += s->bytes;
 }
 
+// Sends the packet at hand to the backend of its flow. own: it is one of the flow's own packets.
+AI int send(struct xdp_md *ctx, struct scratch *s, struct frame *f, int own)
+{
+	if (s->ttl <= 1)
+		return leave_dropped(s, XDP_DROP, REASON_TTL_EXCEEDED);
+	__u64 hash = flow_hash(s);
+	if (own && s->generation_flags & GENERATION_WATCHED)
+		count_client(s, hash);
+	s->slot_hash = hash >> 32;
+	s->note.settled = SETTLED_QUIET;
+	__u32 id = read_slot(s->vip.ring, s->vip.ring_size, s->slot_hash) & SLOT_ID;
+	saw(s, SAW_SLOT, s->slot_hash | (__u64)s->vip.ring_size << 32, id);
+	if (s->vip.flags & VIP_SETTLING)
+		id = settle(s, id, own) & SLOT_ID;
+	if (dry) {
+		s->note.backend = id;
+		s->note.vip = s->vip.num;
+	}
+	struct backend *b = bpf_map_lookup_elem(&backends, &id);
+	if (!id || !b || !b->family)
+		return leave_dropped(s, XDP_DROP, REASON_NO_BACKEND);
+	saw(s, SAW_BACKEND, id | (__u64)b->flags << 32, b->mtu | (__u32)b->chain << 16 | (__u64)b->family << 32);
+	int gue = !(s->vip.flags & VIP_IPIP);
+	__u32 outer = b->family == 6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+	outer += gue ? sizeof(struct udphdr) : 0;
+	enum reason reason = unreachable(s, b, outer);
+	if (reason == REASON_TOO_BIG)
+		return leave_too_big(ctx, s, b->mtu - outer);
+	if (reason)
+		return leave_dropped(s, XDP_DROP, reason);
+	int verdict = put_outer(ctx, s, b, f, bpf_htons(EPHEMERAL) | (__u16)hash, gue);
+	if (verdict == XDP_TX)
+		count_forwarded(s, id);
+	return verdict;
+}
+
+// The way of a packet that has tags, or is not a whole one of TCP or UDP. A function of its own, so that the others do
+// not pay for it.
+FUNCTION int balance_form(struct xdp_md *ctx, struct scratch *s)
+{
+	if (!s)
+		return XDP_DROP;
+	enum reason reason = understand(ctx, s) & (REASONS - 1);
+	if (reason == REASON_ECHO_ANSWERED)
+		return leave(s, XDP_TX, reason);
+	if (reason == REASON_NO_VIP)
+		return leave(s, XDP_PASS, reason);
+	if (reason)
+		return leave_dropped(s, XDP_DROP, reason);
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct frame f = {.l2 = s->l2_len & 0x1f, .tagged = 1};
+	if (data + LINK_MOST > end || f.l2 < sizeof(struct ethhdr))
+		return leave_dropped(s, XDP_DROP, REASON_INTERNAL);
+	f.tags = read_tags(data);
+	return send(ctx, s, &f, is_own(s));
+}
+
 SEC("xdp")
 int balancer(struct xdp_md *ctx)
 {
@@ -56,40 +103,9 @@ int balancer(struct xdp_md *ctx)
 	if (!s->has_vip)
 		return leave(s, XDP_PASS, REASON_NO_VIP);
 	if (s->kind & KIND_UNBALANCED)
-		return leave_dropped(s, XDP_DROP, unbalanced(s));
-	if (s->ttl <= 1)
-		return leave_dropped(s, XDP_DROP, REASON_TTL_EXCEEDED);
-	__u64 hash = flow_hash(s);
-	if (s->generation_flags & GENERATION_WATCHED)
-		count_client(s, hash);
-	s->slot_hash = hash >> 32;
-	s->note.settled = SETTLED_QUIET;
-	__u32 id = read_slot(s->vip.ring, s->vip.ring_size, s->slot_hash) & SLOT_ID;
-	saw(s, SAW_SLOT, s->slot_hash | (__u64)s->vip.ring_size << 32, id);
-	if (s->vip.flags & VIP_SETTLING)
-		id = settle(s, id);
-	if (dry) {
-		s->note.backend = id;
-		s->note.vip = s->vip.num;
-	}
-	struct backend *b = bpf_map_lookup_elem(&backends, &id);
-	if (!id || !b || !b->family)
-		return leave_dropped(s, XDP_DROP, REASON_NO_BACKEND);
-	saw(s, SAW_BACKEND, id | (__u64)b->flags << 32, b->mtu | (__u32)b->chain << 16 | (__u64)b->family << 32);
-	int gue = !(s->vip.flags & VIP_IPIP), v6 = b->family == 6;
-	__u32 outer = (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) + (gue ? sizeof(struct udphdr) : 0);
-	enum reason reason = unreachable(s, b, outer);
-	if (reason)
-		return leave_dropped(s, XDP_DROP, reason);
-	__be16 src_port = bpf_htons(EPHEMERAL) | (__u16)hash;
-	int verdict;
-	if (v6)
-		verdict = gue ? put_outer6(ctx, s, b, src_port, 1) : put_outer6(ctx, s, b, src_port, 0);
-	else
-		verdict = gue ? put_outer4(ctx, s, b, src_port, 1) : put_outer4(ctx, s, b, src_port, 0);
-	if (verdict == XDP_TX)
-		count_forwarded(s, id);
-	return verdict;
+		return balance_form(ctx, s);
+	struct frame f = {.l2 = sizeof(struct ethhdr)};
+	return send(ctx, s, &f, 1);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -22,6 +22,7 @@ const (
 	BalancerMapCounters    = "counters"
 	BalancerMapEntry       = "entry"
 	BalancerMapEvents      = "events"
+	BalancerMapFragments   = "fragments"
 	BalancerMapRings       = "rings"
 	BalancerMapRowSettings = "row_settings"
 	BalancerMapRows        = "rows"
@@ -91,6 +92,7 @@ type BalancerMapSpecs struct {
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
+	Fragments   *ebpf.MapSpec `ebpf:"fragments"`
 	Rings       *ebpf.MapSpec `ebpf:"rings"`
 	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
@@ -136,6 +138,7 @@ type BalancerMaps struct {
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
+	Fragments   *ebpf.Map `ebpf:"fragments"`
 	Rings       *ebpf.Map `ebpf:"rings"`
 	RowSettings *ebpf.Map `ebpf:"row_settings"`
 	Rows        *ebpf.Map `ebpf:"rows"`
@@ -155,6 +158,7 @@ func (m *BalancerMaps) Close() error {
 		m.Counters,
 		m.Entry,
 		m.Events,
+		m.Fragments,
 		m.Rings,
 		m.RowSettings,
 		m.Rows,

@@ -128,7 +128,7 @@ AI enum reason judge_sockets(struct scratch *s, __u32 *reset)
 // The same where flows are counted, which every packet of theirs keeps alive.
 AI enum reason judge_flows(struct scratch *s, __u32 *reset)
 {
-	if (s->l4_proto != IPPROTO_TCP || s->kind & (KIND_FRAGMENT | KIND_EXTENSION)) {
+	if (s->l4_proto != IPPROTO_TCP || !s->ports) { // the latter of a later fragment
 		saw(s, SAW_UNASKED, 0, 0);
 		return 0;
 	}

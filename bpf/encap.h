@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #pragma once
+#include "link.h"
 #include "parse.h"
+#include "sum.h"
 
 // How to reach each backend.
 MAP(backends, ARRAY, struct backend, BACKENDS, BPF_F_MMAPABLE);
@@ -9,15 +11,6 @@ MAP(backends, ARRAY, struct backend, BACKENDS, BPF_F_MMAPABLE);
 
 #define OUTER_TTL     64
 #define DONT_FRAGMENT 0x4000
-
-AI __u16 fold(__u64 sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum;
-}
 
 // The sum of the inner packet's 16-bit words as it will leave, from its header alone: a transport segment with a right
 // checksum sums up to the complement of its pseudo header, and an IPv4 header with a right checksum to nothing.
@@ -65,30 +58,40 @@ AI void lower_ttl(struct scratch *s, void *inner)
 	*(__u8 *)(inner + offsetof(struct iphdr, ttl)) = s->ttl - 1;
 }
 
+// What an outer header is put around of: a frame as most are, or one with tags, whose link header has another length.
+struct frame {
+	__u32 l2;
+	int tagged;
+	struct tags tags;
+};
+
 // Two stores instead of a copy byte by byte.
-AI void put_ethernet(struct backend *b, void *data, __be16 eth_proto)
+AI void put_ethernet(struct backend *b, struct frame *f, void *data, __be16 eth_proto)
 {
 	*(__u64 *)data = b->mac_head;
 	*(__u32 *)(data + 8) = b->mac_tail;
-	*(__be16 *)(data + 12) = eth_proto;
+	if (f->tagged)
+		put_tags(retyped(f->tags, f->l2, eth_proto), data);
+	else
+		*(__be16 *)(data + 12) = eth_proto;
 }
 
-AI int put_outer4(struct xdp_md *ctx, struct scratch *s, struct backend *b, __be16 src_port, int gue)
+AI int put_outer4(struct xdp_md *ctx, struct scratch *s, struct backend *b, struct frame *f, __be16 src_port, int gue)
 {
 	int grow = sizeof(struct iphdr) + (gue ? sizeof(struct udphdr) : 0);
 	if (bpf_xdp_adjust_head(ctx, -grow))
 		return leave_dropped(s, XDP_DROP, REASON_NO_HEADROOM);
 	// From here on the packet is changed: what goes wrong is a drop.
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	void *ip = data + sizeof(struct ethhdr), *inner = ip + grow;
-	if (inner + sizeof(struct iphdr) > end)
+	void *ip = data + f->l2, *inner = ip + grow;
+	if (inner + sizeof(struct iphdr) > end || (f->tagged && data + LINK_MOST > end))
 		return leave_dropped(s, XDP_DROP, REASON_INTERNAL);
 	__u8 proto = gue ? IPPROTO_UDP : s->family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 	__u32 word0 = bpf_htons(0x4500 | traffic_class(s)) | (__u32)bpf_htons(s->l3_len + grow) << 16;
 	__u32 word1 = (__u32)bpf_htons(DONT_FRAGMENT) << 16;
 	__u16 ttl_proto = bpf_htons(OUTER_TTL << 8 | proto);
 	__u16 check = fold((__u64)b->pseudo_sum + (word0 & 0xffff) + (word0 >> 16) + (word1 >> 16) + ttl_proto);
-	put_ethernet(b, data, bpf_htons(ETH_P_IP));
+	put_ethernet(b, f, data, bpf_htons(ETH_P_IP));
 	*(__u32 *)ip = word0;
 	*(__u32 *)(ip + 4) = word1;
 	*(__u32 *)(ip + 8) = ttl_proto | (__u32)check << 16;
@@ -100,17 +103,17 @@ AI int put_outer4(struct xdp_md *ctx, struct scratch *s, struct backend *b, __be
 	return leave(s, XDP_TX, REASON_FORWARDED);
 }
 
-AI int put_outer6(struct xdp_md *ctx, struct scratch *s, struct backend *b, __be16 src_port, int gue)
+AI int put_outer6(struct xdp_md *ctx, struct scratch *s, struct backend *b, struct frame *f, __be16 src_port, int gue)
 {
 	int grow = sizeof(struct ipv6hdr) + (gue ? sizeof(struct udphdr) : 0);
 	if (bpf_xdp_adjust_head(ctx, -grow))
 		return leave_dropped(s, XDP_DROP, REASON_NO_HEADROOM);
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	void *ip = data + sizeof(struct ethhdr), *inner = ip + grow;
-	if (inner + sizeof(struct iphdr) > end)
+	void *ip = data + f->l2, *inner = ip + grow;
+	if (inner + sizeof(struct iphdr) > end || (f->tagged && data + LINK_MOST > end))
 		return leave_dropped(s, XDP_DROP, REASON_INTERNAL);
 	__u8 proto = gue ? IPPROTO_UDP : s->family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
-	put_ethernet(b, data, bpf_htons(ETH_P_IPV6));
+	put_ethernet(b, f, data, bpf_htons(ETH_P_IPV6));
 	*(__u32 *)ip = bpf_htonl(0x60000000 | (__u32)traffic_class(s) << 20);
 	*(__u16 *)(ip + 4) = bpf_htons(s->l3_len + grow - sizeof(struct ipv6hdr));
 	*(__u16 *)(ip + 6) = bpf_htons(proto << 8 | OUTER_TTL);
@@ -122,4 +125,12 @@ AI int put_outer6(struct xdp_md *ctx, struct scratch *s, struct backend *b, __be
 		put_udp(s, b, ip + sizeof(struct ipv6hdr), src_port, b->pseudo_sum);
 	lower_ttl(s, inner);
 	return leave(s, XDP_TX, REASON_FORWARDED);
+}
+
+// Sends the packet to a backend.
+AI int put_outer(struct xdp_md *ctx, struct scratch *s, struct backend *b, struct frame *f, __be16 src_port, int gue)
+{
+	if (b->family == 6)
+		return gue ? put_outer6(ctx, s, b, f, src_port, 1) : put_outer6(ctx, s, b, f, src_port, 0);
+	return gue ? put_outer4(ctx, s, b, f, src_port, 1) : put_outer4(ctx, s, b, f, src_port, 0);
 }

@@ -68,14 +68,14 @@ AI int leave_missing(struct scratch *s, int verdict)
 
 // The packet may have been changed: what is known of it is found out anew. It stays as long as it was in all counts, so
 // that what comes in is what goes out.
-AI enum reason read_again(struct scratch *s, void *data, void *end, __u32 bytes)
+AI enum reason read_again(void *ctx, int tc, struct scratch *s, void *data, void *end, __u32 bytes)
 {
 	__u32 generation = (s->next - 1) / (CHAINS * POSITIONS) & (GENERATIONS - 1), counted = s->bytes;
 	struct generation *g = bpf_map_lookup_elem(&generations, &generation);
 	count_out(s);
 	if (!g)
 		return REASON_EMPTY_SLOT;
-	enum reason reason = read_packet(s, g, data, end, bytes);
+	enum reason reason = read_packet(ctx, tc, s, g, data, end, bytes);
 	s->bytes = counted;
 	return reason;
 }
@@ -103,7 +103,7 @@ int resume(struct xdp_md *ctx)
 	if (!s)
 		return XDP_PASS;
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	enum reason reason = read_again(s, data, end, end - data);
+	enum reason reason = read_again(ctx, 0, s, data, end, end - data);
 	saw(s, SAW_RETURNED, 0, 0);
 	if (reason)
 		return leave(s, XDP_PASS, reason);
@@ -143,7 +143,7 @@ int resume_tc(struct __sk_buff *ctx)
 	s->bytes = ctx->cb[CB_BYTES];
 	bpf_skb_pull_data(ctx, ctx->len < HEADERS ? ctx->len : HEADERS); // what cannot be pulled parses as truncated
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	enum reason reason = read_again(s, data, end, ctx->len);
+	enum reason reason = read_again(ctx, 1, s, data, end, ctx->len);
 	if (reason)
 		return leave(s, TC_ACT_UNSPEC, reason);
 	next_stage(ctx, s);

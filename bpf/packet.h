@@ -11,7 +11,8 @@ MAP(generations, ARRAY, struct generation, GENERATIONS, BPF_F_MMAPABLE);
 
 // Everything that the scratch says of a packet: what stands in it, and its VIP. Returns the reason to let it pass, or
 // 0.
-AI enum reason read_packet(struct scratch *s, struct generation *g, void *data, void *end, __u32 bytes)
+AI enum reason read_packet(void *ctx, int tc, struct scratch *s, struct generation *g, void *data, void *end,
+			   __u32 bytes)
 {
 	s->version = g->vip_version;
 	s->vip_parts = g->vip_parts;
@@ -23,6 +24,8 @@ AI enum reason read_packet(struct scratch *s, struct generation *g, void *data, 
 	*(__u64 *)&s->family = 0; // family to has_vip, eight bytes in a row
 	s->ports = 0;
 	enum reason reason = parse_frame(data, end, s);
+	if (!reason && s->kind & KIND_EXTENSION)
+		reason = (tc ? walk_extensions_tc(ctx, s) : walk_extensions(ctx, s)) & (REASONS - 1);
 	if (!reason)
 		find_vip(s);
 	return reason;

@@ -5,7 +5,7 @@
 #include "packet.h"
 
 // Position 0 of every row: the packet is parsed once, its VIP looked up once.
-AI enum reason parse_once(struct scratch *s, void *data, void *end, __u32 bytes)
+AI enum reason parse_once(void *ctx, int tc, struct scratch *s, void *data, void *end, __u32 bytes)
 {
 	__u32 zero = 0;
 	struct entry *e = bpf_map_lookup_elem(&entry, &zero);
@@ -22,7 +22,7 @@ AI enum reason parse_once(struct scratch *s, void *data, void *end, __u32 bytes)
 	s->stamp = 0;
 	if (g->flags & GENERATION_WATCHED)
 		measure_some(s);
-	enum reason reason = read_packet(s, g, data, end, bytes);
+	enum reason reason = read_packet(ctx, tc, s, g, data, end, bytes);
 	saw(s, SAW_VIP, s->kind | s->has_vip << 8, s->vip.num | (__u32)s->vip.flags << 16);
 	return reason;
 }
@@ -34,7 +34,7 @@ int parse(struct xdp_md *ctx)
 	if (!s)
 		return XDP_PASS;
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	enum reason reason = parse_once(s, data, end, end - data);
+	enum reason reason = parse_once(ctx, 0, s, data, end, end - data);
 	if (reason)
 		return leave(s, XDP_PASS, reason);
 	next_stage(ctx, s);
@@ -49,7 +49,7 @@ int parse_tc(struct __sk_buff *ctx)
 		return TC_ACT_UNSPEC;
 	bpf_skb_pull_data(ctx, ctx->len < HEADERS ? ctx->len : HEADERS); // what cannot be pulled parses as truncated
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	enum reason reason = parse_once(s, data, end, ctx->len);
+	enum reason reason = parse_once(ctx, 1, s, data, end, ctx->len);
 	if (reason)
 		return leave(s, TC_ACT_UNSPEC, reason);
 	next_stage(ctx, s);

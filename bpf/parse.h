@@ -8,20 +8,48 @@
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 #include "chain.h"
+#include "extension.h"
 
 // The only parser of the data path. Each parse_x checks bounds, fills in what it read, and moves the cursor on.
-struct cursor {
-	void *at;
-	void *end;
-};
 
 struct vlan_tag {
 	__be16 tci;
 	__be16 eth_proto;
 };
 
-#define VLAN_TAGS 2
-#define FRAG_MASK 0x3fff // more fragments, or an offset
+#define VLAN_TAGS   2
+#define FRAG_MASK   0x3fff // more fragments, or an offset
+#define FRAG_MORE   0x2000
+#define FRAG_OFFSET 0x1fff
+
+// The first fragment of a packet has ports when the whole transport header is in it.
+AI enum reason parse_first(struct cursor *c, struct scratch *s)
+{
+	__u32 room = s->l3_len - s->l4_off;
+	struct tcphdr *tcp = c->at;
+	struct udphdr *udp = c->at;
+	if (s->l4_proto == IPPROTO_TCP && room >= sizeof(*tcp) && (void *)(tcp + 1) <= c->end) {
+		if (tcp->doff * 4 < sizeof(*tcp) || room < tcp->doff * 4)
+			return 0;
+		s->seq_high = bpf_ntohl(tcp->seq) >> 16;
+		s->tcp_flags = *((__u8 *)tcp + 13);
+	} else if (s->l4_proto != IPPROTO_UDP || room < sizeof(*udp) || (void *)(udp + 1) > c->end) {
+		return 0;
+	}
+	s->ports = *(__u32 *)udp;
+	s->kind |= KIND_FIRST;
+	return 0;
+}
+
+// Fills in what a fragment header says, in either family. The fragment itself begins at the cursor.
+AI void parse_fragment(struct scratch *s, __u32 at, __u32 more, __u32 id, __u32 header)
+{
+	s->kind |= more ? KIND_FRAGMENT | KIND_MORE : KIND_FRAGMENT;
+	s->frag_at = at;
+	s->frag_bytes = s->l3_len - header;
+	s->frag_id = id;
+	s->no_sum = 1;
+}
 
 // The IP packet has been found to lie within the frame: a header that does not fit the packet contradicts it, whatever
 // padding follows.
@@ -71,20 +99,15 @@ AI enum reason parse_ipv4(struct cursor *c, struct scratch *s)
 	s->first_word = *(__u32 *)ip;
 	s->src4 = ip->saddr;
 	s->dst4 = ip->daddr;
-	if (ip->frag_off & bpf_htons(FRAG_MASK)) {
-		s->kind |= KIND_FRAGMENT;
-		return 0;
-	}
 	if (ip->protocol == IPPROTO_ICMP)
 		s->kind |= KIND_ICMP;
 	c->at += header;
+	if (ip->frag_off & bpf_htons(FRAG_MASK)) {
+		__u32 off = bpf_ntohs(ip->frag_off);
+		parse_fragment(s, (off & FRAG_OFFSET) * 8, off & FRAG_MORE, ip->id | (__u32)ip->protocol << 16, header);
+		return s->frag_at ? 0 : parse_first(c, s);
+	}
 	return parse_ports(c, s);
-}
-
-AI int is_extension(__u8 next_header)
-{
-	return next_header == IPPROTO_HOPOPTS || next_header == IPPROTO_ROUTING || next_header == IPPROTO_DSTOPTS ||
-	       next_header == IPPROTO_AH || next_header == IPPROTO_MH;
 }
 
 AI enum reason parse_ipv6(struct cursor *c, struct scratch *s)
@@ -108,13 +131,11 @@ AI enum reason parse_ipv6(struct cursor *c, struct scratch *s)
 	s->src6[1] = address[1];
 	s->dst6[0] = address[2];
 	s->dst6[1] = address[3];
-	if (ip->nexthdr == IPPROTO_FRAGMENT)
-		s->kind |= KIND_FRAGMENT;
-	else if (ip->nexthdr == IPPROTO_ICMPV6)
+	c->at += sizeof(*ip);
+	if (ip->nexthdr == IPPROTO_ICMPV6)
 		s->kind |= KIND_ICMP;
 	else if (is_extension(ip->nexthdr))
 		s->kind |= KIND_EXTENSION;
-	c->at += sizeof(*ip);
 	return parse_ports(c, s);
 }
 
@@ -146,4 +167,38 @@ AI enum reason parse_frame(void *data, void *end, struct scratch *s)
 	if (eth_proto == bpf_htons(ETH_P_IPV6))
 		return parse_ipv6(&c, s);
 	return REASON_NOT_IP;
+}
+
+// What stands between an IPv6 header and its transport: taken in its stride where it is short and does not send the
+// packet elsewhere; else the packet keeps KIND_EXTENSION and has no ports.
+AI enum reason parse_extensions(void *data, void *end, struct scratch *s)
+{
+	struct cursor c = {.at = data + (s->l2_len & 0x1f) + sizeof(struct ipv6hdr), .end = end};
+	struct extensions x = {.next = s->l4_proto, .room = s->l3_len - sizeof(struct ipv6hdr)};
+	enum reason reason = skip_extensions(&c, &x);
+	if (reason || (is_extension(x.next) && !x.at))
+		return reason;
+	s->kind &= ~KIND_EXTENSION;
+	s->l4_proto = x.next;
+	s->l4_off = s->l3_len - x.room;
+	if (x.next == IPPROTO_ICMPV6)
+		s->kind |= KIND_ICMP;
+	if (x.at || x.more) {
+		parse_fragment(s, x.at, x.more, x.id, x.fragment);
+		return x.at ? 0 : parse_first(&c, s);
+	}
+	reason = parse_ports(&c, s);
+	s->no_sum = 1; // what sums up to nothing is only what follows them
+	return reason;
+}
+
+// The same as functions of their own, for those few packets that need it.
+FUNCTION int walk_extensions(struct xdp_md *ctx, struct scratch *s)
+{
+	return s ? parse_extensions((void *)(long)ctx->data, (void *)(long)ctx->data_end, s) : 0;
+}
+
+FUNCTION int walk_extensions_tc(struct __sk_buff *ctx, struct scratch *s)
+{
+	return s ? parse_extensions((void *)(long)ctx->data, (void *)(long)ctx->data_end, s) : 0;
 }

@@ -2,6 +2,8 @@
 #pragma once
 #include "clock.h"
 #include "parse.h"
+#include "link.h"
+#include "sum.h"
 
 // The answer to a TCP SYN that says no: RST and ACK, sent back the way it came. IP options, TCP options and data are
 // left out; VLAN tags stay.
@@ -20,20 +22,6 @@ AI int may_reset(struct scratch *s)
 	return s->resets++ < RESETS;
 }
 
-AI __u16 fold_sum(__u64 sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum;
-}
-
-AI __u64 sum_words(__u64 word)
-{
-	return (word & 0xffff) + (word >> 16 & 0xffff) + (word >> 32 & 0xffff) + (word >> 48);
-}
-
 // Writes the TCP header; pseudo is the sum of the addresses.
 AI void put_reset(struct tcphdr *tcp, __u32 ports, __be32 ack, __u64 pseudo)
 {
@@ -45,7 +33,7 @@ AI void put_reset(struct tcphdr *tcp, __u32 ports, __be32 ack, __u64 pseudo)
 	word[1] = 0;
 	word[2] = ack;
 	word[3] = flags;
-	word[4] = fold_sum(sum);
+	word[4] = fold(sum);
 }
 
 AI void put_reset4(struct iphdr *ip, __u32 ports, __be32 ack)
@@ -56,7 +44,7 @@ AI void put_reset4(struct iphdr *ip, __u32 ports, __be32 ack)
 	__u64 pseudo = sum_words(src) + sum_words(dst);
 	word[0] = word0;
 	word[1] = bpf_htons(0x4000) << 16; // don't fragment
-	word[2] = ttl | (__u32)fold_sum(pseudo + sum_words(word0) + bpf_htons(0x4000) + ttl) << 16;
+	word[2] = ttl | (__u32)fold(pseudo + sum_words(word0) + bpf_htons(0x4000) + ttl) << 16;
 	word[3] = src;
 	word[4] = dst;
 	put_reset((struct tcphdr *)(ip + 1), ports, ack, pseudo);
@@ -93,10 +81,7 @@ AI int make_reset(struct xdp_md *ctx, struct scratch *s)
 	end = (void *)(long)ctx->data_end;
 	if (data + sizeof(struct ethhdr) > end)
 		return 0;
-	__u32 mac[3] = {*(__u32 *)data, *(__u32 *)(data + 4), *(__u32 *)(data + 8)};
-	*(__u32 *)data = mac[1] >> 16 | mac[2] << 16;
-	*(__u32 *)(data + 4) = mac[2] >> 16 | mac[0] << 16;
-	*(__u32 *)(data + 8) = mac[0] >> 16 | mac[1] << 16;
+	turn_ethernet(data);
 	void *ip = data + l2;
 	if (s->family == 4) {
 		if (ip + sizeof(struct iphdr) + sizeof(*tcp) > end)

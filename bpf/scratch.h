@@ -4,6 +4,12 @@
 
 #define HELD_TALLIES (2 + LENSES) // of a chain, a VIP, and sources
 
+// How many packets of a kind were answered, of late, on this CPU.
+struct answers {
+	__u64 since; // window of the coarse clock
+	__u64 sent;
+};
+
 // Facts of the packet at hand, written once by parse and read by every stage.
 struct scratch {
 	__u32 next;  // place in the rows of the stage that comes next
@@ -45,10 +51,15 @@ struct scratch {
 		__be32 dst4;
 		__u64 dst6[2];
 	};
-	__u64 now;	// of the coarse clock; kept from packet to packet
-	__u64 jiffies;	// at which it was read
-	__u64 reset_at; // when resets was zero; kept from packet to packet, as resets is
-	__u64 resets;	// connections answered by a reset since
+	__u16 frag_at;	       // of a fragment: where in its packet it belongs, in bytes
+	__u16 frag_bytes;      // how many it has
+	__u32 frag_id;	       // of its packet; in IPv4 with the protocol
+	__u64 now;	       // of the coarse clock; kept from packet to packet
+	__u64 jiffies;	       // at which it was read
+	__u64 reset_at;	       // when resets was zero; kept from packet to packet, as resets is
+	__u64 resets;	       // connections answered by a reset since
+	struct answers echoes; // kept from packet to packet
+	struct answers advice; // of what size would fit; kept from packet to packet
 	struct vip vip;
 	__u64 passed;			// a rule said that no limit is for this packet
 	__u32 held;			// the entry of the flow that this packet began, plus 1; 0 = it began none
@@ -62,4 +73,6 @@ struct scratch {
 #define KIND_EXTENSION	2
 #define KIND_ICMP	4
 #define KIND_VLAN	8
+#define KIND_FIRST	16 // fragment, with the ports
+#define KIND_MORE	32 // fragments follow
 #define KIND_UNBALANCED (KIND_FRAGMENT | KIND_EXTENSION | KIND_ICMP | KIND_VLAN)

@@ -50,11 +50,13 @@ AI void touch(struct scratch *s, struct connection *c)
 }
 
 // The backend of a flow that the table knows, or 0 if what it knows does not hold any more.
-AI __u32 known_backend(struct scratch *s, struct connection *c, int syn)
+AI __u32 known_backend(struct scratch *s, struct connection *c, int syn, int own)
 {
 	__u32 id = c->entry & SLOT_ID, flags = backend_flags(id);
 	if (flags & BACKEND_GONE)
 		return 0;
+	if (!own)
+		return c->entry & ENTRY_CONFIRMED || s->l4_proto != IPPROTO_TCP ? id : 0;
 	if (!syn) {
 		if (!(c->entry & ENTRY_CONFIRMED) && !follows_its_syn(s, c->entry))
 			return 0;
@@ -71,7 +73,7 @@ AI __u32 known_backend(struct scratch *s, struct connection *c, int syn)
 	return id;
 }
 
-AI __u32 settle_unknown(struct scratch *s, struct connection *c, __u32 id, __u32 before, int syn, int sticky)
+AI __u32 settle_unknown(struct scratch *s, struct connection *c, __u32 id, __u32 before, int syn, int sticky, int own)
 {
 	// Whose backend before is gone follows the ring, as long as it does not change again and that one does not come
 	// back: then only the table knows.
@@ -81,7 +83,7 @@ AI __u32 settle_unknown(struct scratch *s, struct connection *c, __u32 id, __u32
 	if (s->l4_proto == IPPROTO_UDP) {
 		if (!sticky)
 			return id;
-		if (before && (lost || before != id))
+		if (own && before && (lost || before != id))
 			remember(s, c, before);
 		s->note.settled = SETTLED_BEFORE;
 		return before;
@@ -126,9 +128,12 @@ AI int just_changed(struct scratch *s)
 	return dry && s->generation_flags & GENERATION_ASIDE && s->vip.flags & VIP_STICKY;
 }
 
-// The backend of a packet of a settling VIP whose ring says id.
-AI __u32 settle(struct scratch *s, __u32 id)
+// The backend of a packet of a settling VIP whose ring says id. One that is not the flow's own, but about it or a later
+// piece, goes where the flow goes and writes nothing.
+FUNCTION int settle(struct scratch *s, __u32 id, int own)
 {
+	if (!s)
+		return 0;
 	__u32 slot = read_slot(s->vip.before, s->vip.before_size, s->slot_hash);
 	s->note.settled = SETTLED_UNMARKED;
 	saw(s, SAW_BEFORE, s->slot_hash | (__u64)s->vip.before_size << 32, slot);
@@ -139,17 +144,17 @@ AI __u32 settle(struct scratch *s, __u32 id)
 	if (!vip)
 		return id;
 	__u64 now = coarse_now(s);
-	int syn = s->l4_proto == IPPROTO_TCP && (s->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	int syn = own && s->l4_proto == IPPROTO_TCP && (s->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 	struct connection c = {};
 	__u32 chosen = 0;
 	s->note.settled = SETTLED_KNOWN;
 	if (find_connection(s, &c, now, vip->life)) {
-		chosen = known_backend(s, &c, syn);
+		chosen = known_backend(s, &c, syn, own);
 		saw(s, SAW_ENTRY, c.entry, chosen != 0);
 	}
 	if (!chosen)
-		chosen = settle_unknown(s, &c, id, before, syn, now < vip->sticky_until || just_changed(s));
-	if (chosen != id)
+		chosen = settle_unknown(s, &c, id, before, syn, now < vip->sticky_until || just_changed(s), own);
+	if (chosen != id && own)
 		count_stray(s, now);
 	return chosen;
 }

@@ -93,16 +93,16 @@ AI void find_service(struct scratch *s, __u8 l4_proto)
 }
 
 // The VIP that the packet is for, copied into the scratch. A packet without usable ports asks for the address alone; so
-// does one with a VLAN tag, which is no VIP's either, when its service is none.
+// does the first fragment of one that is for no service, since the others will.
 AI void find_vip(struct scratch *s)
 {
-	if (s->kind & KIND_UNBALANCED & ~KIND_VLAN) {
+	if (s->kind & KIND_UNBALANCED & ~KIND_VLAN && !(s->kind & KIND_FIRST)) {
 		find_service(s, 0);
 		return;
 	}
 	if (!s->l4_proto)
 		return; // IPv4 protocol 0 is a protocol, and no VIP's
 	find_service(s, s->l4_proto);
-	if (!s->has_vip && s->kind & KIND_VLAN)
+	if (!s->has_vip && s->kind & KIND_FIRST)
 		find_service(s, 0);
 }

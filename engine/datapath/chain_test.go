@@ -62,6 +62,21 @@ func sent(vip string, wrap wrapping) fate {
 	}}
 }
 
+// follows leaves for the backend of vip that the ring gives another packet, in the outer headers of that one's flow.
+func follows(vip string, wrap wrapping, other []byte) fate {
+	return fate{reason: "forwarded", vip: vip, out: func(t testing.TB, n *node, in []byte) ([]byte, netip.Addr) {
+		backend := n.ringChoice(t, vip, other)
+		return outwardAs(t, in, other, backend, wrap), backend
+	}}
+}
+
+// answered leaves as an answer of the node's own.
+func answered(reason, vip string, layers ...packet.Layer) fate {
+	return fate{reason: reason, vip: vip, out: func(_ testing.TB, _ *node, _ []byte) ([]byte, netip.Addr) {
+		return build(append([]packet.Layer{eth{Src: packet.NodeMAC, Dst: packet.RouterMAC}}, layers...)...), netip.Addr{}
+	}}
+}
+
 // wrapping is an encapsulation: GUE to a port, IPIP for 0; noSum leaves the outer UDP checksum out.
 type wrapping struct {
 	port  uint16
@@ -69,8 +84,9 @@ type wrapping struct {
 }
 
 var (
-	gue  = wrapping{port: packet.GUEPort}
-	ipip = wrapping{}
+	gue   = wrapping{port: packet.GUEPort}
+	unsum = wrapping{port: packet.GUEPort, noSum: true} // nothing inside that a checksum could be made of
+	ipip  = wrapping{}
 )
 
 // flow reads addresses and ports of a frame, by the parser of engine/packet.
@@ -115,10 +131,20 @@ func buildRing(t testing.TB, v *spec.VIP) []uint16 {
 }
 
 // outward is the frame in which the packet of in travels to a backend: one hop less, the class copied to the outer header,
-// what follows the packet still behind it.
+// what follows the packet still behind it, VLAN tags as they came.
 func outward(t testing.TB, in []byte, backend netip.Addr, wrap wrapping) []byte {
 	t.Helper()
-	s, src, dst := flow(t, in)
+	return outwardAs(t, in, in, backend, wrap)
+}
+
+// outwardAs is the same for a packet that goes with the flow of another.
+func outwardAs(t testing.TB, in, other []byte, backend netip.Addr, wrap wrapping) []byte {
+	t.Helper()
+	s, err := packet.Parse(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, src, dst := flow(t, other)
 	ip := in[s.NetworkAt : s.NetworkAt+s.Length]
 	layers := []packet.Layer{eth{Src: packet.NodeMAC, Dst: packet.RouterMAC}}
 	if backend.Is4() {
@@ -134,7 +160,8 @@ func outward(t testing.TB, in []byte, backend netip.Addr, wrap wrapping) []byte 
 		}
 		layers = append(layers, header)
 	}
-	return append(build(append(layers, inner(oneHopLess(ip)))...), in[s.NetworkAt+s.Length:]...)
+	out := append(build(append(layers, inner(oneHopLess(ip)))...), in[s.NetworkAt+s.Length:]...)
+	return slices.Insert(out, 12, in[12:s.NetworkAt-2]...)
 }
 
 // oneHopLess is the IP packet as a router would send it on.
@@ -160,7 +187,11 @@ func (n *node) check(t *testing.T, chain int, r row, meta int) {
 	if !ok {
 		t.Fatalf("no reason is called %s", r.want.reason)
 	}
-	if want := verdictOf(n.chains.all[chain].Hook, why.Verdict); verdict != want {
+	want := verdictOf(n.chains.all[chain].Hook, why.Verdict)
+	if why.Verdict == reason.Drop && r.want.out != nil {
+		want = xdpTX // its sender is told
+	}
+	if verdict != want {
 		t.Errorf("verdict %d, want %d", int32(verdict), int32(want))
 	}
 	frame, counted := r.in, []string{fmt.Sprintf("chain %d %s", chain, r.want.reason)}

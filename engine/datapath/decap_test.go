@@ -52,6 +52,9 @@ var decapRows = []row{
 	{"a ttl of 1 inside", frame(outer4, udp{}, ip4{TTL: 1}, syn), unwrapped},
 	{"padded", packet.Pad(frame(outer4, ip4{}, udp{}), 64), unwrapped},
 	{"data behind the inner packet", frame(outer4, udp{}, inner(append(build(ip4{}, udp{}), 1, 2, 3))), unwrapped},
+	{"gue behind extension headers", frame(ip6{}, packet.DestOpts{}, udp{}, ip4{}, syn), unwrapped},
+	{"gue behind as many extension headers as may be", frame(ip6{}, packet.DestOpts{Options: make([]byte, 70)}, udp{}, ip6{}, syn), unwrapped},
+	{"ipip behind extension headers", frame(ip6{}, packet.HopByHop{}, ip4{}, syn), unwrapped},
 	{"a large one", frame(outer6, udp{}, ip4{}, tcp{Flags: "A"}, fill(1400)), unwrapped},
 
 	{"for a vip of others", frame(outer4, udp{}, ip4{Dst: addr("10.99.0.2")}, syn), dropped("foreign_vip", "")},
@@ -83,7 +86,7 @@ var decapRows = []row{
 	{"first fragment of gue", frame(ip4{MF: true}, udp{}, ip4{}, syn), passed("not_encapsulated")},
 	{"last fragment of ipip", frame(ip4{Offset: 9, Protocol: packet.ProtoIPv4}, fill(40)), passed("not_encapsulated")},
 	{"a fragment of gue over v6", frame(ip6{}, packet.Fragment{MF: true}, udp{}, ip4{}, syn), passed("not_encapsulated")},
-	{"gue behind extension headers", frame(ip6{}, packet.DestOpts{}, udp{}, ip4{}, syn), passed("not_encapsulated")},
+	{"gue behind extension headers that lead on", frame(ip6{}, packet.Routing{Left: 1, Route: []netip.Addr{packet.VIP6}}, udp{}, ip4{}, syn), passed("not_encapsulated")},
 	{"gue behind a vlan tag", frame(vlan{}, outer4, udp{}, ip4{}, syn), passed("not_encapsulated")},
 	{"icmp", frame(outer4, packet.ICMPv4{}), passed("not_encapsulated")},
 	{"protocol 0", frame(ip4{Protocol: packet.Zero}, fill(20)), passed("not_encapsulated")},

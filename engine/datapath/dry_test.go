@@ -120,7 +120,7 @@ func TestDryRows(t *testing.T) {
 			}
 			if r.want.reason == "forwarded" {
 				backend := n.backends.all[dry.Note.Backend]
-				if want := n.ringChoice(t, r.want.vip, r.in); backend.destination() != want || n.vipName(int(dry.Note.VIP)) != r.want.vip {
+				if _, want := r.want.out(t, n, r.in); backend.destination() != want || n.vipName(int(dry.Note.VIP)) != r.want.vip {
 					t.Errorf("%s: the note says %+v", r.sentence, dry.Note)
 				}
 			}

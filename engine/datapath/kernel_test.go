@@ -142,6 +142,8 @@ func reach(backend netip.Addr) NextHop {
 	switch {
 	case netip.MustParsePrefix("10.1.7.0/24").Contains(backend):
 		hop.MTU = 1500
+	case netip.MustParsePrefix("10.1.6.0/24").Contains(backend):
+		hop.MTU = 1300
 	case netip.MustParsePrefix("10.1.8.0/24").Contains(backend):
 		hop.MAC, hop.Unknown = nil, "its neighbour does not answer"
 	case netip.MustParsePrefix("10.1.9.0/24").Contains(backend):

@@ -216,7 +216,7 @@ func TestDropEvent(t *testing.T) {
 	}{
 		{frame(ip4{TTL: 1}, tcp{Flags: "SU"}), DropEvent{Reason: 11, Family: 4, L4Proto: 6, TCPFlags: 0x22, VIP: n.vip(t, "web").Num}},
 		{frame(ip6{Dst: addr("fd00:99::2")}, udp{}, fill(50)), DropEvent{Reason: 14, Family: 6, L4Proto: 17, VIP: n.vip(t, "six-udp").Num}},
-		{frame(ip4{}, packet.ICMPv4{}), DropEvent{Reason: 9, Family: 4, L4Proto: 1, VIP: n.vip(t, "web").Num}},
+		{frame(ip4{}, packet.ICMPv4{Type: 5}), DropEvent{Reason: 9, Family: 4, L4Proto: 1, VIP: n.vip(t, "web").Num}},
 	} {
 		began := Monotonic()
 		n.run(t, chain, row.in, 0)

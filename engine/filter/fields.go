@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 
@@ -10,7 +11,7 @@ import (
 // Fields are the facts of a packet or connection that expressions ask for. What is not known stays zero.
 type Fields struct {
 	Src, Dst         netip.Addr // of one family; the zero Addr when this is not IP
-	Proto            uint8      // of IPv6 the next header
+	Proto            uint8      // of IPv6 what follows the extension headers that are gone through
 	SrcPort, DstPort uint16     // of TCP and UDP
 	TCPFlags         uint8
 	TTL              uint8
@@ -44,13 +45,18 @@ func FieldsOf(frame []byte) (Fields, error) {
 		f.Tagged, f.VLAN = true, s.VLANs[0]
 	}
 	f.Src, f.Dst, f.TTL, f.Proto, f.Fragment = s.Src, s.Dst, s.TTL, s.Protocol, s.Fragmented()
+	body, offset := frame[s.TransportAt:s.NetworkAt+s.Length], s.Offset
 	if f.family() == 6 {
-		if len(s.Extensions) > 0 {
-			f.Proto = s.Extensions[0]
+		through, err := goThrough(frame[s.NetworkAt : s.NetworkAt+s.Length])
+		if err != nil {
+			return f, err
 		}
-		f.Fragment = f.Proto == packet.ProtoFragment
+		f.Proto, f.Fragment, body, offset = through.next, through.fragment, through.body, through.offset
 	}
 	if !f.ported() {
+		if f.Fragment && offset == 0 {
+			f.readFirst(body)
+		}
 		return f, nil
 	}
 	if err != nil && s.Inner == nil {
@@ -58,9 +64,20 @@ func FieldsOf(frame []byte) (Fields, error) {
 	}
 	f.SrcPort, f.DstPort = s.SrcPort, s.DstPort
 	if f.Proto == tcp {
-		f.TCPFlags = frame[s.TransportAt+13]
+		f.TCPFlags = body[13]
 	}
 	return f, nil
+}
+
+// readFirst reads ports and flags of a first fragment, in which the whole transport header must be.
+func (f *Fields) readFirst(body []byte) {
+	switch {
+	case f.Proto == tcp && len(body) >= 20 && body[12]>>4 >= 5 && len(body) >= int(body[12]>>4)*4:
+		f.TCPFlags = body[13]
+	case f.Proto != udp || len(body) < 8:
+		return
+	}
+	f.SrcPort, f.DstPort = binary.BigEndian.Uint16(body), binary.BigEndian.Uint16(body[2:])
 }
 
 // family is 4 or 6, and 0 when this is not IP.

@@ -43,6 +43,8 @@ func comparable(e *Expr, s sample) bool {
 	switch f := s.fields; {
 	case f.Tagged:
 		return false
+	case f.family() == 6 && isExtension(s.frame[20]): // tcpdump asks for the first of them
+		return false
 	case f.Fragment && (asksTransport || f.family() == 6):
 		return false
 	case asksFlags && f.Proto == packet.ProtoTCP && f.family() == 6:

@@ -6,7 +6,7 @@ import "slices"
 // Verdict is what becomes of a packet.
 type Verdict string
 
-// Verdicts: Forward leaves by XDP_TX to a backend, Pass goes up to the local stack, Drop ends here. What becomes of an Own
+// Verdicts: Forward leaves by a NIC, to a backend or as an answer, Pass goes up to the local stack, Drop ends here. What becomes of an Own
 // one, a program that is not hairpin's has said, and only it knows.
 const (
 	Forward Verdict = "forward"
@@ -48,15 +48,15 @@ var all = []Reason{
 	{4, "truncated", Pass, Parse, "the frame ends before its headers say so", "look for a broken sender or cable on this NIC"},
 	{5, "malformed", Pass, Parse, "a header contradicts itself", "look for a broken or hostile sender"},
 	{6, "no_vip", Pass, Balancer, "for this node itself, or for no service of it", ""},
-	{7, "fragment", Drop, Balancer, "a fragment of a packet for a VIP; fragments carry no ports", "lower the clients' MTU or MSS"},
-	{8, "extension_header", Drop, Balancer, "IPv6 extension headers on a packet for a VIP", ""},
-	{9, "icmp", Drop, Balancer, "ICMP for a VIP's address", ""},
+	{7, "fragment", Drop, Balancer, "a fragment of a packet for a VIP, and the first one with its ports did not come before it", "look whether a router sends the fragments of one packet to several nodes"},
+	{8, "extension_header", Drop, Balancer, "IPv6 extension headers on a packet for a VIP: too many, or a route that leads on", ""},
+	{9, "icmp", Drop, Balancer, "ICMP for a VIP's address that is about no flow and no ping", ""},
 	{10, "vlan", Drop, Balancer, "a VLAN tag on a packet for a VIP", "strip the tag before this node, or let the NIC strip it"},
 	{11, "ttl_exceeded", Drop, Balancer, "its TTL or hop limit is used up", "look for a routing loop between router and this node"},
 	{12, "no_backend", Drop, Balancer, "no backend of the VIP takes this flow", "bring a backend up, or give one weight"},
 	{13, "no_next_hop", Drop, Balancer, "the MAC address of the way to the backend is unknown", "check route and neighbour of the backend"},
 	{14, "other_nic", Drop, Balancer, "the way to the backend leaves by another NIC", "route the backends out of the NIC that the VIP comes in by"},
-	{15, "too_big", Drop, Balancer, "encapsulated, it would not fit the NIC's MTU", "raise the MTU towards the backends, or lower the clients' MSS"},
+	{15, "too_big", Drop, Balancer, "encapsulated, it would not fit the NIC's MTU; its sender would not listen, or enough were told", "raise the MTU towards the backends, or lower the clients' MSS"},
 	{16, "no_headroom", Drop, Balancer, "the driver left no room in front of the packet", "use a driver with XDP headroom, or generic mode"},
 	{17, "decapsulated", Pass, Decap, "the outer headers were taken off", ""},
 	{18, "not_encapsulated", Pass, Decap, "not in GUE or IPIP", ""},
@@ -73,6 +73,10 @@ var all = []Reason{
 	{29, "source_rate_limited", Drop, RateLimit, "a new connection above the rate of its source", "look who is over; if it may be, raise the rate of sources"},
 	{30, "conn_limited", Drop, ConnLimit, "a new connection, while as many are open as may be", "look at the limits: hairpin limits"},
 	{31, "source_conn_limited", Drop, ConnLimit, "a new connection of a source that has as many open as it may", "look at the limits: hairpin limits"},
+	{32, "echo_answered", Forward, Balancer, "a ping of a VIP, answered by this node", ""},
+	{33, "echo_limited", Drop, Balancer, "a ping of a VIP, above what one CPU answers in a second", "look who pings, and have it dropped by the firewall"},
+	{34, "too_big_told", Drop, Balancer, "encapsulated, it would not fit the NIC's MTU; its sender was told what does", "raise the MTU towards the backends, or lower the clients' MSS"},
+	{35, "bad_fragment", Drop, Balancer, "a fragment that hides what it is part of: too short, too far, or overlapping the ports", "look for a hostile sender"},
 }
 
 // All are the reasons of this version, by ID.
