@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/charmbracelet/x/ansi"
+
+	"hairpin/ui/uitest/fake"
 )
 
 // TestNoColor: NO_COLOR takes the colours of every screen, all of them, and nothing of its text.
@@ -30,5 +32,17 @@ func TestNoColor(t *testing.T) {
 	}
 	if coloured != len(scenes()) {
 		t.Errorf("only %d of %d screens have colours at all", coloured, len(scenes()))
+	}
+}
+
+// TestSerialConsole: a terminal that says that it has no colours gets none, unless somebody asks for a theme.
+func TestSerialConsole(t *testing.T) {
+	for env, want := range map[string]string{
+		"TERM=vt220": "mono", "TERM=vt220 HAIRPIN_THEME=cb-dark": "cb-dark", "TERM=vt220 NO_COLOR=1 HAIRPIN_THEME=cb-dark": "mono",
+		"TERM=linux": "default-dark",
+	} {
+		if d := open80(t, fake.Busy(), withEnv(env)); d.m.looks.theme.Name != want {
+			t.Errorf("%s: the theme is %s, want %s", env, d.m.looks.theme.Name, want)
+		}
 	}
 }

@@ -93,6 +93,8 @@ func (o Options) looks() looks {
 	switch {
 	case !colour:
 		name = "mono" // NO_COLOR keeps bold and reverse
+	case name == "" && theme.Monochrome(o.Getenv):
+		name = "mono"
 	case name == "" && o.onLight():
 		name = theme.Light
 	case name == "":

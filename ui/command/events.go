@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -20,24 +21,54 @@ func newEvents(t *tree) *cobra.Command {
 		Long: `Events prints what the engine keeps, the oldest first: at most the last 500. With
 --follow it goes on with what comes, until it is interrupted or the engine ends.
 With -o json each event is one line, a JSON object; "lost" in it is how many
-events the ring buffer had no room for, ever.`,
+events the ring buffer had no room for, ever. Where no engine runs it prints
+what the last one recorded; with --at what was known then.`,
 		Args: usage(cobra.NoArgs),
 	}
 	show := outputFlag(c)
 	follow := c.Flags().Bool("follow", false, "go on with what comes")
+	var past pastFlags
+	past.add(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		p := eventPrinter{out: t.Stdout, json: *show == "json"}
+		if past.asked() && *follow {
+			return &failure{exitUsage, errors.New("--follow is of what comes, --at and --file of what was"), ""}
+		}
+		if past.asked() {
+			s, _, err := t.then(c.Context(), &past)
+			if err != nil {
+				return err
+			}
+			return p.print(s)
+		}
 		n, err := t.dial(c.Context(), t.paths)
+		if errors.Is(err, engine.ErrNoOwner) && !*follow {
+			return t.printRecorded(&p)
+		}
 		if err != nil {
 			return err
 		}
 		defer n.Close()
-		p := eventPrinter{out: t.Stdout, json: *show == "json"}
 		if !*follow {
 			return p.print(n.State())
 		}
 		return p.follow(c.Context(), n)
 	}
 	return c
+}
+
+// printRecorded prints the events that the last engine recorded.
+func (t *tree) printRecorded(p *eventPrinter) error {
+	r, err := t.recording(t.paths)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	s, err := r.At(t.now())
+	if err != nil {
+		return err
+	}
+	return p.print(s)
 }
 
 // eventPrinter prints each event once.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -186,4 +187,26 @@ func viewOfHandoff(h *engine.Handoff) viewHandoff {
 		Began: h.Began, Ended: h.Ended, Watch: h.Watch.Seconds(),
 		Steps:   list(h.Steps, func(s engine.HandoffStep) viewStep { return viewStep{s.Name, s.Done, s.Took.Seconds()} }),
 		Figures: list(h.Figures, func(f engine.HandoffFigure) viewFigure { return viewFigure(f) })}
+}
+
+// line is how it stands, and with what figures.
+func (h viewHandoff) line() string {
+	outcome := h.Outcome
+	for i, s := range h.Steps {
+		if outcome == "" && !s.Done {
+			outcome = fmt.Sprintf("goes on, step %d of %d: %s", i+1, len(h.Steps), s.Name)
+		}
+	}
+	text := fmt.Sprintf("handoff %s: from pid %d, %s, to pid %d, %s, for %s%s", outcome, h.From.PID, h.From.Version, h.To.PID, h.To.Version,
+		h.Who, strings.TrimSuffix(": "+h.Why, ": "))
+	if !h.Ended.IsZero() {
+		text += ", at " + h.Ended.Format(time.DateTime)
+	}
+	for _, f := range h.Figures {
+		text += fmt.Sprintf("; %s %.2f %%, before %.2f %%", f.Name, 100*f.Now, 100*f.Before)
+	}
+	if h.Fault != "" {
+		text += "; " + h.Fault
+	}
+	return text
 }

@@ -17,8 +17,9 @@ func newLimits(t *tree) *cobra.Command {
 		Short: "Show what each limit counts against its threshold, and who is over",
 		Long: `Limits prints every limit of the running chains: what it counts now, its
 threshold, and what it refused. A limit of sources has a row for the fullest
-one, and a row for each of those that were over it most. Where agents count, it
-prints what each said last.`,
+one, and a row for each of those that were over it most; and what a limit of
+half of each would have refused lately. Where agents count, it prints what each
+said last.`,
 		Args: usage(cobra.NoArgs),
 	}
 	show := outputFlag(c)
@@ -62,8 +63,17 @@ type viewLimit struct {
 	Over   viewCounter `json:"over"`
 	Counts string      `json:"counts"`
 	// Of connections: handshakes that hold a place besides, and for how many seconds one that has ended may count.
-	Pending uint64  `json:"pending"`
-	Late    float64 `json:"late"`
+	Pending uint64    `json:"pending"`
+	Late    float64   `json:"late"`
+	Past    *viewPast `json:"past"` // null = not known
+}
+
+// viewPast is what lower limits would have refused.
+type viewPast struct {
+	Seconds float64   `json:"seconds"`
+	Passed  float64   `json:"passed"`
+	Refused []float64 `json:"refused"` // had the limit been i parts of max, of as many parts as there are numbers less one
+	Half    float64   `json:"half"`    // had it been half of max
 }
 
 func limitsOf(s *engine.State, rates bool, want func(engine.Limit) bool) viewLimits {
@@ -84,6 +94,9 @@ func limitsOf(s *engine.State, rates bool, want func(engine.Limit) bool) viewLim
 			use := round(100*l.Now/float64(l.Max)) / 100
 			out.Max, out.Use = &l.Max, &use
 		}
+		if p := l.Past; p != nil {
+			out.Past = &viewPast{p.Over.Seconds(), p.Passed, p.Refused, p.Lower(l.Max, l.Max/2)}
+		}
 		v.Limits = append(v.Limits, out)
 	}
 	return v
@@ -95,7 +108,7 @@ func (v viewLimits) write(out io.Writer) error {
 		fmt.Fprintln(w, "no such limit is in force")
 		return w.Flush()
 	}
-	fmt.Fprintln(w, "NIC\tHOOK\tSTAGE\tSCOPE\tVIP\tSOURCE\tNOW\tMAX\tUSE\tREFUSED\tEVER\tCOUNTS")
+	fmt.Fprintln(w, "NIC\tHOOK\tSTAGE\tSCOPE\tVIP\tSOURCE\tNOW\tMAX\tUSE\tREFUSED\tEVER\tHALF WOULD HAVE\tCOUNTS")
 	for _, l := range v.Limits {
 		source, most, use := "-", "-", "-"
 		if l.Source != nil {
@@ -108,8 +121,12 @@ func (v viewLimits) write(out io.Writer) error {
 		if l.Shadow {
 			counts += ", shadow: refuses nothing"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%.0f\t%s\t%s\t%s\t%d\t%s\n", l.NIC, l.Hook, l.Stage, l.Scope, orDash(l.VIP), source,
-			l.Now, most, use, l.Over.pps(), l.Over.Packets, counts)
+		half := "-"
+		if l.Past != nil {
+			half = fmt.Sprintf("%.0f of %.0f in %.0fs", l.Past.Half, l.Past.Passed, l.Past.Seconds)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%.0f\t%s\t%s\t%s\t%d\t%s\t%s\n", l.NIC, l.Hook, l.Stage, l.Scope, orDash(l.VIP), source,
+			l.Now, most, use, l.Over.pps(), l.Over.Packets, half, counts)
 	}
 	writeAgents(w, v.Agents, v.Time)
 	return w.Flush()

@@ -140,6 +140,9 @@ func limited() *engine.State {
 func eventful() *engine.State {
 	s := balanced()
 	s.EventsLost = 2
+	s.Handoff = &engine.Handoff{Who: "ops", Why: "INC-9", From: engine.Party{PID: 4700, Version: "v0.9.0"}, To: engine.Party{PID: 4711, Version: "v1.0.0"},
+		Began: noon.Add(-2 * time.Hour), Ended: noon.Add(-2 * time.Hour), Outcome: engine.HandoffConfirmed, Steps: engine.HandoffSteps(),
+		Figures: []engine.HandoffFigure{{Name: "dropped", Before: 0.0012, Now: 0.0011, Limit: 0.0114}}}
 	s.Events = []engine.Event{
 		{Seq: 11, Time: noon.Add(-time.Minute), Severity: "audit", Who: "ops", What: "applied generation 7", Change: 4},
 		{Seq: 12, Time: noon, Severity: "warn", Who: "kernel", What: "vip web: dropping with reason no_backend", Detail: []string{"for example a packet"}},

@@ -24,6 +24,9 @@ func (v view) write(out io.Writer) error {
 	if a := v.Armed; a != nil {
 		fmt.Fprintf(w, "armed: %s from %s until %s: %s\n", a.Who, a.From, a.Until.Format(time.TimeOnly), a.Why)
 	}
+	if v.Handoff != nil {
+		fmt.Fprintln(w, v.Handoff.line())
+	}
 	if v.EventsLost > 0 {
 		fmt.Fprintf(w, "WARN  %d events were lost: the ring buffer was full\n", v.EventsLost)
 	}

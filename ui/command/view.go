@@ -28,6 +28,7 @@ type view struct {
 	Reports    []viewReport   `json:"reports"` // to load balancers, of an agent
 	Verdict    viewVerdict    `json:"verdict"`
 	Problems   []viewProblem  `json:"problems"`
+	Handoff    *viewHandoff   `json:"handoff"` // that goes on, or the last one; null = none is known
 	EventsLost uint64         `json:"events_lost"`
 	UsualOver  float64        `json:"usual_seconds"`          // of how much of the last day it is known what is usual
 	Span       float64        `json:"span_seconds,omitempty"` // of an earlier time: what rates are the averages of
@@ -181,6 +182,10 @@ func viewOf(s *engine.State, rates bool) view {
 	}
 	if s.PID != 0 {
 		v.PID = &s.PID
+	}
+	if s.Handoff != nil {
+		h := viewOfHandoff(s.Handoff)
+		v.Handoff = &h
 	}
 	return v
 }

@@ -59,3 +59,15 @@ func Detect(getenv func(string) string) (p Profile, colour bool) {
 	}
 	return ANSI16, true
 }
+
+// Monochrome tells whether a terminal says that it has no colours, as serial consoles do. It may have some all the same, where
+// another terminal stands behind its name.
+func Monochrome(getenv func(string) string) bool {
+	term := getenv("TERM")
+	for _, vt := range []string{"vt100", "vt102", "vt220", "vt320", "vt420"} {
+		if term == vt || strings.HasPrefix(term, vt+"-") {
+			return true
+		}
+	}
+	return strings.HasSuffix(term, "-mono") || strings.HasSuffix(term, "-m")
+}

@@ -59,3 +59,14 @@ func ExampleDetect() {
 	fmt.Println(Detect(func(name string) string { return map[string]string{"TERM": "xterm-256color"}[name] }))
 	// Output: ansi256 true
 }
+
+func TestMonochrome(t *testing.T) {
+	for term, want := range map[string]bool{
+		"vt100": true, "vt220": true, "vt220-8bit": true, "linux-m": true, "xterm-mono": true,
+		"": false, "linux": false, "xterm": false, "screen": false, "vte-256color": false, "vt52x": false,
+	} {
+		if got := Monochrome(func(string) string { return term }); got != want {
+			t.Errorf("TERM=%s: %v", term, got)
+		}
+	}
+}
