@@ -17,6 +17,7 @@ import (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	BalancerMapBackends    = "backends"
+	BalancerMapCaptors     = "captors"
 	BalancerMapClients     = "clients"
 	BalancerMapConnections = "connections"
 	BalancerMapCounters    = "counters"
@@ -87,6 +88,7 @@ type BalancerProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type BalancerMapSpecs struct {
 	Backends    *ebpf.MapSpec `ebpf:"backends"`
+	Captors     *ebpf.MapSpec `ebpf:"captors"`
 	Clients     *ebpf.MapSpec `ebpf:"clients"`
 	Connections *ebpf.MapSpec `ebpf:"connections"`
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
@@ -133,6 +135,7 @@ func (o *BalancerObjects) Close() error {
 // It can be passed to LoadBalancerObjects or ebpf.CollectionSpec.LoadAndAssign.
 type BalancerMaps struct {
 	Backends    *ebpf.Map `ebpf:"backends"`
+	Captors     *ebpf.Map `ebpf:"captors"`
 	Clients     *ebpf.Map `ebpf:"clients"`
 	Connections *ebpf.Map `ebpf:"connections"`
 	Counters    *ebpf.Map `ebpf:"counters"`
@@ -153,6 +156,7 @@ type BalancerMaps struct {
 func (m *BalancerMaps) Close() error {
 	return _BalancerClose(
 		m.Backends,
+		m.Captors,
 		m.Clients,
 		m.Connections,
 		m.Counters,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #pragma once
+#include "abi_capture.h"
 #include "rows.h"
 #include "trail.h"
 
@@ -14,6 +15,9 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 18);
 } events SEC(".maps");
+
+// The programs by which packets are captured. One map for XDP, one for tc; empty while nobody looks.
+MAP(captors, PROG_ARRAY, __u32, CAPTORS, 0);
 
 // What the stages of each row go by.
 MAP(row_settings, ARRAY, struct row, GENERATIONS *CHAINS, BPF_F_MMAPABLE);
@@ -127,10 +131,13 @@ AI void measure_some(struct scratch *s)
 	c->clock.packets++;
 }
 
+// The stamp of a packet that is captured and whose cost is not measured.
+#define NO_STAMP 1
+
 // What the stage at hand cost a packet that is measured.
 AI void measure(struct scratch *s)
 {
-	if (!s->stamp || dry)
+	if (s->stamp <= NO_STAMP || dry)
 		return;
 	__u64 now = bpf_ktime_get_ns();
 	struct counters *c = counters_of_this_cpu();
@@ -147,6 +154,7 @@ AI void count_exit(struct scratch *s, struct counters *c, enum reason reason)
 	struct count *n = &c->exit[s->chain & (CHAINS - 1)][reason];
 	n->packets++;
 	n->bytes += s->bytes;
+	s->reason = reason;
 	measure(s);
 }
 
@@ -194,6 +202,14 @@ AI int leave_at_end(struct scratch *s, int verdict)
 	return leave(s, verdict, r && r->length == position(s) ? REASON_CHAIN_END : REASON_EMPTY_SLOT);
 }
 
+// Between two stages, for the few packets at which somebody looks.
+AI void look_between(void *ctx, struct scratch *s)
+{
+	if (s->captured & CAPTURED_BETWEEN)
+		bpf_tail_call_static(ctx, &captors, CAPTOR_BETWEEN); // goes on with the next stage itself
+	measure(s);
+}
+
 #define QUICK_CHAINS	2
 #define QUICK_POSITIONS 4
 
@@ -202,7 +218,8 @@ AI int leave_at_end(struct scratch *s, int verdict)
 // packets, get the cheap jump.
 AI void next_stage(void *ctx, struct scratch *s)
 {
-	measure(s);
+	if (s->stamp && !dry)
+		look_between(ctx, s);
 	begin_position(s);
 	__u32 place = s->next++, generation = place / (CHAINS * POSITIONS), rest = place % (CHAINS * POSITIONS);
 #pragma clang loop unroll(full)

@@ -17,6 +17,7 @@ import (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	CheckpathMapBackends    = "backends"
+	CheckpathMapCaptors     = "captors"
 	CheckpathMapCheckpaths  = "checkpaths"
 	CheckpathMapCounters    = "counters"
 	CheckpathMapEntry       = "entry"
@@ -79,6 +80,7 @@ type CheckpathProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type CheckpathMapSpecs struct {
 	Backends    *ebpf.MapSpec `ebpf:"backends"`
+	Captors     *ebpf.MapSpec `ebpf:"captors"`
 	Checkpaths  *ebpf.MapSpec `ebpf:"checkpaths"`
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
@@ -117,6 +119,7 @@ func (o *CheckpathObjects) Close() error {
 // It can be passed to LoadCheckpathObjects or ebpf.CollectionSpec.LoadAndAssign.
 type CheckpathMaps struct {
 	Backends    *ebpf.Map `ebpf:"backends"`
+	Captors     *ebpf.Map `ebpf:"captors"`
 	Checkpaths  *ebpf.Map `ebpf:"checkpaths"`
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Entry       *ebpf.Map `ebpf:"entry"`
@@ -130,6 +133,7 @@ type CheckpathMaps struct {
 func (m *CheckpathMaps) Close() error {
 	return _CheckpathClose(
 		m.Backends,
+		m.Captors,
 		m.Checkpaths,
 		m.Counters,
 		m.Entry,

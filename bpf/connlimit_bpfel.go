@@ -16,6 +16,7 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	ConnlimitMapCaptors           = "captors"
 	ConnlimitMapConnections       = "connections"
 	ConnlimitMapConnlimits        = "connlimits"
 	ConnlimitMapCounters          = "counters"
@@ -96,6 +97,7 @@ type ConnlimitProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ConnlimitMapSpecs struct {
+	Captors     *ebpf.MapSpec `ebpf:"captors"`
 	Connections *ebpf.MapSpec `ebpf:"connections"`
 	Connlimits  *ebpf.MapSpec `ebpf:"connlimits"`
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
@@ -146,6 +148,7 @@ func (o *ConnlimitObjects) Close() error {
 //
 // It can be passed to LoadConnlimitObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ConnlimitMaps struct {
+	Captors     *ebpf.Map `ebpf:"captors"`
 	Connections *ebpf.Map `ebpf:"connections"`
 	Connlimits  *ebpf.Map `ebpf:"connlimits"`
 	Counters    *ebpf.Map `ebpf:"counters"`
@@ -170,6 +173,7 @@ type ConnlimitMaps struct {
 
 func (m *ConnlimitMaps) Close() error {
 	return _ConnlimitClose(
+		m.Captors,
 		m.Connections,
 		m.Connlimits,
 		m.Counters,

@@ -16,6 +16,7 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	DecapMapCaptors     = "captors"
 	DecapMapCounters    = "counters"
 	DecapMapEntry       = "entry"
 	DecapMapEvents      = "events"
@@ -81,6 +82,7 @@ type DecapProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type DecapMapSpecs struct {
+	Captors     *ebpf.MapSpec `ebpf:"captors"`
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
@@ -120,6 +122,7 @@ func (o *DecapObjects) Close() error {
 //
 // It can be passed to LoadDecapObjects or ebpf.CollectionSpec.LoadAndAssign.
 type DecapMaps struct {
+	Captors     *ebpf.Map `ebpf:"captors"`
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
@@ -133,6 +136,7 @@ type DecapMaps struct {
 
 func (m *DecapMaps) Close() error {
 	return _DecapClose(
+		m.Captors,
 		m.Counters,
 		m.Entry,
 		m.Events,

@@ -16,6 +16,7 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	DryMapCaptors     = "captors"
 	DryMapCounters    = "counters"
 	DryMapEntry       = "entry"
 	DryMapEvents      = "events"
@@ -76,6 +77,7 @@ type DryProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type DryMapSpecs struct {
+	Captors     *ebpf.MapSpec `ebpf:"captors"`
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
@@ -112,6 +114,7 @@ func (o *DryObjects) Close() error {
 //
 // It can be passed to LoadDryObjects or ebpf.CollectionSpec.LoadAndAssign.
 type DryMaps struct {
+	Captors     *ebpf.Map `ebpf:"captors"`
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
@@ -123,6 +126,7 @@ type DryMaps struct {
 
 func (m *DryMaps) Close() error {
 	return _DryClose(
+		m.Captors,
 		m.Counters,
 		m.Entry,
 		m.Events,

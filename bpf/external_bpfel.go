@@ -16,6 +16,7 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	ExternalMapCaptors     = "captors"
 	ExternalMapCounters    = "counters"
 	ExternalMapEntry       = "entry"
 	ExternalMapEvents      = "events"
@@ -87,6 +88,7 @@ type ExternalProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ExternalMapSpecs struct {
+	Captors     *ebpf.MapSpec `ebpf:"captors"`
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
@@ -128,6 +130,7 @@ func (o *ExternalObjects) Close() error {
 //
 // It can be passed to LoadExternalObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ExternalMaps struct {
+	Captors     *ebpf.Map `ebpf:"captors"`
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
@@ -143,6 +146,7 @@ type ExternalMaps struct {
 
 func (m *ExternalMaps) Close() error {
 	return _ExternalClose(
+		m.Captors,
 		m.Counters,
 		m.Entry,
 		m.Events,

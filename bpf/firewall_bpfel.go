@@ -16,6 +16,7 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	FirewallMapCaptors          = "captors"
 	FirewallMapCounters         = "counters"
 	FirewallMapEntry            = "entry"
 	FirewallMapEvents           = "events"
@@ -84,6 +85,7 @@ type FirewallProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type FirewallMapSpecs struct {
+	Captors     *ebpf.MapSpec `ebpf:"captors"`
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
@@ -122,6 +124,7 @@ func (o *FirewallObjects) Close() error {
 //
 // It can be passed to LoadFirewallObjects or ebpf.CollectionSpec.LoadAndAssign.
 type FirewallMaps struct {
+	Captors     *ebpf.Map `ebpf:"captors"`
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
@@ -135,6 +138,7 @@ type FirewallMaps struct {
 
 func (m *FirewallMaps) Close() error {
 	return _FirewallClose(
+		m.Captors,
 		m.Counters,
 		m.Entry,
 		m.Events,

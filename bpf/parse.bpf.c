@@ -4,6 +4,43 @@
 #include <linux/pkt_cls.h>
 #include "packet.h"
 
+// The captor is called in front of the chain, and calls it: so the packet comes by a second time. In one packet of 64
+// it is seen how long that takes.
+AI void call_captor(void *ctx, struct scratch *s)
+{
+	__u32 by = s->captured & CAPTURED_BY;
+	if (!by) {
+		s->captured &= CAPTURED_TOOK;
+		if (!s->captured && !(bpf_get_prandom_u32() & 63)) {
+			s->captured = CAPTURED_TIMED;
+			s->seq = bpf_ktime_get_ns();
+		}
+		bpf_tail_call_static(ctx, &captors, CAPTOR_AROUND); // returns only when there is none
+		s->captured = 0;
+		return;
+	}
+	s->captured &= ~CAPTURED_BY;
+	if (s->captured & CAPTURED_TIMED) {
+		s->seq = bpf_ktime_get_ns() - s->seq;
+		s->captured ^= CAPTURED_TIMED | CAPTURED_TOOK;
+	}
+}
+
+// Somebody looks at this generation.
+AI void look(void *ctx, struct scratch *s, __u32 flags)
+{
+	if (dry)
+		return;
+	if (flags & GENERATION_CAPTURED)
+		call_captor(ctx, s);
+	else
+		s->captured = 0;
+	if (flags & GENERATION_WATCHED)
+		measure_some(s);
+	if (!s->stamp && s->captured & CAPTURED_BETWEEN)
+		s->stamp = NO_STAMP;
+}
+
 // Position 0 of every row: the packet is parsed once, its VIP looked up once.
 AI enum reason parse_once(void *ctx, int tc, struct scratch *s, void *data, void *end, __u32 bytes)
 {
@@ -20,8 +57,8 @@ AI enum reason parse_once(void *ctx, int tc, struct scratch *s, void *data, void
 	s->passed = 0;
 	s->held = 0;
 	s->stamp = 0;
-	if (g->flags & GENERATION_WATCHED)
-		measure_some(s);
+	if (g->flags & (GENERATION_WATCHED | GENERATION_CAPTURED))
+		look(ctx, s, g->flags);
 	enum reason reason = read_packet(ctx, tc, s, g, data, end, bytes);
 	saw(s, SAW_VIP, s->kind | s->has_vip << 8, s->vip.num | (__u32)s->vip.flags << 16);
 	return reason;

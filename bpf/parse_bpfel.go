@@ -16,6 +16,7 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	ParseMapCaptors     = "captors"
 	ParseMapCounters    = "counters"
 	ParseMapEntry       = "entry"
 	ParseMapEvents      = "events"
@@ -82,6 +83,7 @@ type ParseProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ParseMapSpecs struct {
+	Captors     *ebpf.MapSpec `ebpf:"captors"`
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
@@ -122,6 +124,7 @@ func (o *ParseObjects) Close() error {
 //
 // It can be passed to LoadParseObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ParseMaps struct {
+	Captors     *ebpf.Map `ebpf:"captors"`
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
@@ -136,6 +139,7 @@ type ParseMaps struct {
 
 func (m *ParseMaps) Close() error {
 	return _ParseClose(
+		m.Captors,
 		m.Counters,
 		m.Entry,
 		m.Events,

@@ -16,6 +16,7 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	RatelimitMapCaptors      = "captors"
 	RatelimitMapCounters     = "counters"
 	RatelimitMapEntry        = "entry"
 	RatelimitMapEvents       = "events"
@@ -83,6 +84,7 @@ type RatelimitProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type RatelimitMapSpecs struct {
+	Captors     *ebpf.MapSpec `ebpf:"captors"`
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
@@ -124,6 +126,7 @@ func (o *RatelimitObjects) Close() error {
 //
 // It can be passed to LoadRatelimitObjects or ebpf.CollectionSpec.LoadAndAssign.
 type RatelimitMaps struct {
+	Captors     *ebpf.Map `ebpf:"captors"`
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
@@ -139,6 +142,7 @@ type RatelimitMaps struct {
 
 func (m *RatelimitMaps) Close() error {
 	return _RatelimitClose(
+		m.Captors,
 		m.Counters,
 		m.Entry,
 		m.Events,

@@ -12,16 +12,18 @@ struct answers {
 
 // Facts of the packet at hand, written once by parse and read by every stage.
 struct scratch {
-	__u32 next;  // place in the rows of the stage that comes next
-	__be16 tci;  // of the outermost VLAN tag, where KIND_VLAN says that there is one
-	__u64 stamp; // ns at which the stage at hand began, in a packet whose cost is measured; else 0
+	__u32 next;    // place in the rows of the stage that comes next
+	__be16 tci;    // of the outermost VLAN tag, where KIND_VLAN says that there is one
+	__u8 captured; // CAPTURED_*
+	__u8 reason;   // it left with
+	__u64 stamp;   // ns at which the stage at hand began, in a packet whose cost is measured; else 0
 	__u32 chain;
 	__u16 version;	 // of the VIP tables
 	__u16 vip_parts; // of that, less one
 	__u16 generation_flags;
 	__be16 decap_port;
 	__u64 vip_seed;
-	__u64 seq;   // of a dry run
+	__u64 seq;   // of a dry run; else, with CAPTURED_TIMED, when the captor was called, and then what it took
 	__u32 bytes; // of the frame
 	__u16 l2_len;
 	__u16 l3_len; // of the IP packet, by its own header
@@ -68,6 +70,11 @@ struct scratch {
 	__u64 given_back; // the same entry, when a later stage dropped the packet; until it is free again
 	struct note note; // of a dry run
 };
+
+#define CAPTURED_BY	 1 // the captor, so parse goes on
+#define CAPTURED_BETWEEN 2 // it is to be asked after each stage
+#define CAPTURED_TIMED	 4 // seq is when the captor was called
+#define CAPTURED_TOOK	 8 // seq is what it took, of which it has not been told
 
 #define KIND_FRAGMENT	1
 #define KIND_EXTENSION	2

@@ -16,6 +16,7 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	SocketsMapCaptors        = "captors"
 	SocketsMapCensus         = "census"
 	SocketsMapConnections    = "connections"
 	SocketsMapControl        = "control"
@@ -98,6 +99,7 @@ type SocketsProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type SocketsMapSpecs struct {
+	Captors     *ebpf.MapSpec `ebpf:"captors"`
 	Census      *ebpf.MapSpec `ebpf:"census"`
 	Connections *ebpf.MapSpec `ebpf:"connections"`
 	Control     *ebpf.MapSpec `ebpf:"control"`
@@ -148,6 +150,7 @@ func (o *SocketsObjects) Close() error {
 //
 // It can be passed to LoadSocketsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type SocketsMaps struct {
+	Captors     *ebpf.Map `ebpf:"captors"`
 	Census      *ebpf.Map `ebpf:"census"`
 	Connections *ebpf.Map `ebpf:"connections"`
 	Control     *ebpf.Map `ebpf:"control"`
@@ -171,6 +174,7 @@ type SocketsMaps struct {
 
 func (m *SocketsMaps) Close() error {
 	return _SocketsClose(
+		m.Captors,
 		m.Census,
 		m.Connections,
 		m.Control,

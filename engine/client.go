@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hairpin/engine/capture"
 	"hairpin/engine/spec"
 )
 
@@ -95,6 +96,29 @@ func (c *client) Disarm(ctx context.Context) error {
 // WatchCosts implements Node.
 func (c *client) WatchCosts(ctx context.Context) error {
 	_, err := c.ask(ctx, call{Verb: verbWatch})
+	return err
+}
+
+// Capture implements Node.
+func (c *client) Capture(ctx context.Context, r CaptureRequest) (int, error) {
+	a, err := c.ask(ctx, call{Verb: verbCapture, Capture: &r})
+	return a.Number, err
+}
+
+// Captured implements Node.
+func (c *client) Captured(ctx context.Context, id int) (*Captured, error) {
+	a, err := c.ask(ctx, call{Verb: verbCaptured, Number: id})
+	if err != nil || a.Captured == nil {
+		return nil, err
+	}
+	records, err := capture.All(a.Packed)
+	a.Captured.Records = records
+	return a.Captured, err
+}
+
+// EndCapture implements Node.
+func (c *client) EndCapture(ctx context.Context, id int) error {
+	_, err := c.ask(ctx, call{Verb: verbEndCapture, Number: id})
 	return err
 }
 

@@ -43,13 +43,13 @@ const (
 	needNothing                // it only looks
 )
 
-// needs is what v asks of whoever calls it. Confirming and arming need no arms: whoever sits there may have to do it when
+// needs is what v asks of whoever calls it. Captures show what clients send, and change nothing. Confirming and arming need no arms: whoever sits there may have to do it when
 // the armed one has lost his connection.
 func (v verb) needs() need {
 	switch v {
 	case verbPlan, verbWatch, verbHistory, verbPast, verbAt, verbTimeline, verbTrace:
 		return needNothing
-	case verbConfirm, verbArm, verbDisarm:
+	case verbConfirm, verbArm, verbDisarm, verbCapture, verbCaptured, verbEndCapture:
 		return needPermission
 	}
 	return needArms

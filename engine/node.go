@@ -38,6 +38,13 @@ type Verbs interface {
 	// WatchCosts has what each stage costs measured and shown for CostLease from now, in one packet of 64. It is for whoever
 	// looks at it just now, and ends by itself. Who may only look may ask for it.
 	WatchCosts(ctx context.Context) error
+	// Capture begins to copy packets, and says under which number they can be had. It goes on until its bounds are reached, or
+	// for CaptureLease after Captured was called last. It is for those who may be armed, because it shows what clients send.
+	Capture(ctx context.Context, r CaptureRequest) (int, error)
+	// Captured is what a capture of this party's took since the last call.
+	Captured(ctx context.Context, id int) (*Captured, error)
+	// EndCapture ends one of this party's.
+	EndCapture(ctx context.Context, id int) error
 	// Handoff begins to give the node to another process, or says why it cannot. How it goes on is in State.Handoff, also of
 	// the one who takes over.
 	Handoff(ctx context.Context, r HandoffRequest) error

@@ -144,6 +144,7 @@ func (o *owner) start(ctx context.Context) (err error) {
 		}
 	}
 	o.kernel.Watch(false) // whoever looked, looked through the engine before
+	o.kernel.EndCaptures()
 	if o.kernel.Control().Active != 0 {
 		return o.adopt()
 	}

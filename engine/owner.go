@@ -108,6 +108,7 @@ type owner struct {
 	probeTrouble error           // why some of them are not attached
 	watchers     watchers
 	examiner     examiner
+	captures     captures   // of packets
 	reporting    reporting  // of connections, to load balancers
 	reported     reported   // by agents
 	heardBy      *spec.Spec // that both are of
@@ -184,6 +185,9 @@ func (o *owner) release() {
 	}
 	if !o.detached {
 		o.kernel.Watch(false)
+		if o.captures.any() {
+			o.kernel.EndCaptures()
+		}
 		o.kernel.Close()
 	}
 	o.meters.nics.close()

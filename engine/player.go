@@ -195,6 +195,15 @@ func (p *Player) Confirm(context.Context, string) error { return errRecording }
 // WatchCosts implements Verbs.
 func (p *Player) WatchCosts(context.Context) error { return errRecording }
 
+// Capture implements Verbs.
+func (p *Player) Capture(context.Context, CaptureRequest) (int, error) { return 0, errRecording }
+
+// Captured implements Verbs.
+func (p *Player) Captured(context.Context, int) (*Captured, error) { return nil, errRecording }
+
+// EndCapture implements Verbs.
+func (p *Player) EndCapture(context.Context, int) error { return errRecording }
+
 // Handoff implements Verbs.
 func (p *Player) Handoff(context.Context, HandoffRequest) error { return errRecording }
 

@@ -44,6 +44,19 @@ func (s *post) Confirm(ctx context.Context, who string) error { return s.node().
 // WatchCosts implements Node.
 func (s *post) WatchCosts(ctx context.Context) error { return s.node().WatchCosts(ctx) }
 
+// Capture implements Node.
+func (s *post) Capture(ctx context.Context, r CaptureRequest) (int, error) {
+	return s.node().Capture(ctx, r)
+}
+
+// Captured implements Node.
+func (s *post) Captured(ctx context.Context, id int) (*Captured, error) {
+	return s.node().Captured(ctx, id)
+}
+
+// EndCapture implements Node.
+func (s *post) EndCapture(ctx context.Context, id int) error { return s.node().EndCapture(ctx, id) }
+
 // Detach implements Node.
 func (s *post) Detach(ctx context.Context, who string) error { return s.node().Detach(ctx, who) }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hairpin/engine/arms"
+	"hairpin/engine/capture"
 	"hairpin/engine/history"
 	"hairpin/engine/spec"
 )
@@ -109,6 +110,22 @@ func (f *fake) Apply(ctx context.Context, r ApplyRequest) (*Applied, error) {
 
 func (f *fake) Confirm(_ context.Context, who string) error {
 	f.called("confirm by " + who)
+	return f.err
+}
+
+func (f *fake) Capture(_ context.Context, r CaptureRequest) (int, error) {
+	f.called("capture " + r.Filter)
+	return 7, f.err
+}
+
+func (f *fake) Captured(_ context.Context, id int) (*Captured, error) {
+	f.called("captured")
+	return &Captured{Status: CaptureStatus{ID: id, Packets: 1}, Records: []CaptureRecord{{Time: time.Unix(1, 2), Packet: 3, Point: capture.Left, NIC: "eth0", Hook: "xdp",
+		VIP: "web", Verdict: "forward", Code: 3, Reason: "forwarded", OneIn: 1, Bytes: 60, Frame: []byte{1, 2, 3}}}}, f.err
+}
+
+func (f *fake) EndCapture(context.Context, int) error {
+	f.called("end capture")
 	return f.err
 }
 

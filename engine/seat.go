@@ -112,6 +112,30 @@ func (s seat) WatchCosts(ctx context.Context) error {
 	return command(ctx, s, verbWatch, func() error { return s.engine.watchCosts() })
 }
 
+// Capture implements Verbs.
+func (s seat) Capture(ctx context.Context, r CaptureRequest) (int, error) {
+	return ask(ctx, s, verbCapture, func() (int, error) { return s.engine.beginCapture(r, s.party.Who, s.party.ID) })
+}
+
+// Captured implements Verbs. The loop is not asked.
+func (s seat) Captured(_ context.Context, id int) (*Captured, error) {
+	if err := s.engine.guard.allow(s.party, verbCaptured); err != nil {
+		return nil, err
+	}
+	return s.engine.captures.take(id, s.party.ID, time.Now())
+}
+
+// EndCapture implements Verbs.
+func (s seat) EndCapture(ctx context.Context, id int) error {
+	return command(ctx, s, verbEndCapture, func() error {
+		if err := s.engine.captures.of(id, s.party.ID); err != nil {
+			return err
+		}
+		s.engine.endCapture(id)
+		return nil
+	})
+}
+
 // History implements Verbs.
 func (s seat) History(ctx context.Context) ([]Change, error) {
 	return ask(ctx, s, verbHistory, s.engine.changes)

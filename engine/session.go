@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hairpin/engine/arms"
+	"hairpin/engine/capture"
 	"hairpin/engine/spec"
 )
 
@@ -165,6 +166,17 @@ func (c *session) do(ctx, served context.Context, k call, a *answer) error {
 		a.Spec = string(spec.Marshal(s))
 	case verbHandoff:
 		err = n.Handoff(served, HandoffRequest{Binary: k.Binary, Socket: k.Socket, Watch: k.Deadline, Who: who, Why: k.Why, Back: k.Back})
+	case verbCapture:
+		if k.Capture == nil {
+			k.Capture = &CaptureRequest{}
+		}
+		a.Number, err = n.Capture(ctx, *k.Capture)
+	case verbCaptured:
+		if a.Captured, err = n.Captured(ctx, k.Number); err == nil {
+			a.pack()
+		}
+	case verbEndCapture:
+		err = n.EndCapture(ctx, k.Number)
 	case verbDetach:
 		err = n.Detach(served, who)
 	case verbTrace:
@@ -180,6 +192,16 @@ func (c *session) do(ctx, served context.Context, k call, a *answer) error {
 		err = fmt.Errorf("%w: this engine knows no %q", ErrRefused, k.Verb)
 	}
 	return err
+}
+
+// pack is for the records of a capture, which as text would be most of the work.
+func (a *answer) pack() {
+	bare := *a.Captured
+	for i := range bare.Records {
+		a.Packed = capture.Append(a.Packed, &bare.Records[i])
+	}
+	bare.Records = nil
+	a.Captured = &bare
 }
 
 // at is the answer with the State of another time.

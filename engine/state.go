@@ -42,8 +42,9 @@ type State struct {
 	Barred   string   // why this process may not be armed at all; empty = it may
 	Handoff  *Handoff // nil: none that this engine knows of
 
-	Routes []Route    // to backends, in the spec's order
-	Doctor *Diagnosis // what of the machine stands in the way, by the last look; nil = none yet
+	Routes   []Route         // to backends, in the spec's order
+	Doctor   *Diagnosis      // what of the machine stands in the way, by the last look; nil = none yet
+	Captures []CaptureStatus `record:"-"` // of packets, that go on now
 
 	UsualOver time.Duration // of how much of the last day it is known what is usual; 0 = too little
 

@@ -23,6 +23,7 @@ func (o *owner) upkeep(now time.Time) {
 		o.follow(now)
 	}
 	o.endWatch(now)
+	o.followCaptures(now)
 	o.lookAtKernel(now)
 	o.kernel.Retire()
 	if err := o.kernel.RetireExternals(); err != nil {

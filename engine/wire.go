@@ -52,6 +52,8 @@ type call struct {
 	Socket   string        `json:",omitempty"`
 	Back     bool          `json:",omitempty"`
 	Trace    *wireTrace    `json:",omitempty"`
+
+	Capture *CaptureRequest `json:",omitempty"`
 }
 
 // verb is what a call asks for. Whatever is not said in needs to ask for less, only the armed may call.
@@ -72,6 +74,10 @@ const (
 	verbAt       verb = "at"
 	verbTimeline verb = "timeline"
 	verbTrace    verb = "trace"
+
+	verbCapture    verb = "capture"
+	verbCaptured   verb = "captured"
+	verbEndCapture verb = "end capture"
 )
 
 // news is a frame from the server: one of its parts.
@@ -93,6 +99,10 @@ type answer struct {
 	Trace   *Trace       `json:",omitempty"`
 	Spec    string       `json:",omitempty"` // YAML
 	Fault   *remoteFault `json:",omitempty"`
+
+	Number   int       `json:",omitempty"` // of a capture
+	Captured *Captured `json:",omitempty"` // with its records apart
+	Packed   []byte    `json:",omitempty"`
 }
 
 // shownState is a State without its spec, which travels only when it changed, and with its histories apart: as text

@@ -17,6 +17,7 @@ import (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	ArrivalsMapAsked       = "asked"
+	ArrivalsMapCaptors     = "captors"
 	ArrivalsMapCounters    = "counters"
 	ArrivalsMapEntry       = "entry"
 	ArrivalsMapEvents      = "events"
@@ -82,6 +83,7 @@ type ArrivalsProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type ArrivalsMapSpecs struct {
 	Asked       *ebpf.MapSpec `ebpf:"asked"`
+	Captors     *ebpf.MapSpec `ebpf:"captors"`
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
@@ -123,6 +125,7 @@ func (o *ArrivalsObjects) Close() error {
 // It can be passed to LoadArrivalsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ArrivalsMaps struct {
 	Asked       *ebpf.Map `ebpf:"asked"`
+	Captors     *ebpf.Map `ebpf:"captors"`
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
@@ -137,6 +140,7 @@ type ArrivalsMaps struct {
 func (m *ArrivalsMaps) Close() error {
 	return _ArrivalsClose(
 		m.Asked,
+		m.Captors,
 		m.Counters,
 		m.Entry,
 		m.Events,

@@ -16,6 +16,7 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	WrapMapCaptors     = "captors"
 	WrapMapCounters    = "counters"
 	WrapMapEntry       = "entry"
 	WrapMapEvents      = "events"
@@ -86,6 +87,7 @@ type WrapProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type WrapMapSpecs struct {
+	Captors     *ebpf.MapSpec `ebpf:"captors"`
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
@@ -128,6 +130,7 @@ func (o *WrapObjects) Close() error {
 //
 // It can be passed to LoadWrapObjects or ebpf.CollectionSpec.LoadAndAssign.
 type WrapMaps struct {
+	Captors     *ebpf.Map `ebpf:"captors"`
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
@@ -139,6 +142,7 @@ type WrapMaps struct {
 
 func (m *WrapMaps) Close() error {
 	return _WrapClose(
+		m.Captors,
 		m.Counters,
 		m.Entry,
 		m.Events,

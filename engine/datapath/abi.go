@@ -69,6 +69,8 @@ const (
 	GenerationWatched = 4
 	GenerationReports = 8
 	GenerationAside   = 32
+
+	GenerationCaptured = 16
 )
 
 // rowSettings is what the stages of one chain go by in one generation, by position.

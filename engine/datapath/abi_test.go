@@ -90,6 +90,9 @@ func TestLayout(t *testing.T) {
 		{bpf.LoadRatelimit, "source_set", sourceSet{}},
 		{bpf.LoadRatelimit, "offender", offender{}},
 		{bpf.LoadRoot, "entry", entry{}},
+		{bpf.LoadCapture, "capture", captureSettings{}},
+		{bpf.LoadCapture, "capture_tally", captureTally{}},
+		{bpf.LoadCapture, "captured", Captured{}},
 	} {
 		objects, err := row.load()
 		if err != nil {
@@ -126,7 +129,7 @@ func TestLayout(t *testing.T) {
 // TestConstants compares the numbers of bpf/abi.h with those of this package.
 func TestConstants(t *testing.T) {
 	defined := map[string]string{}
-	for _, name := range []string{"abi.h", "abi_vip.h", "abi_ratelimit.h", "abi_clients.h"} {
+	for _, name := range []string{"abi.h", "abi_vip.h", "abi_ratelimit.h", "abi_clients.h", "abi_capture.h"} {
 		header, err := os.ReadFile("../../bpf/" + name)
 		if err != nil {
 			t.Fatal(err)
@@ -147,7 +150,9 @@ func TestConstants(t *testing.T) {
 		"RATELIMIT_VIPS": VIPs, "SOURCE_SETS": SourceSets, "SOURCE_WAYS": SourceWays, "SOURCE_SLOTS": SourceSlots,
 		"OFFENDERS": Offenders, "SEEN_SYNS": seenSYNs, "RATELIMIT_OFFERED": rateLimitOffered, "RATELIMIT_RESET": rateLimitReset,
 		"RATELIMIT_SEVERAL": rateLimitSeveral,
-		"SLOT_MARK":         slotMark, "SLOT_ID": slotID,
+		"CAPTURES":          Captures, "CAPTURE_SNAP": CaptureSnap, "POINT_CAME": PointCame, "POINT_LEFT": PointLeft, "POINT_BETWEEN": PointBetween,
+		"GENERATION_CAPTURED": GenerationCaptured,
+		"SLOT_MARK":           slotMark, "SLOT_ID": slotID,
 		"BACKEND_NEW": BackendNew, "BACKEND_GONE": BackendGone, "BACKEND_REACHABLE": BackendReachable, "BACKEND_OUT": BackendOut,
 		"ENTRY_AGE_SHIFT": entryAgeShift, "ENTRY_AGE_MASK": entryAgeMask,
 		"LIFE_UNCONFIRMED": lifeUnconfirmed, "LIFE_CLOSING": lifeClosing, "SKEW": skew,

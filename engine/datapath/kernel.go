@@ -70,7 +70,8 @@ type Kernel struct {
 	staged     uint64                 // when the last generation was staged, in ns of CLOCK_MONOTONIC
 	answers    sync.WaitGroup         // of the kernel, for which nobody waits
 	occupied   [Generations]*occupied // by version; nil = not looked
-	watched    uint16                 // GenerationWatched while somebody looks at what stages cost
+	watched    uint16                 // flags of the generations at which somebody looks
+	captor     *Captor                // nil while nobody captures packets
 	counted    []*counters            // of all CPUs, and what was taken over from an older ABI
 	top        int                    // no id above this one is in use; 0 = not looked
 	backendIDs map[plan.Key]uint16    // in use; nil = not looked
@@ -284,6 +285,9 @@ func (k *Kernel) Close() {
 		k.segments[i].unmap()
 	}
 	k.stopWatching(func(*watching) bool { return true })
+	if k.captor != nil {
+		k.captor.close()
+	}
 	for _, m := range k.maps {
 		_ = m.Close()
 	}

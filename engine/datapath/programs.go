@@ -228,7 +228,7 @@ func (k *Kernel) collection(p program) (collection, error) {
 		switch {
 		case name == "rows":
 			pin = p.rows
-		case name == "externals":
+		case name == "externals" || name == "captors":
 			pin = strings.Replace(p.rows, "rows", name, 1)
 		case p.dry && (name == "entry" || name == "scratch"):
 			pin = name + "_dry"

@@ -47,13 +47,15 @@ func Marks(list []*Expr, decides func(i int) bool, l Layout) (asm.Instructions, 
 
 // compile tests each expression in turn. Where one is true, what is done with R0 and where it goes on is up to found; R0 is
 // 0 before.
-func (l *Layout) compile(list []*Expr, found func(i int) asm.Instructions) (asm.Instructions, error) {
+func (l *Layout) compile(list []*Expr, found func(i int) asm.Instructions, more ...base) (asm.Instructions, error) {
 	var c code
-	some := c.label()
 	c.add(asm.Mov.Imm(asm.R0, 0))
-	c.branch(asm.JNE.Imm(asm.R1, 0, ""), some)
-	c.add(asm.Return())
-	c.place(some)
+	for _, b := range append([]base{ofPacket}, more...) {
+		some := c.label()
+		c.branch(asm.JNE.Imm(b.register(), 0, ""), some)
+		c.add(asm.Return())
+		c.place(some)
+	}
 	for i, e := range list {
 		n, err := l.lower(e)
 		if err != nil {

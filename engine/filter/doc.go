@@ -23,4 +23,5 @@
 //	ttl < 5, fragment                    the hop limit; a fragment of a packet
 //	vip NAME, backend ADDRESS            what the packet or connection is for, and where it goes
 //	stage NAME, verdict NAME, reason NAME  which stage ended it, how, and why
+//	outer dst host 10.1.1.11, inner tcp  of the header around a packet that is or becomes encapsulated, and of the packet within
 package filter

@@ -2,7 +2,7 @@ package filter
 
 import "github.com/cilium/ebpf/asm"
 
-// code is a function that is being written: R1 points to the scratch and stays, R2 is for what is compared.
+// code is a function that is being written: R1 points to the scratch and stays, as do the other arguments, R2 is for what is compared.
 type code struct {
 	asm.Instructions
 	places []int // of each label; -1 = not yet
@@ -74,7 +74,7 @@ func (c *code) load(l load) {
 		c.loaded = false
 		return
 	}
-	c.add(asm.LoadMem(asm.R2, asm.R1, l.offset, l.size))
+	c.add(asm.LoadMem(asm.R2, l.base.register(), l.offset, l.size))
 	if l.swapped {
 		c.add(asm.HostTo(asm.BE, asm.R2, l.size))
 	}

@@ -20,6 +20,8 @@ type Fields struct {
 	VLAN             uint16 // of the outermost tag
 	Bytes            uint32 // of the frame
 
+	Outer, Inner *Fields // of a packet that is or becomes encapsulated; nil = it is and does not
+
 	VIP     string
 	Backend netip.Addr
 	Stage   string

@@ -250,7 +250,7 @@ func TestLayout(t *testing.T) {
 		t.Error("an object without a scratch has a layout")
 	}
 	p := newParse(t)
-	if p.layout.src4 != (field{p.layout.src6.offset, asm.Word}) || p.layout.src6.offset+16 != p.layout.dst6.offset {
+	if p.layout.src4 != (field{offset: p.layout.src6.offset, size: asm.Word}) || p.layout.src6.offset+16 != p.layout.dst6.offset {
 		t.Errorf("addresses do not lie as scratch.h says: %+v", p.layout)
 	}
 }

@@ -9,10 +9,19 @@ import (
 
 // Layout says where the data path keeps the facts of the packet at hand, and which numbers stand for names.
 type Layout struct {
-	VIPs map[string]uint16 // num of each VIP, by its name
+	VIPs    map[string]uint16   // num of each VIP, by its name
+	Reasons map[string]uint16   // number of each reason; for captures, as what follows
+	Stages  map[string][]uint16 // numbers of each stage, wherever it stands
 
 	family, proto, flags, ttl, kind, hasVIP, vip, srcPort, dstPort, bytes, tci field
 	src4, dst4, src6, dst6                                                     field
+	ending                                                                     ending
+}
+
+// ending is where a captor keeps how a packet left.
+type ending struct {
+	known                          bool
+	verdict, reason, stage, layers field
 }
 
 // Bits of the kind of a packet, as bpf/scratch.h defines them.
@@ -21,14 +30,36 @@ const (
 	kindBitVLAN     = 8
 )
 
-// field is a place in the scratch.
+// field is a place in a struct, which is one of those that a function is called with.
 type field struct {
 	offset int16
 	size   asm.Size
+	base   base
 }
 
+// base is a struct that a function is called with. All have the scratch of the packet at hand; captors have more.
+type base uint8
+
+const (
+	ofPacket base = iota
+	ofOuter
+	ofInner
+	ofEnding
+)
+
+// register is that of the argument. The second one is free for what is compared.
+func (b base) register() asm.Register { return [...]asm.Register{asm.R1, asm.R3, asm.R4, asm.R5}[b] }
+
 // word is the n-th 4 bytes from the beginning of a field on.
-func (f field) word(n int) field { return field{f.offset + int16(4*n), asm.Word} }
+func (f field) word(n int) field { return field{f.offset + int16(4*n), asm.Word, f.base} }
+
+// of is the layout of another header than the first.
+func (l Layout) of(b base) *Layout {
+	for _, f := range []*field{&l.family, &l.proto, &l.flags, &l.ttl, &l.kind, &l.srcPort, &l.dstPort, &l.src4, &l.dst4, &l.src6, &l.dst6} {
+		f.base = b
+	}
+	return &l
+}
 
 // LayoutOf reads where the members of struct scratch are from the types of an object of the data path.
 func LayoutOf(types *btf.Spec) (Layout, error) {
@@ -56,7 +87,29 @@ func LayoutOf(types *btf.Spec) (Layout, error) {
 		}
 		*at.to = f
 	}
-	return l, nil
+	return l, l.findEnding(types)
+}
+
+// findEnding reads where a captor keeps how a packet left; other objects have none.
+func (l *Layout) findEnding(types *btf.Spec) error {
+	var s *btf.Struct
+	if err := types.TypeByName("ending", &s); err != nil {
+		return nil
+	}
+	found := map[string]field{}
+	if err := fieldsOf(s, "", 0, found); err != nil {
+		return fmt.Errorf("layout of struct ending: %w", err)
+	}
+	for name, to := range map[string]*field{"verdict": &l.ending.verdict, "reason": &l.ending.reason, "stage": &l.ending.stage, "layers": &l.ending.layers} {
+		f, ok := found[name]
+		if !ok || f.size != asm.Word {
+			return fmt.Errorf("layout of struct ending: member %s is missing or of another size", name)
+		}
+		f.base = ofEnding
+		*to = f
+	}
+	l.ending.known = true
+	return nil
 }
 
 // sizes are those that one instruction can load.
@@ -81,7 +134,7 @@ func fieldsOf(t btf.Type, path string, base uint32, into map[string]field) error
 			return err
 		}
 		if m.Name != "" {
-			into[name] = field{int16(at), sizeOf(m.Type, size)}
+			into[name] = field{offset: int16(at), size: sizeOf(m.Type, size)}
 			name += "."
 		}
 		if err := fieldsOf(m.Type, name, at, into); err != nil {

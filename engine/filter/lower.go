@@ -30,6 +30,9 @@ func (l *Layout) lower(e *Expr) (node, error) {
 }
 
 func (l *Layout) lowerTerm(t *term) (node, error) {
+	if t.layer != first {
+		return l.lowerLayered(*t)
+	}
 	isIP := compare(l.family, unequal, 0)
 	switch t.kind {
 	case kindFamily:
@@ -64,6 +67,9 @@ func (l *Layout) lowerTerm(t *term) (node, error) {
 			return node{}, fmt.Errorf("vip %s: there is no VIP of this name", t.name)
 		}
 		return allOf(compare(l.hasVIP, unequal, 0), compare(l.vip, equal, uint32(num))), nil
+	}
+	if l.ending.known {
+		return l.lowerEnding(t)
 	}
 	return node{}, fmt.Errorf("%v: the data path does not know this of a packet where it is asked", t)
 }

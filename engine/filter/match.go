@@ -17,6 +17,15 @@ func (e *Expr) Match(f *Fields) bool {
 }
 
 func (t *term) match(f *Fields) bool {
+	switch t.layer {
+	case outer:
+		f = f.Outer
+	case inner:
+		f = f.Inner
+	}
+	if f == nil {
+		return false
+	}
 	family := f.family()
 	switch t.kind {
 	case kindFamily:

@@ -100,7 +100,7 @@ func (n node) sorted() node {
 }
 
 func (l load) order() int {
-	order := int(l.offset) << 1
+	order := (int(l.base)<<16 | int(l.offset)) << 1
 	if l.swapped {
 		order++
 	}

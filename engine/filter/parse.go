@@ -38,6 +38,7 @@ type parser struct {
 	tokens []token
 	at     int
 	facts  Words
+	layer  layer // of the term that is read
 	head   *term // what a value without words in front of it is taken as; nil = it cannot stand here
 	heads  int   // how often head was set
 	only   int   // above 0, only values of head may stand here
@@ -140,6 +141,9 @@ func (p *parser) value() (*Expr, error) {
 
 // made counts a term that begins with t.
 func (p *parser) made(t token, term term) (*Expr, error) {
+	if term.layer == first {
+		term.layer = p.layer
+	}
 	if p.terms++; p.terms > MaxTerms {
 		return nil, faultf(t, "more than %d terms: put long lists of addresses in a file of prefixes", MaxTerms)
 	}
@@ -159,6 +163,8 @@ func (p *parser) primary() (*Expr, error) {
 	}
 	p.head, p.heads = nil, p.heads+1
 	switch t.text {
+	case "outer", "inner":
+		return p.layered()
 	case "src", "dst", "host", "net", "port", "portrange", "proto":
 		return p.qualified(term{})
 	case "ip", "ip6", "tcp", "udp", "icmp", "icmp6":

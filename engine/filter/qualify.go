@@ -72,8 +72,23 @@ func (p *parser) qualified(h term) (*Expr, error) {
 	return p.values(h)
 }
 
+// layered is a term about one of the headers of an encapsulated packet.
+func (p *parser) layered() (*Expr, error) {
+	t := p.next()
+	p.layer = map[string]layer{"outer": outer, "inner": inner}[t.text]
+	defer func() { p.layer = first }()
+	switch what := p.peek(); {
+	case !what.keyword(), what.is("and"), what.is("or"), what.is("not"), what.is("mask"), what.is("outer"), what.is("inner"):
+		return nil, unexpected(what, "a term such as host, net, port or tcp behind "+t.text, nil)
+	case keywords[what.text]&(VIP|Backend|Stage|Verdict|Reason|VLAN|Length) != 0:
+		return nil, faultf(what, "%s is no matter of one header: write it without %s", what.text, t.text)
+	}
+	return p.primary()
+}
+
 // values are what stands behind the words of a term: one value, a negated one, or several in parentheses.
 func (p *parser) values(h term) (*Expr, error) {
+	h.layer = p.layer
 	p.head = &h
 	p.only++
 	defer func() { p.only-- }()

@@ -24,6 +24,18 @@ const (
 	kindPortRange // only while it is read; then it is a port
 )
 
+// layer is of which header a term asks.
+type layer uint8
+
+const (
+	first layer = iota // that of the packet as the chain sees it
+	outer
+	inner
+)
+
+// String is the layer as it stands before a term, with a space.
+func (l layer) String() string { return [...]string{"", "outer ", "inner "}[l] }
+
 // String is the keyword of a kind.
 func (k kind) String() string {
 	return [...]string{"ip", "proto", "host", "net", "port", "flags", "ttl", "len", "vlan", "fragment", "vip", "backend", "stage",
@@ -89,6 +101,7 @@ const (
 // term is one question about a packet. What its kind does not name is 0.
 type term struct {
 	kind      kind
+	layer     layer
 	direction direction    // of host, net and port
 	family    uint8        // 4, 6; of family, and of proto where 0 is either
 	proto     uint8        // of proto; of port 6, 17 or 0, which is either

@@ -34,7 +34,10 @@ func (e *Expr) grouped() string {
 }
 
 // String is the term in its canonical form.
-func (t term) String() string {
+func (t term) String() string { return t.layer.String() + t.question() }
+
+// question is what the term asks of its header.
+func (t term) question() string {
 	switch t.kind {
 	case kindFamily:
 		return familyName(t.family)

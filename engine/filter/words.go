@@ -20,6 +20,7 @@ const (
 	Stage                      // stage
 	Verdict                    // verdict
 	Reason                     // reason
+	Layers                     // outer, inner
 
 	Packet = Flags | TTL | Length | VLAN | Fragment // what every frame has
 )
@@ -40,7 +41,7 @@ const flagLetters = "FSRPAUEC"
 var keywords = map[string]Words{
 	"and": 0, "or": 0, "not": 0, "ip": 0, "ip6": 0, "tcp": 0, "udp": 0, "icmp": 0, "icmp6": 0, "src": 0, "dst": 0, "host": 0, "net": 0,
 	"mask": 0, "port": 0, "portrange": 0, "proto": 0, "flags": Flags, "ttl": TTL, "len": Length, "less": Length, "greater": Length,
-	"vlan": VLAN, "fragment": Fragment, "vip": VIP, "backend": Backend, "stage": Stage, "verdict": Verdict, "reason": Reason,
+	"vlan": VLAN, "fragment": Fragment, "outer": Layers, "inner": Layers, "vip": VIP, "backend": Backend, "stage": Stage, "verdict": Verdict, "reason": Reason,
 }
 
 // foreign are words of tcpdump that hairpin does not have.

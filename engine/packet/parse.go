@@ -22,6 +22,18 @@ func Parse(frame []byte, gue ...uint16) (Summary, error) {
 	return s, nil
 }
 
+// ParseCut is Parse for the begin of a frame, as captures hold it: what its headers announce need not all be there, and
+// checksums are not looked at.
+func ParseCut(frame []byte, gue ...uint16) (Summary, error) {
+	p := newParser(frame, gue)
+	p.quoted, p.cut = true, true
+	var s Summary
+	if err := p.ethernet(&s); err != nil {
+		return s, fmt.Errorf("parse packet: %w", err)
+	}
+	return s, nil
+}
+
 // ParseIP is Parse for a packet without an Ethernet header.
 func ParseIP(packet []byte, gue ...uint16) (Summary, error) {
 	p := newParser(packet, gue)
@@ -38,6 +50,7 @@ type parser struct {
 	gue    []uint16
 	nested int
 	quoted bool // what is read may be cut off, and its checksums mean nothing
+	cut    bool // but it may be a tunnel
 }
 
 func newParser(data []byte, gue []uint16) *parser {

@@ -23,7 +23,7 @@ func (p *parser) transport(s *Summary, at, end int, dst netip.Addr) error {
 			return p.icmp(s, at, end, dst)
 		}
 	case ProtoIPv4, ProtoIPv6:
-		if !s.More && !p.quoted {
+		if !s.More && (!p.quoted || p.cut) {
 			return p.inside(s, at, end)
 		}
 	}
@@ -87,6 +87,9 @@ func (p *parser) udp(s *Summary, at, end int, dst netip.Addr) error {
 	if err != nil || len(b) < 8 {
 		return err
 	}
+	if p.cut && !s.Fragmented() {
+		return p.gueInside(s, at+8, end)
+	}
 	if !p.whole(s) {
 		return nil
 	}
@@ -100,9 +103,14 @@ func (p *parser) udp(s *Summary, at, end int, dst netip.Addr) error {
 	if sum == 0 && s.Version == 6 || sum != 0 && Checksum(pseudo(s.Src, dst, ProtoUDP, size), p.data[at:end]) != 0 {
 		p.fault(s, "udp", sum)
 	}
-	// Variant 1 begins with the version of the inner packet, 01 in two bits; variant 0 is not spoken here.
+	return p.gueInside(s, at+8, end)
+}
+
+// gueInside reads the packet inside GUE. Variant 1 begins with the version of the inner packet, 01 in two bits; variant 0 is
+// not spoken here.
+func (p *parser) gueInside(s *Summary, at, end int) error {
 	if slices.Contains(p.gue, s.DstPort) && len(s.Payload) > 0 && s.Payload[0]>>6 == 1 {
-		return p.inside(s, at+8, end)
+		return p.inside(s, at, end)
 	}
 	return nil
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"hairpin/engine"
+	"hairpin/engine/capture"
+	"hairpin/engine/packet"
 	"hairpin/engine/spec"
 )
 
@@ -29,6 +31,7 @@ type fake struct {
 	dies     bool // in a handoff, with the successor
 	traced   []engine.TraceRequest
 	trace    func(engine.TraceRequest) *engine.Trace // nil = of no packet anything is known
+	caught   bool                                    // what there is to capture
 }
 
 // fakes are the nodes that a transcript may name.
@@ -207,6 +210,40 @@ func (f *fake) Handoff(_ context.Context, r engine.HandoffRequest) error {
 	if f.dies {
 		f.now.PID, f.now.Handoff.Outcome = 0, engine.HandoffGoesOn
 	}
+	return nil
+}
+
+// Capture says what it was asked.
+func (f *fake) Capture(_ context.Context, r engine.CaptureRequest) (int, error) {
+	f.caught = false
+	fmt.Fprintf(f.asked, "capture %+v\n", r)
+	return 1, engine.CheckCaptureFilter(r.Filter)
+}
+
+// Captured is over with two frames of one packet.
+func (f *fake) Captured(_ context.Context, id int) (*engine.Captured, error) {
+	c := captured(id)
+	if f.caught {
+		c.Records = nil
+	}
+	f.caught = true
+	return c, nil
+}
+
+// captured is a packet that was forwarded, and is over.
+func captured(id int) *engine.Captured {
+	came := packet.Build(packet.Eth{}, packet.IPv4{}, packet.TCP{Flags: "S"})
+	left := packet.Build(packet.Eth{Src: packet.NodeMAC, Dst: packet.RouterMAC}, packet.IPv4{Src: packet.VIP4}, packet.UDP{Dst: packet.GUEPort}, packet.IPv4{}, packet.TCP{Flags: "S"})
+	r := engine.CaptureRecord{Time: noon, Packet: 1, Point: capture.Came, NIC: "eth0", Hook: "xdp", Stage: "balancer", VIP: "web", Verdict: "forward", Code: 3,
+		Reason: "forwarded", OneIn: 1, Bytes: len(came), Frame: came}
+	behind := r
+	behind.Point, behind.Bytes, behind.Frame = capture.Left, len(left), left
+	return &engine.Captured{Status: engine.CaptureStatus{ID: id, Packets: 1, Bytes: 200, Over: "it has its 1 records", Seen: 7, NS: 41.3},
+		Records: []engine.CaptureRecord{r, behind}}
+}
+
+func (f *fake) EndCapture(_ context.Context, id int) error {
+	fmt.Fprintf(f.asked, "end capture %d\n", id)
 	return nil
 }
 

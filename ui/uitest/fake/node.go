@@ -15,23 +15,24 @@ import (
 
 // Node is an engine that does in memory what it is asked, and remembers what that was.
 type Node struct {
-	mu       sync.Mutex
-	state    *engine.State
-	changed  chan struct{}
-	hang     chan struct{}
-	refuse   error
-	applied  []engine.ApplyRequest
-	confirms []string
-	detached []string
-	handoffs []engine.HandoffRequest
-	watched  int
-	traces   []engine.TraceRequest
-	trace    func(engine.TraceRequest) *engine.Trace // nil = nothing becomes of any packet
-	changes  []engine.Change
-	pasts    map[int]*spec.Spec // by change
-	recorded []*engine.State
-	armed    *engine.Armed
-	now      func() time.Time // nil = the time of the snapshot
+	mu        sync.Mutex
+	state     *engine.State
+	changed   chan struct{}
+	hang      chan struct{}
+	refuse    error
+	applied   []engine.ApplyRequest
+	confirms  []string
+	detached  []string
+	handoffs  []engine.HandoffRequest
+	watched   int
+	capturing capturing
+	traces    []engine.TraceRequest
+	trace     func(engine.TraceRequest) *engine.Trace // nil = nothing becomes of any packet
+	changes   []engine.Change
+	pasts     map[int]*spec.Spec // by change
+	recorded  []*engine.State
+	armed     *engine.Armed
+	now       func() time.Time // nil = the time of the snapshot
 }
 
 // New is a node that shows s.
