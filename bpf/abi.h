@@ -69,6 +69,7 @@ enum reason {
 	REASON_ECHO_LIMITED = 33,
 	REASON_TOO_BIG_TOLD = 34,
 	REASON_BAD_FRAGMENT = 35,
+	REASON_LOCAL = 42,
 };
 
 // Packets and the bytes of their frames.
@@ -128,7 +129,8 @@ _Static_assert(sizeof(struct gate_args) == 32, "gate_args");
 struct generation {
 	__u64 vip_seed;
 	__u16 vip_version;
-	__u16 vip_parts; // of that version, less one: a mask of the hash that chooses one
+	__u8 vip_parts;	 // of that version, less one: a mask of the hash that chooses one
+	__u8 quic_parts; // likewise of the servers of QUIC
 	__u16 flags;
 	__be16 decap_port; // outer UDP destination port that the agent takes GUE from
 	__u8 revision[16]; // of the spec
@@ -181,10 +183,11 @@ struct backend {
 	__u64 pad;
 };
 _Static_assert(sizeof(struct backend) == 64, "backend");
-#define BACKEND_NEW	  1 // takes new flows
-#define BACKEND_GONE	  2 // takes nothing any more
-#define BACKEND_REACHABLE 4 // its next hop is known
-#define BACKEND_OUT	  8 // its checks took it out: it is not NEW, whatever the spec says
+#define BACKEND_NEW	  1   // takes new flows
+#define BACKEND_GONE	  2   // takes nothing any more
+#define BACKEND_REACHABLE 4   // its next hop is known
+#define BACKEND_DOWN	  128 // somebody said that it does not answer
+#define BACKEND_OUT	  8   // its checks took it out: it is not NEW, whatever the spec says
 
 // The connection table: sets of one cache line. An entry, from bit 0: backend 15, confirmed 1, closing 1, age 11,
 // seq 8, tag 28. Age is in ticks of 2^32 ns (4.3 s), and wraps after 2.4 h. An entry is 0 when free.
@@ -207,7 +210,9 @@ _Static_assert(sizeof(struct set) == 64, "set");
 struct settling {
 	__u64 sticky_until; // ns of CLOCK_MONOTONIC: until then, an unknown UDP flow follows `before`
 	__u32 life;	    // ticks that an idle flow is remembered
-	__u32 pad;
+	__u8 hash_before;   // enum vip_hash, by which the ring before is read
+	__u8 migrate;	    // flows of UDP leave a backend that is down
+	__u16 pad;
 };
 _Static_assert(sizeof(struct settling) == 16, "settling");
 
@@ -244,15 +249,22 @@ struct admission {
 	struct count over; // refused, or would have been
 };
 
+// Packets of QUIC that said which server is theirs.
+struct quic {
+	__u64 known;
+	__u64 unknown; // no server of the VIP has that id, or it takes nothing any more
+};
+
 // Counters of one CPU. Nobody else writes them.
 struct counters {
 	struct count exit[CHAINS][REASONS];
 	struct count vip[VIPS];	     // forwarded or decapsulated
 	struct count vip_drop[VIPS]; // dropped after the VIP was known
 	struct count backend[BACKENDS];
-	__u64 stray[VIPS];	 // packets that went elsewhere than the ring says
-	__u64 stray_at[VIPS];	 // ns of CLOCK_MONOTONIC of the last of them
-	__u64 unheld[VIPS];	 // SYNs that could not be remembered
+	__u64 stray[VIPS];    // packets that went elsewhere than the ring says
+	__u64 stray_at[VIPS]; // ns of CLOCK_MONOTONIC of the last of them
+	__u64 unheld[VIPS];   // SYNs that could not be remembered
+	struct quic quic[VIPS];
 	__u64 event_at[REASONS]; // jiffies >> 5 of the last event of a reason
 	__u64 events_lost;
 	__u64 budget_tick;

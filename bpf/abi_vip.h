@@ -20,10 +20,24 @@ struct vip {
 	__u16 pad;
 };
 _Static_assert(sizeof(struct vip) == 24, "vip");
-#define VIP_SETTLING 1 // the ring changed not long ago
-#define VIP_IPIP     2 // else GUE
-#define VIP_STICKY   4 // UDP flows are kept over a change
-#define VIP_ADDRESS  8 // not a service: says only that the address is ours
+#define VIP_SETTLING   1		     // the ring changed not long ago
+#define VIP_IPIP       2		     // else GUE
+#define VIP_STICKY     4		     // UDP flows are kept over a change
+#define VIP_ADDRESS    8		     // not a service: says only that the address is ours
+#define VIP_HASH       (3 << VIP_HASH_SHIFT) // enum vip_hash
+#define VIP_QUIC       64		     // server ids in connection ids say where packets go
+#define VIP_LOCAL      128		     // what a socket of this host serves passes up to it
+#define VIP_REHASHED   256		     // its ring before was read by another hash; see struct settling
+#define VIP_SPECIAL    (VIP_HASH | VIP_QUIC | VIP_LOCAL)
+#define VIP_HASH_SHIFT 4
+
+// What of a packet says where in the ring it goes.
+enum vip_hash {
+	HASH_TUPLE = 0,		   // the source's address, both ports
+	HASH_NO_SOURCE_PORT = 1,   // the source's address, the VIP's port
+	HASH_ADDRESSES = 2,	   // both addresses
+	HASH_DESTINATION_PORT = 3, // the VIP's port
+};
 
 // Port and protocol 0 say "the address is a VIP's"; port 0 alone says "every port".
 struct vip4 {
@@ -47,3 +61,14 @@ struct vip4_table {
 struct vip6_table {
 	struct vip6 entry[VIP_TABLE];
 };
+
+// The servers of VIPs with QUIC, a store like those of the VIPs. An entry, from bit 0: id 32, num of the VIP 13,
+// backend 15, 1. An entry is 0 when free.
+#define QUIC_PARTS 64 // of a version, at most
+struct quic_table {
+	__u64 entry[VIP_TABLE];
+};
+#define QUIC_NUM_SHIFT	   32
+#define QUIC_BACKEND_SHIFT 45
+#define QUIC_KEY	   ((1ULL << QUIC_BACKEND_SHIFT) - 1)
+#define QUIC_USED	   (1ULL << 63)

@@ -4,7 +4,7 @@
 #include "clients.h"
 #include "encap.h"
 #include "forms.h"
-#include "settle.h"
+#include "special.h"
 #include "too_big.h"
 
 // The balancer: chooses the backend of a packet for a VIP and sends it there, encapsulated, out of the NIC it came
@@ -47,10 +47,19 @@ AI int send(struct xdp_md *ctx, struct scratch *s, struct frame *f, int own)
 		count_client(s, hash);
 	s->slot_hash = hash >> 32;
 	s->note.settled = SETTLED_QUIET;
-	__u32 id = read_slot(s->vip.ring, s->vip.ring_size, s->slot_hash) & SLOT_ID;
-	saw(s, SAW_SLOT, s->slot_hash | (__u64)s->vip.ring_size << 32, id);
-	if (s->vip.flags & VIP_SETTLING)
-		id = settle(s, id, own) & SLOT_ID;
+	__u32 id = 0;
+	if (s->vip.flags & VIP_SPECIAL) {
+		id = choose_specially(ctx, s, own);
+		if (id == SERVED_HERE)
+			return leave(s, XDP_PASS, REASON_LOCAL);
+		id &= SLOT_ID;
+	}
+	if (!id) {
+		id = read_slot(s->vip.ring, s->vip.ring_size, s->slot_hash) & SLOT_ID;
+		saw(s, SAW_SLOT, s->slot_hash | (__u64)s->vip.ring_size << 32, id);
+		if (s->vip.flags & VIP_SETTLING)
+			id = settle(s, id, own) & SLOT_ID;
+	}
 	if (dry) {
 		s->note.backend = id;
 		s->note.vip = s->vip.num;

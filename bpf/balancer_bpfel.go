@@ -24,6 +24,7 @@ const (
 	BalancerMapEntry       = "entry"
 	BalancerMapEvents      = "events"
 	BalancerMapFragments   = "fragments"
+	BalancerMapQuicServers = "quic_servers"
 	BalancerMapRings       = "rings"
 	BalancerMapRowSettings = "row_settings"
 	BalancerMapRows        = "rows"
@@ -95,6 +96,7 @@ type BalancerMapSpecs struct {
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
 	Fragments   *ebpf.MapSpec `ebpf:"fragments"`
+	QuicServers *ebpf.MapSpec `ebpf:"quic_servers"`
 	Rings       *ebpf.MapSpec `ebpf:"rings"`
 	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
@@ -142,6 +144,7 @@ type BalancerMaps struct {
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
 	Fragments   *ebpf.Map `ebpf:"fragments"`
+	QuicServers *ebpf.Map `ebpf:"quic_servers"`
 	Rings       *ebpf.Map `ebpf:"rings"`
 	RowSettings *ebpf.Map `ebpf:"row_settings"`
 	Rows        *ebpf.Map `ebpf:"rows"`
@@ -163,6 +166,7 @@ func (m *BalancerMaps) Close() error {
 		m.Entry,
 		m.Events,
 		m.Fragments,
+		m.QuicServers,
 		m.Rings,
 		m.RowSettings,
 		m.Rows,

@@ -16,6 +16,7 @@ AI enum reason read_packet(void *ctx, int tc, struct scratch *s, struct generati
 {
 	s->version = g->vip_version;
 	s->vip_parts = g->vip_parts;
+	s->quic_parts = g->quic_parts;
 	s->generation_flags = g->flags;
 	s->decap_port = g->decap_port;
 	s->vip_seed = g->vip_seed;

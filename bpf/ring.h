@@ -18,13 +18,33 @@ struct {
 } rings SEC(".maps");
 
 // The hash of a flow: its upper half chooses the slot, the same on every node; its lower half the outer source port.
-AI __u64 flow_hash(struct scratch *s)
+AI __u64 flow_hash_of(struct scratch *s, __u32 ports)
 {
 	if (s->family == 4)
-		return mix(s->src4 | (__u64)s->ports << 32);
+		return mix(s->src4 | (__u64)ports << 32);
 	__u64 h = s->src6[0] * MIX1;
 	h = ((h ^ h >> 32) + s->src6[1]) * MIX2;
-	return mix((h ^ h >> 29) + s->ports);
+	return mix((h ^ h >> 29) + ports);
+}
+
+AI __u64 flow_hash(struct scratch *s)
+{
+	return flow_hash_of(s, s->ports);
+}
+
+// The hash by another choice of what decides.
+AI __u64 hash_by(struct scratch *s, __u32 by)
+{
+	__u32 to = (__u32)s->dst_port << 16; // where it stands beside the source's
+	if (by == HASH_DESTINATION_PORT)
+		return mix(to);
+	if (by == HASH_ADDRESSES) {
+		if (s->family == 4)
+			return mix(s->src4 | (__u64)s->dst4 << 32);
+		__u64 h = mix(mix(s->src6[0]) + s->src6[1]);
+		return mix(mix(h + s->dst6[0]) + s->dst6[1]);
+	}
+	return flow_hash_of(s, by == HASH_NO_SOURCE_PORT ? to : s->ports);
 }
 
 // The slot of a ring that a hash leads to, mark and id; 0 where there is no ring.

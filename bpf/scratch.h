@@ -19,7 +19,8 @@ struct scratch {
 	__u64 stamp;   // ns at which the stage at hand began, in a packet whose cost is measured; else 0
 	__u32 chain;
 	__u16 version;	 // of the VIP tables
-	__u16 vip_parts; // of that, less one
+	__u8 vip_parts;	 // of that, less one
+	__u8 quic_parts; // likewise
 	__u16 generation_flags;
 	__be16 decap_port;
 	__u64 vip_seed;

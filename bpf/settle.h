@@ -49,11 +49,17 @@ AI void touch(struct scratch *s, struct connection *c)
 		write_entry(c, c->way, entry);
 }
 
+// What says that a backend keeps no flow. Flows of UDP may leave one that is down, where the VIP says so.
+AI __u32 keeps_no_flow(struct scratch *s, struct settling *vip)
+{
+	return s->l4_proto == IPPROTO_UDP && vip->migrate ? BACKEND_GONE | BACKEND_DOWN | BACKEND_OUT : BACKEND_GONE;
+}
+
 // The backend of a flow that the table knows, or 0 if what it knows does not hold any more.
-AI __u32 known_backend(struct scratch *s, struct connection *c, int syn, int own)
+AI __u32 known_backend(struct scratch *s, struct connection *c, __u32 lost, int syn, int own)
 {
 	__u32 id = c->entry & SLOT_ID, flags = backend_flags(id);
-	if (flags & BACKEND_GONE)
+	if (flags & lost)
 		return 0;
 	if (!own)
 		return c->entry & ENTRY_CONFIRMED || s->l4_proto != IPPROTO_TCP ? id : 0;
@@ -73,11 +79,12 @@ AI __u32 known_backend(struct scratch *s, struct connection *c, int syn, int own
 	return id;
 }
 
-AI __u32 settle_unknown(struct scratch *s, struct connection *c, __u32 id, __u32 before, int syn, int sticky, int own)
+AI __u32 settle_unknown(struct scratch *s, struct connection *c, __u32 id, __u32 before, __u32 lost_flags, int syn,
+			int sticky, int own)
 {
 	// Whose backend before is gone follows the ring, as long as it does not change again and that one does not come
 	// back: then only the table knows.
-	int lost = !before || backend_flags(before) & BACKEND_GONE;
+	int lost = !before || backend_flags(before) & lost_flags;
 	if (lost)
 		before = id;
 	if (s->l4_proto == IPPROTO_UDP) {
@@ -128,15 +135,25 @@ AI int just_changed(struct scratch *s)
 	return dry && s->generation_flags & GENERATION_ASIDE && s->vip.flags & VIP_STICKY;
 }
 
+// Where in the ring before a flow is, when that is read by another hash than the ring.
+AI __u32 hash_before(struct scratch *s)
+{
+	__u32 num = s->vip.num;
+	struct settling *vip = bpf_map_lookup_elem(&settlings, &num);
+	__u32 by = vip ? vip->hash_before : HASH_TUPLE;
+	return (by == HASH_TUPLE ? flow_hash(s) : hash_by(s, by)) >> 32;
+}
+
 // The backend of a packet of a settling VIP whose ring says id. One that is not the flow's own, but about it or a later
 // piece, goes where the flow goes and writes nothing.
 FUNCTION int settle(struct scratch *s, __u32 id, int own)
 {
 	if (!s)
 		return 0;
-	__u32 slot = read_slot(s->vip.before, s->vip.before_size, s->slot_hash);
+	__u32 hash = s->vip.flags & VIP_REHASHED ? hash_before(s) : s->slot_hash;
+	__u32 slot = read_slot(s->vip.before, s->vip.before_size, hash);
 	s->note.settled = SETTLED_UNMARKED;
-	saw(s, SAW_BEFORE, s->slot_hash | (__u64)s->vip.before_size << 32, slot);
+	saw(s, SAW_BEFORE, hash | (__u64)s->vip.before_size << 32, slot);
 	if (!(slot & SLOT_MARK))
 		return id;
 	__u32 before = slot & SLOT_ID, num = s->vip.num;
@@ -148,12 +165,13 @@ FUNCTION int settle(struct scratch *s, __u32 id, int own)
 	struct connection c = {};
 	__u32 chosen = 0;
 	s->note.settled = SETTLED_KNOWN;
+	__u32 lost = keeps_no_flow(s, vip);
 	if (find_connection(s, &c, now, vip->life)) {
-		chosen = known_backend(s, &c, syn, own);
+		chosen = known_backend(s, &c, lost, syn, own);
 		saw(s, SAW_ENTRY, c.entry, chosen != 0);
 	}
 	if (!chosen)
-		chosen = settle_unknown(s, &c, id, before, syn, now < vip->sticky_until || just_changed(s), own);
+		chosen = settle_unknown(s, &c, id, before, lost, syn, now < vip->sticky_until || just_changed(s), own);
 	if (chosen != id && own)
 		count_stray(s, now);
 	return chosen;

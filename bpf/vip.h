@@ -4,11 +4,11 @@
 #include "mix.h"
 
 // VIPs: version × VIP_PARTS + part, each an open-addressed table. A part that no version has needed yet is not there.
-#define VIP_STORE(name, table)                                                                                         \
+#define VIP_STORE(name, parts, table)                                                                                  \
 	struct {                                                                                                       \
 		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                                                              \
 		__type(key, __u32);                                                                                    \
-		__uint(max_entries, GENERATIONS *VIP_PARTS);                                                           \
+		__uint(max_entries, parts);                                                                            \
 		__array(                                                                                               \
 			values, struct {                                                                               \
 				__uint(type, BPF_MAP_TYPE_ARRAY);                                                      \
@@ -18,8 +18,8 @@
 				__uint(map_flags, BPF_F_MMAPABLE);                                                     \
 			});                                                                                            \
 	} name SEC(".maps")
-VIP_STORE(vips4, vip4_table);
-VIP_STORE(vips6, vip6_table);
+VIP_STORE(vips4, GENERATIONS *VIP_PARTS, vip4_table);
+VIP_STORE(vips6, GENERATIONS *VIP_PARTS, vip6_table);
 
 // The hash of a key: its upper bits say where in a part the search begins, others in which part.
 // Engine/datapath/viptable.go computes the same.

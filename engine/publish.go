@@ -237,6 +237,7 @@ func (v view) vips() []VIP {
 			Encap: desired.Encap.String(), Ring: len(realized.Ring),
 			Counter: v.meters.counter(meterKey{kind: vipForward, id: num}), Drop: v.meters.counter(meterKey{kind: vipDrop, id: num}),
 			History: v.meters.history(meterKey{kind: vipForward, id: num})}
+		shown.Choice = v.choice(&desired, realized.Num)
 		shares := v.shares(realized.Num, places[realized.Num], realized.Ring)
 		shown.Empty = v.spec.Balances() && shares[0] == len(realized.Ring)
 		shown.Backends = make([]Backend, 0, len(backends[realized.Num]))
@@ -252,12 +253,21 @@ func (v view) vips() []VIP {
 	return list
 }
 
+func (v view) choice(of *spec.VIP, num uint16) Choice {
+	quic := v.kernel.QUIC(num)
+	return Choice{Hash: of.Hash.String(), Flow: of.Flow.String(), QUIC: of.QUIC.String(), Local: of.Local, Migrate: of.Migrate,
+		Known: quic.Known, Unknown: quic.Unknown}
+}
+
 func (v view) backend(b datapath.Backend, vip spec.VIP, shares map[uint16]int, slots int) Backend {
 	key := meterKey{kind: backendForward, id: int(b.ID)}
 	shown := Backend{Address: b.Address, Counter: v.meters.counter(key), History: v.meters.history(key),
 		Share: float64(shares[b.ID]) / float64(max(slots, 1)), NextHop: v.nextHop(b)}
 	if d := vip.Backend(b.Address); d != nil {
 		shown.Weight, shown.State = d.Weight, d.State.String()
+		if vip.QUIC != spec.NoQUIC {
+			shown.Server = vip.ServerID(*d)
+		}
 	} else {
 		shown.Gone, shown.State = true, "removed"
 	}

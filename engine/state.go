@@ -247,7 +247,19 @@ type VIP struct {
 	Settling *Settling // nil = quiet
 	Ring     int       // slots
 	Empty    bool      // no backend takes new flows
+	Choice   Choice
 	Backends []Backend
+}
+
+// Choice is how a VIP chooses, but for its ring.
+type Choice struct {
+	Hash    string // what of a packet says where in the ring it goes
+	Flow    string // sticky, none
+	QUIC    string // off, or the layout of the ids of servers
+	Local   bool   // sockets of this host are served
+	Migrate bool   // UDP flows leave a backend that is down at once
+	Known   uint64 // packets of QUIC that named a server of the VIP, ever
+	Unknown uint64 // that named none it has, ever
 }
 
 // Settling is a VIP whose ring changed: older flows still follow the ring before.
@@ -270,6 +282,7 @@ type Backend struct {
 	Counter
 	History []float64 `record:"-"`
 	NextHop string    // MAC, or why there is none
+	Server  uint32    // its id in QUIC connection ids; 0 = none
 }
 
 // Event is something that happened.

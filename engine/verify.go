@@ -35,13 +35,13 @@ func (o *owner) dryRun(p *plan.Plan, generation int) error {
 
 // expected is the backend of a flow that nobody has seen before: the ring's, but for sticky UDP right after a change. Its
 // flows cannot be told from older ones, which stay.
-func (o *owner) expected(c *plan.Change, ring []uint16, hash uint32) uint16 {
-	id := ring[maglev.Slot(hash, len(ring))]
+func (o *owner) expected(c *plan.Change, ring []uint16, src, dst netip.AddrPort) uint16 {
+	id := ring[maglev.Slot(datapath.SlotHash(c.Spec.Hash, src, dst), len(ring))]
 	if c.Spec.Protocol != spec.UDP || c.Before == nil {
 		return id
 	}
-	slot := c.Before[maglev.Slot(hash, len(c.Before))]
-	if before := slot & maglev.MaxID; slot&maglev.Mark != 0 && before != 0 && !o.kernel.Gone(before) {
+	slot := c.Before[maglev.Slot(datapath.SlotHash(c.HashBefore, src, dst), len(c.Before))]
+	if before := slot & maglev.MaxID; slot&maglev.Mark != 0 && before != 0 && o.kernel.Keeps(before, c.Spec.Migrate) {
 		return before
 	}
 	return id
@@ -82,7 +82,7 @@ func (o *owner) dryOne(generation, chain int, c *plan.Change, address netip.Addr
 		return err
 	}
 	why, _ := reason.ByID(int(result.Note.Reason))
-	want := o.expected(c, ring, uint32(datapath.FlowHash(src, dst)>>32))
+	want := o.expected(c, ring, src, dst)
 	switch {
 	case why.Verdict == reason.Drop && why.Stage != reason.Balancer && why.Stage != reason.Parse:
 		return nil // a stage in front drops the packet by its own settings, which say nothing of the plan
@@ -94,7 +94,7 @@ func (o *owner) dryOne(generation, chain int, c *plan.Change, address netip.Addr
 		return nil
 	case result.Note.Backend != uint32(want):
 		return fmt.Errorf("a packet from %s to %s went to backend id %d, the plan says %d", src, dst, result.Note.Backend, want)
-	case why.Name == "forwarded", why.Name == "no_next_hop", why.Name == "other_nic", why.Name == "too_big":
+	case why.Name == "forwarded", why.Name == "no_next_hop", why.Name == "other_nic", why.Name == "too_big", why.Name == "local":
 		return nil // the last three are shown as problems of the node
 	}
 	return fmt.Errorf("a packet from %s to %s left with reason %s", src, dst, why.Name)

@@ -14,6 +14,7 @@ const (
 	VIPs         = 8192
 	VIPTable     = 4096
 	VIPParts     = 8
+	QUICParts    = 64
 	VIPChain     = 4
 	Backends     = 32768
 	Segments     = 128
@@ -104,7 +105,8 @@ type Cost struct{ NS, Packets uint64 }
 type Generation struct {
 	VIPSeed    uint64
 	VIPVersion uint16
-	VIPParts   uint16 // of that version, less one
+	VIPParts   uint8 // of that version, less one
+	QUICParts  uint8 // likewise of the servers of QUIC
 	Flags      uint16
 	DecapPort  [2]byte
 	Revision   [16]byte
@@ -116,6 +118,11 @@ const (
 	VIPIPIP     = 2
 	VIPSticky   = 4
 	VIPAddress  = 8
+	VIPQUIC     = 64
+	VIPLocal    = 128
+	VIPRehashed = 256
+
+	vipHashShift = 4 // of a spec.Hash
 )
 
 // VIP is an entry of the VIP tables without its key.
@@ -148,11 +155,21 @@ type (
 	vip6Table [VIPTable]vip6
 )
 
+// A server of QUIC, from bit 0: id 32, num of the VIP 13, backend 15, 1; 0 = free.
+const (
+	quicNumShift     = 32
+	quicBackendShift = 45
+	quicUsed         = 1 << 63
+)
+
+type quicTable [VIPTable]uint64
+
 // Flags of a backend.
 const (
 	BackendNew       = 1
 	BackendGone      = 2
 	BackendReachable = 4
+	BackendDown      = 128
 	BackendOut       = 8
 )
 
@@ -188,7 +205,9 @@ type set [SetWays]uint64
 type settling struct {
 	StickyUntil uint64
 	Life        uint32
-	_           uint32
+	HashBefore  uint8
+	Migrate     uint8
+	_           uint16
 }
 
 // passage is what went into an external program and what came out of it.
@@ -220,6 +239,9 @@ type ruleName struct{ Stage, Rule [32]byte }
 // admission is what the limits of connections of one chain or VIP did with SYNs.
 type admission struct{ Passed, Over Count }
 
+// QUICCount is the packets of QUIC that said which server is theirs: one that the VIP has, or not.
+type QUICCount struct{ Known, Unknown uint64 }
+
 // counters of one CPU.
 type counters struct {
 	Exit         [Chains][Reasons]Count
@@ -229,6 +251,7 @@ type counters struct {
 	Stray        [VIPs]uint64
 	StrayAt      [VIPs]uint64
 	Unheld       [VIPs]uint64
+	QUIC         [VIPs]QUICCount
 	EventAt      [Reasons]uint64
 	EventsLost   uint64
 	BudgetTick   uint64

@@ -173,6 +173,15 @@ func (k *Kernel) MarkBackend(id uint16, takesNew, gone bool) {
 	k.backends.all[id].Flags = flags
 }
 
+// markDown says that a backend does not answer, as far as the spec knows: what may move leaves it.
+func (k *Kernel) markDown(id uint16) { k.backends.all[id].Flags |= BackendDown }
+
+// Keeps tells whether an id keeps the flows that it has; those that migrate leave one that is down.
+func (k *Kernel) Keeps(id uint16, migrate bool) bool {
+	flags := k.backends.all[id].Flags
+	return flags&BackendGone == 0 && !(migrate && flags&(BackendDown|BackendOut) != 0)
+}
+
 // Gone tells whether an id takes nothing any more.
 func (k *Kernel) Gone(id uint16) bool { return k.backends.all[id].Flags&BackendGone != 0 }
 
@@ -203,5 +212,8 @@ func (k *Kernel) MarkAll(p *plan.Plan) {
 		b, gone := wanted[id], k.Gone(id)
 		closes, down := b == nil || b.State == spec.Maintenance, b != nil && (b.State == spec.Down || k.Out(id))
 		k.MarkBackend(id, b != nil && b.TakesNew(), closes && (gone || !waits) || gone && down)
+		if b != nil && b.State == spec.Down {
+			k.markDown(id)
+		}
 	}
 }

@@ -46,6 +46,7 @@ type fate struct {
 	reason string
 	vip    string // empty: none counts it
 	out    func(t testing.TB, n *node, in []byte) (frame []byte, backend netip.Addr)
+	also   string // kind of a counter of the VIP's that counts it too; empty = none
 }
 
 // passed goes up to the kernel as it came.
@@ -107,7 +108,7 @@ func (n *node) ringChoice(t testing.TB, vip string, in []byte) netip.Addr {
 		t.Fatalf("no vip %s", vip)
 	}
 	_, src, dst := flow(t, in)
-	slot := maglev.Slot(uint32(FlowHash(src, dst)>>32), int(v.Ring))
+	slot := maglev.Slot(SlotHash(v.Hash, src, dst), int(v.Ring))
 	if i := int(buildRing(t, v)[slot]); i > 0 {
 		return v.Backends[i-1].Address
 	}
@@ -213,6 +214,9 @@ func (n *node) check(t *testing.T, chain int, r row, meta int) {
 	}
 	for i := range counted {
 		counted[i] += fmt.Sprintf(" 1/%d", len(r.in))
+	}
+	if r.want.also != "" {
+		counted = append(counted, fmt.Sprintf("%s %s 1/0", r.want.also, r.want.vip))
 	}
 	slices.Sort(counted)
 	if diff := packet.Diff(out, frame); diff != "" {

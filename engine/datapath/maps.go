@@ -29,7 +29,7 @@ var sources = []struct {
 		"generations": "generations", "vips4": "vips4", "vips6": "vips6", "row_settings": "row_settings", "rows_tc": "rows", "trail": "trail",
 		"captors_xdp": "captors", "captors_tc": "captors"}},
 	{"", bpf.LoadBalancer, map[string]string{"rings": "rings", "backends": "backends", "connections": "connections",
-		"settlings": "settlings", "clients": "clients", "seen_syns": "seen_syns", "fragments": "fragments"}},
+		"settlings": "settlings", "clients": "clients", "seen_syns": "seen_syns", "fragments": "fragments", quicPin: quicPin}},
 	{spec.External, bpf.LoadExternal, map[string]string{"externals_xdp": "externals", "externals_tc": "externals", "externals_dry": "externals"}},
 	{spec.Firewall, bpf.LoadFirewall, map[string]string{"firewalls": "firewalls", "prefixes": "prefixes"}},
 	{spec.RateLimit, bpf.LoadRatelimit, map[string]string{"ratelimits": "ratelimits", "windows": "windows", "sources": "sources",

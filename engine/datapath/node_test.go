@@ -137,6 +137,12 @@ func (n *node) ledger(t testing.TB) ledger {
 		}
 		words(c.Stray[:], "stray")
 		words(c.Unheld[:], "unheld")
+		var known, unknown [VIPs]uint64
+		for num, q := range c.QUIC {
+			known[num], unknown[num] = q.Known, q.Unknown
+		}
+		words(known[:], "quic_known")
+		words(unknown[:], "quic_unknown")
 		if c.EventsLost != 0 {
 			add("events_lost", Count{Packets: c.EventsLost})
 		}

@@ -31,7 +31,7 @@ vips:
 			t.Fatalf("%s: %v", when, err)
 		}
 		for version := range Generations {
-			tables := vipTables{version, 1, 0}
+			tables := vipTables{version: version, parts: 1}
 			a, b := *n.places(tables), *next.places(tables)
 			if len(a.v4) != len(b.v4) || len(a.v6) != len(b.v6) {
 				t.Errorf("%s, version %d: %v, the successor sees %v", when, version, a, b)

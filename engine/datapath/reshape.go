@@ -64,7 +64,7 @@ func (k *Kernel) entriesOf(generation int, v *spec.VIP) []*VIP {
 func (k *Kernel) remark(e *VIP, old, ring []uint16) error {
 	if e.Flags&VIPSettling != 0 {
 		maglev.Marks(k.slots(e.Before, e.BeforeSize), ring)
-	} else if err := k.begin(e.Num, slices.Clone(old), ring); err != nil {
+	} else if err := k.begin(e.Num, slices.Clone(old), ring, e.hash()); err != nil {
 		return err
 	}
 	if e.Flags&VIPSticky != 0 {
@@ -75,18 +75,17 @@ func (k *Kernel) remark(e *VIP, old, ring []uint16) error {
 }
 
 // begin has a VIP settle in every generation.
-func (k *Kernel) begin(num uint16, before, ring []uint16) error {
+func (k *Kernel) begin(num uint16, before, ring []uint16, hash spec.Hash) error {
 	maglev.Marks(before, ring)
 	p, err := k.putRing(before)
 	if err != nil {
 		return err
 	}
+	k.settlings.all[num].HashBefore = uint8(hash)
 	k.eachLive(func(v *VIP) {
-		if v.Num != num || v.Flags&(VIPSettling|VIPAddress) != 0 {
-			return
+		if v.Num == num && v.Flags&(VIPSettling|VIPAddress) == 0 {
+			v.settle(p, uint32(len(before)), hash)
 		}
-		v.Before, v.BeforeSize = p, uint32(len(before))
-		v.Flags |= VIPSettling // last: nobody reads the others before
 	})
 	return nil
 }

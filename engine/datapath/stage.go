@@ -45,17 +45,18 @@ func (k *Kernel) Stage(p *plan.Plan) (generation int, err error) {
 		k.stageBackends(c)
 	}
 	k.step("stage: backends written")
-	entries, flags, err := k.stageVIPs(p)
+	say, flags, err := k.stageVIPs(p)
 	if err != nil {
 		return 0, err
 	}
 	k.step("stage: rings written")
-	tables, err := k.writeVIPs(version, entries)
+	tables, err := k.writeVIPs(version, say)
 	if err != nil {
 		return 0, err
 	}
 	k.step("stage: table written")
-	g := Generation{VIPSeed: tables.seed, VIPVersion: uint16(version), VIPParts: uint16(tables.parts - 1), Flags: flags | GenerationLive | k.watched}
+	g := Generation{VIPSeed: tables.seed, VIPVersion: uint16(version), VIPParts: uint8(tables.parts - 1),
+		QUICParts: uint8(tables.quicParts - 1), Flags: flags | GenerationLive | k.watched}
 	copy(g.Revision[:], p.Revision)
 	if p.Spec.Agent != nil {
 		g.DecapPort = wirePort(p.Spec.Agent.EncapPort)
@@ -119,15 +120,16 @@ func (k *Kernel) stageBackends(c plan.Change) {
 	}
 }
 
-func (k *Kernel) stageVIPs(p *plan.Plan) ([]vipEntry, uint16, error) {
-	entries := make([]vipEntry, 0, 2*len(p.VIPs))
+func (k *Kernel) stageVIPs(p *plan.Plan) (*vipVersion, uint16, error) {
+	say := &vipVersion{}
 	var flags uint16
 	active := k.activeVIPs()
 	seen := make(map[service]bool, len(p.VIPs))
 	if p.Spec.Agent != nil {
 		for _, a := range p.Spec.Agent.VIPs {
 			s := service{Address: a}
-			entries, seen[s] = append(entries, vipEntry{s, VIP{Num: agentNum, Flags: VIPAddress}}), true
+			say.add(vipEntry{s, VIP{Num: agentNum, Flags: VIPAddress}})
+			seen[s] = true
 		}
 	}
 	for i := range p.VIPs {
@@ -140,13 +142,19 @@ func (k *Kernel) stageVIPs(p *plan.Plan) ([]vipEntry, uint16, error) {
 			flags |= GenerationAnyPort
 		}
 		for _, a := range c.Spec.Addresses {
-			entries = append(entries, vipEntry{service{a, c.Spec.Port, uint8(c.Spec.Protocol)}, v})
+			say.add(vipEntry{service{a, c.Spec.Port, uint8(c.Spec.Protocol)}, v})
 			if s := (service{Address: a}); !seen[s] {
-				entries, seen[s] = append(entries, vipEntry{s, VIP{Num: c.Num, Flags: VIPAddress}}), true
+				say.add(vipEntry{s, VIP{Num: c.Num, Flags: VIPAddress}})
+				seen[s] = true
+			}
+		}
+		if c.Spec.QUIC != spec.NoQUIC {
+			for j, b := range c.Spec.Backends {
+				say.servers = append(say.servers, quicServer(c.Num, c.Spec.ServerID(b), c.IDs[j]))
 			}
 		}
 	}
-	return entries, flags, nil
+	return say, flags, nil
 }
 
 // agentNum is the number under which an agent counts what it takes.
@@ -170,6 +178,9 @@ func (k *Kernel) stageVIP(c *plan.Change, active map[uint16]VIP) (VIP, error) {
 	if plan.Settles(c.Spec) && c.Spec.Protocol == spec.UDP {
 		v.Flags |= VIPSticky
 	}
+	if v.Flags |= choiceFlags(&c.Spec); v.Flags&VIPSettling != 0 {
+		v.settle(v.Before, v.BeforeSize, spec.Hash(k.settlings.all[c.Num].HashBefore))
+	}
 	if c.Ring != nil {
 		p, err := k.putRing(c.Ring)
 		if err != nil {
@@ -179,6 +190,10 @@ func (k *Kernel) stageVIP(c *plan.Change, active map[uint16]VIP) (VIP, error) {
 	}
 	if k.aside == nil { // what generations share is not for one that is only asked
 		k.settlings.all[c.Num].Life = ticks(c.Spec.Settle)
+		k.settlings.all[c.Num].Migrate = 0
+		if c.Spec.Migrate {
+			k.settlings.all[c.Num].Migrate = 1
+		}
 		k.settlings.all[0].Life = max(k.settlings.all[0].Life, ticks(c.Spec.Settle))
 	}
 	if c.Before != nil {
@@ -191,7 +206,7 @@ func (k *Kernel) stageVIP(c *plan.Change, active map[uint16]VIP) (VIP, error) {
 func (k *Kernel) zeroVIP(num uint16) {
 	for _, c := range k.counted {
 		c.VIP[num], c.VIPDrop[num] = Count{}, Count{}
-		c.Stray[num], c.StrayAt[num], c.Unheld[num] = 0, 0, 0
+		c.Stray[num], c.StrayAt[num], c.Unheld[num], c.QUIC[num] = 0, 0, 0, QUICCount{}
 	}
 	k.settlings.all[num] = settling{}
 	k.forgetReported(num)
@@ -213,8 +228,8 @@ func (k *Kernel) stageBefore(v *VIP, c *plan.Change) error {
 		if err != nil {
 			return err
 		}
-		v.Before, v.BeforeSize = p, uint32(len(c.Before))
-		v.Flags |= VIPSettling
+		k.settlings.all[c.Num].HashBefore = uint8(c.HashBefore)
+		v.settle(p, uint32(len(c.Before)), c.HashBefore)
 	}
 	if v.Flags&VIPSticky != 0 && k.aside == nil {
 		k.settlings.all[c.Num].StickyUntil = Monotonic() + uint64(stickyFor)
@@ -301,7 +316,6 @@ func (k *Kernel) settleIn(g, next int, c plan.Change) {
 		if older == nil || newer == nil || older.Num != newer.Num || older.Flags&VIPSettling != 0 {
 			continue
 		}
-		older.Before, older.BeforeSize = newer.Before, newer.BeforeSize
-		older.Flags |= VIPSettling // last: nobody reads the others before
+		older.settle(newer.Before, newer.BeforeSize, c.HashBefore)
 	}
 }

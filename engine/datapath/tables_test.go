@@ -25,6 +25,7 @@ func TestVIPTable(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	for round := range soak(4) {
 		var entries []vipEntry
+		say := &vipVersion{}
 		for i := range spec.MaxAddresses {
 			low := random.Uint32()
 			b := binary.BigEndian.AppendUint32([]byte{0xfd, 0, 11: 0}, low)
@@ -33,8 +34,10 @@ func TestVIPTable(t *testing.T) {
 					vipEntry{service{Address: a}, VIP{Num: uint16(1 + i), Flags: VIPAddress}})
 			}
 		}
-		version := round % Generations
-		tables, err := k.writeVIPs(version, entries)
+		for _, e := range entries {
+			say.add(e)
+		}
+		tables, err := k.writeVIPs(round%Generations, say)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -54,12 +57,12 @@ func TestVIPTable(t *testing.T) {
 			t.Fatalf("%d entries are in the table, %d were written", count, len(entries))
 		}
 	}
-	var many []vipEntry
+	many := &vipVersion{}
 	for i := range VIPParts * VIPTable {
-		many = append(many, vipEntry{service{netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 80, 6}, VIP{}})
+		many.add(vipEntry{service{netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 80, 6}, VIP{}})
 	}
 	if _, err := k.writeVIPs(0, many); !errors.Is(err, errCrowded) {
-		t.Errorf("%d entries: %v", len(many), err)
+		t.Errorf("%d entries: %v", len(many.vips[0]), err)
 	}
 }
 

@@ -61,24 +61,32 @@ func (s service) hash(seed uint64) uint64 {
 		address, rest := s.key6()
 		key = mix(address[0]^rest) + address[1]
 	}
+	return keyHash(key, seed)
+}
+
+func keyHash(key, seed uint64) uint64 {
 	h := (key ^ seed) * mix1
 	return (h ^ h>>32) * mix2
 }
 
 // vipTables are where the VIPs of a generation are.
 type vipTables struct {
-	version, parts int
-	seed           uint64
+	version, parts, quicParts int
+	seed                      uint64
 }
 
 func (k *Kernel) vipTablesOf(generation int) vipTables {
 	g := &k.generations.all[generation]
-	return vipTables{int(g.VIPVersion) % Generations, min(int(g.VIPParts)+1, VIPParts), g.VIPSeed}
+	return vipTables{int(g.VIPVersion) % Generations, min(int(g.VIPParts)+1, VIPParts), min(int(g.QUICParts)+1, QUICParts), g.VIPSeed}
 }
 
 // part is the part that a hash leads to, of all versions, and home where in it the search begins.
 func (t vipTables) part(hash uint64) (part, home int) {
-	return t.version*VIPParts + int(hash>>40)&(t.parts-1), int(hash >> 52)
+	return partOf(hash, t.version*VIPParts, t.parts)
+}
+
+func partOf(hash uint64, first, parts int) (part, home int) {
+	return first + int(hash>>40)&(parts-1), int(hash >> 52)
 }
 
 // findVIP is the entry of s, or nil. It may be written by words, while packets read it.

@@ -10,6 +10,7 @@ import (
 const (
 	vips4Pin = "vips4"
 	vips6Pin = "vips6"
+	quicPin  = "quic_servers"
 )
 
 func partPin(store string) func(n int) string {
@@ -18,90 +19,130 @@ func partPin(store string) func(n int) string {
 
 // mapParts makes the parts that are there memory.
 func (k *Kernel) mapParts() error {
-	return errors.Join(openSegments(k, vips4Pin, partPin(vips4Pin), k.vips4[:]), openSegments(k, vips6Pin, partPin(vips6Pin), k.vips6[:]))
+	return errors.Join(openSegments(k, vips4Pin, partPin(vips4Pin), k.vips4[:]), openSegments(k, vips6Pin, partPin(vips6Pin), k.vips6[:]),
+		openSegments(k, quicPin, partPin(quicPin), k.quicServers[:]))
 }
 
 var errCrowded = errors.New("the VIP table is too full")
 
 const seeds = 256
 
-// writeVIPs writes one version of the tables, with as many parts as leave three quarters of each free, about, and a seed with
-// which every entry is found in VIPChain probes. The version must not be in use.
-func (k *Kernel) writeVIPs(version int, entries []vipEntry) (vipTables, error) {
-	families := [2][]vipEntry{}
-	for _, e := range entries {
-		if e.Address.Is4() {
-			families[0] = append(families[0], e)
-		} else {
-			families[1] = append(families[1], e)
-		}
+// vipVersion is everything that one version of the tables is to say.
+type vipVersion struct {
+	vips    [2][]vipEntry // of IPv4, and of IPv6
+	servers []uint64      // of QUIC
+}
+
+func (v *vipVersion) add(e vipEntry) {
+	family := 0
+	if !e.Address.Is4() {
+		family = 1
 	}
-	t := vipTables{version: version, parts: 1}
-	most := max(len(families[0]), len(families[1]))
+	v.vips[family] = append(v.vips[family], e)
+}
+
+// tables are those of a version that hold all of v, with a seed to be found. Three quarters of each part stay free, of those of
+// QUIC more.
+func (v *vipVersion) tables(version int) (vipTables, error) {
+	t := vipTables{version: version, parts: 1, quicParts: 1}
+	most := max(len(v.vips[0]), len(v.vips[1]))
 	for t.parts < VIPParts && most > t.parts*VIPTable/4 {
 		t.parts *= 2
 	}
-	if most > VIPParts*VIPTable/2 {
-		return t, fmt.Errorf("%w: %d entries", errCrowded, most)
+	for t.quicParts < QUICParts && len(v.servers) > t.quicParts*VIPTable/8 {
+		t.quicParts *= 2
 	}
-	if err := k.needParts(t, families); err != nil {
+	if most > VIPParts*VIPTable/2 || len(v.servers) > QUICParts*VIPTable/4 {
+		return t, fmt.Errorf("%w: %d entries, %d servers", errCrowded, most, len(v.servers))
+	}
+	return t, nil
+}
+
+// writeVIPs writes one version of the tables, with a seed by which every entry is found in VIPChain probes. The version must not
+// be in use.
+func (k *Kernel) writeVIPs(version int, v *vipVersion) (vipTables, error) {
+	t, err := v.tables(version)
+	if err != nil {
 		return t, err
 	}
-	var places [2][]uint32
+	if err := k.needParts(t, v); err != nil {
+		return t, err
+	}
+	o := &occupied{}
+	var servers []uint32
 	for try := uint64(1); ; try++ {
 		if try > seeds {
-			return t, fmt.Errorf("%w: %d entries", errCrowded, len(entries))
+			return t, fmt.Errorf("%w: %d entries", errCrowded, len(v.vips[0])+len(v.vips[1]))
 		}
 		t.seed = try * mix1
-		if places[0] = t.place(families[0]); places[0] == nil {
-			continue
-		}
-		if places[1] = t.place(families[1]); places[1] != nil {
+		o.v4, o.v6 = t.place(v.vips[0]), t.place(v.vips[1])
+		servers = placeAll(t.quicHashes(v.servers), version*QUICParts, t.quicParts)
+		if o.v4 != nil && o.v6 != nil && servers != nil {
 			break
 		}
 	}
-	o := &occupied{of: t, v4: places[0], v6: places[1]}
-	for i, e := range families[0] {
-		at := places[0][i]
+	o.of = t
+	for i, e := range v.vips[0] {
+		at := o.v4[i]
 		o.nums[e.VIP.Num&(VIPs-1)] = true
 		k.vips4[at/VIPTable].all[0][at%VIPTable] = vip4{Key: e.key4(), VIP: e.VIP}
 	}
-	for i, e := range families[1] {
-		at := places[1][i]
+	for i, e := range v.vips[1] {
+		at := o.v6[i]
 		o.nums[e.VIP.Num&(VIPs-1)] = true
 		address, key := e.key6()
 		k.vips6[at/VIPTable].all[0][at%VIPTable] = vip6{Address: address, Key: key, VIP: e.VIP}
+	}
+	for i, at := range servers {
+		k.quicServers[at/VIPTable].all[0][at%VIPTable] = v.servers[i]
 	}
 	k.occupied[version] = o
 	return t, nil
 }
 
-// needParts sees that the parts of a version that entries may lie in are there, and empties them all.
-func (k *Kernel) needParts(t vipTables, families [2][]vipEntry) (err error) {
-	for n := t.version * VIPParts; n < t.version*VIPParts+t.parts; n++ {
-		if k.vips4[n].all == nil && len(families[0]) > 0 {
-			if k.vips4[n], err = addSegment[vip4Table](k, vips4Pin, partPin(vips4Pin)(n), n); err != nil {
-				return fmt.Errorf("part %d of %s: %w", n, vips4Pin, err)
+// needParts sees that the parts of a version that something may lie in are there, and empties them all.
+func (k *Kernel) needParts(t vipTables, v *vipVersion) error {
+	return errors.Join(needTables(k, vips4Pin, k.vips4[:], t.version*VIPParts, t.parts, len(v.vips[0]) > 0),
+		needTables(k, vips6Pin, k.vips6[:], t.version*VIPParts, t.parts, len(v.vips[1]) > 0),
+		needTables(k, quicPin, k.quicServers[:], t.version*QUICParts, t.quicParts, len(v.servers) > 0))
+}
+
+func needTables[T any](k *Kernel, store string, all []memory[T], first, n int, needed bool) (err error) {
+	for i := first; i < first+n; i++ {
+		if all[i].all == nil && needed {
+			if all[i], err = addSegment[T](k, store, partPin(store)(i), i); err != nil {
+				return fmt.Errorf("part %d of %s: %w", i, store, err)
 			}
 		}
-		if k.vips6[n].all == nil && len(families[1]) > 0 {
-			if k.vips6[n], err = addSegment[vip6Table](k, vips6Pin, partPin(vips6Pin)(n), n); err != nil {
-				return fmt.Errorf("part %d of %s: %w", n, vips6Pin, err)
-			}
-		}
-		clear(k.vips4[n].all)
-		clear(k.vips6[n].all)
+		clear(all[i].raw)
 	}
 	return nil
 }
 
-// place finds each entry's place, part × VIPTable + place, or nil if some are farther than VIPChain from their homes. Those
-// of one part are placed in the order of their homes, which keeps the longest way short.
+// place finds each entry's place, part × VIPTable + place, or nil if some are farther than VIPChain from their homes.
 func (t vipTables) place(entries []vipEntry) []uint32 {
-	places := make([]uint32, len(entries))
-	homes := make([]uint64, len(entries)) // part, home, and which entry
+	hashes := make([]uint64, len(entries))
 	for i := range entries {
-		part, home := t.part(entries[i].hash(t.seed))
+		hashes[i] = entries[i].hash(t.seed)
+	}
+	return placeAll(hashes, t.version*VIPParts, t.parts)
+}
+
+func (t vipTables) quicHashes(servers []uint64) []uint64 {
+	hashes := make([]uint64, len(servers))
+	for i, s := range servers {
+		hashes[i] = keyHash(s&(1<<quicBackendShift-1), t.seed)
+	}
+	return hashes
+}
+
+// placeAll finds a place for each hash in parts of a store, those of one part in the order of their homes, which keeps the longest
+// way short. Nil if some are too far from theirs.
+func placeAll(hashes []uint64, firstPart, parts int) []uint32 {
+	places := make([]uint32, len(hashes))
+	homes := make([]uint64, len(hashes)) // part, home, and which entry
+	for i, hash := range hashes {
+		part, home := partOf(hash, firstPart, parts)
 		homes[i] = uint64(part)<<48 | uint64(home)<<32 | uint64(i)
 	}
 	slices.Sort(homes)

@@ -70,7 +70,7 @@ func (k *Kernel) Recover(s *spec.Spec) plan.World {
 func (k *Kernel) realized(e *VIP) plan.VIP {
 	v := plan.VIP{Num: e.Num, Ring: k.slots(e.Ring, e.RingSize)}
 	if e.Flags&VIPSettling != 0 {
-		v.Before = k.slots(e.Before, e.BeforeSize)
+		v.Before, v.HashBefore = k.slots(e.Before, e.BeforeSize), spec.Hash(k.settlings.all[e.Num&(VIPs-1)].HashBefore)
 	}
 	return v
 }

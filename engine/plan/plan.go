@@ -39,6 +39,8 @@ type VIP struct {
 	Num    uint16
 	Ring   []uint16
 	Before []uint16 // nil = quiet
+
+	HashBefore spec.Hash // by which Before is read
 }
 
 // Plan is what to change to get from a World to Spec.
@@ -60,13 +62,15 @@ type Change struct {
 	IDs    []uint16 // of Spec.Backends, in their order
 	Ring   []uint16 // nil: stays as it is
 	Before []uint16 // with its marks; nil: stays as it is, or quiet if New
-	Moves  maglev.Change
-	Gone   []netip.Addr // backends that were there
-	Added  []netip.Addr
+
+	HashBefore spec.Hash // by which Before is read
+	Moves      maglev.Change
+	Gone       []netip.Addr // backends that were there
+	Added      []netip.Addr
 }
 
 // Settles tells whether flows of v older than a change of its ring are kept.
-func Settles(v spec.VIP) bool { return v.Protocol == spec.TCP || v.Flow == spec.FlowSticky }
+func Settles(v spec.VIP) bool { return v.Flow == spec.FlowSticky }
 
 // Compute plans the way from w to s. The error names what does not fit.
 func Compute(w World, s *spec.Spec) (*Plan, error) {
@@ -174,8 +178,14 @@ func (p *Plan) build() error {
 }
 
 func (p *Plan) buildRing(builder *maglev.Builder, c *Change) error {
-	old := p.world.VIPs[c.Spec.Name]
-	if len(old.Ring) == int(c.Spec.Ring) && sameTakers(p.before(c.Spec.Name), c.Spec) {
+	old, was := p.world.VIPs[c.Spec.Name], p.before(c.Spec.Name)
+	if c.HashBefore = was.Hash; old.Before != nil {
+		c.HashBefore = old.HashBefore
+	}
+	if !c.New && was.Hash != c.Spec.Hash && Settles(c.Spec) {
+		c.rehash(old)
+	}
+	if len(old.Ring) == int(c.Spec.Ring) && sameTakers(was, c.Spec) {
 		return nil
 	}
 	entries := make([]maglev.Entry, 0, len(c.IDs))
@@ -196,11 +206,21 @@ func (p *Plan) buildRing(builder *maglev.Builder, c *Change) error {
 	if c.New || !Settles(c.Spec) {
 		return nil
 	}
-	c.Before = oldest(old)
+	if c.Before == nil {
+		c.Before = oldest(old)
+	}
 	if c.Before != nil && maglev.Marks(c.Before, ring) == 0 {
 		c.Before = nil
 	}
 	return nil
+}
+
+// rehash has the flows of every slot keep their backends, because another hash leads them to other slots.
+func (c *Change) rehash(old VIP) {
+	c.Before = oldest(old)
+	for i := range c.Before {
+		c.Before[i] |= maglev.Mark
+	}
 }
 
 // oldest is the ring that flows follow of which nothing is known: the one before the first change that has not settled

@@ -23,7 +23,7 @@ func (p *Plan) describe(c *Change) []string {
 	before := p.before(c.Spec.Name)
 	head := fmt.Sprintf("~ vip %s", c.Spec.Name)
 	if c.New {
-		return []string{fmt.Sprintf("+ vip %s: new, %s", c.Spec.Name, service(c.Spec)),
+		return []string{fmt.Sprintf("+ vip %s: new, %s", c.Spec.Name, service(c.Spec)+chosen(c.Spec)),
 			fmt.Sprintf("  %d backends, %d take new flows, %d slots", len(c.Spec.Backends), len(takers(c.Spec)), c.Spec.Ring)}
 	}
 	lines := backendLines(before, c.Spec)
@@ -33,6 +33,7 @@ func (p *Plan) describe(c *Change) []string {
 	if before.Settle != c.Spec.Settle || before.Flow != c.Spec.Flow {
 		lines = append(lines, fmt.Sprintf("  settle %s, flow %s → settle %s, flow %s", before.Settle, before.Flow, c.Spec.Settle, c.Spec.Flow))
 	}
+	lines = append(lines, choiceLines(before, c)...)
 	if service(before) != service(c.Spec) {
 		lines = append(lines, fmt.Sprintf("  %s → %s", service(before), service(c.Spec)))
 	}
@@ -45,6 +46,9 @@ func (p *Plan) describe(c *Change) []string {
 
 func ringLines(c *Change) []string {
 	if c.Ring == nil {
+		if c.Before != nil {
+			return []string{stayLine(c)}
+		}
 		return nil
 	}
 	m := c.Moves
@@ -56,9 +60,13 @@ func ringLines(c *Change) []string {
 		lines = append(lines, "  flows on moved slots move at once (flow: none)")
 	}
 	if c.Before != nil {
-		lines = append(lines, fmt.Sprintf("  established connections stay; settles for %s after the last of them on another backend", c.Spec.Settle))
+		lines = append(lines, stayLine(c))
 	}
 	return lines
+}
+
+func stayLine(c *Change) string {
+	return fmt.Sprintf("  established connections stay; settles for %s after the last of them on another backend", c.Spec.Settle)
 }
 
 // lossLines say whose connections end, whether or not any slot moves: those of a drained backend end when it is removed.
@@ -112,6 +120,9 @@ func differences(old, b spec.Backend) []string {
 	var d []string
 	if old.Weight != b.Weight {
 		d = append(d, fmt.Sprintf("weight %d → %d", old.Weight, b.Weight))
+	}
+	if old.ID != b.ID {
+		d = append(d, fmt.Sprintf("id %s → %s", serverID(old), serverID(b)))
 	}
 	if old.State != b.State {
 		d = append(d, fmt.Sprintf("%s → %s", old.State, b.State))

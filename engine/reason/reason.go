@@ -77,6 +77,7 @@ var all = []Reason{
 	{33, "echo_limited", Drop, Balancer, "a ping of a VIP, above what one CPU answers in a second", "look who pings, and have it dropped by the firewall"},
 	{34, "too_big_told", Drop, Balancer, "encapsulated, it would not fit the NIC's MTU; its sender was told what does", "raise the MTU towards the backends, or lower the clients' MSS"},
 	{35, "bad_fragment", Drop, Balancer, "a fragment that hides what it is part of: too short, too far, or overlapping the ports", "look for a hostile sender"},
+	{42, "local", Pass, Balancer, "for a VIP that a socket of this host serves", ""},
 }
 
 // All are the reasons of this version, by ID.

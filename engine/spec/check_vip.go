@@ -79,9 +79,8 @@ func checkVIP(v *VIP, here *at, f *faults) {
 	switch {
 	case !has(flows, v.Flow):
 		f.wrong(here.field("flow"), "%s is not known", v.Flow)
-	case v.Protocol == TCP && v.Flow != FlowSticky:
-		f.wrong(here.field("flow"), "%s is for udp: an established tcp connection always stays; remove it", v.Flow)
 	}
+	checkChoice(v, here, f)
 	if v.Settle < time.Second || v.Settle > MaxSettle {
 		f.wrong(here.field("settle"), "%s is not within 1s to %s", duration(v.Settle), duration(MaxSettle))
 	}

@@ -15,6 +15,8 @@ var (
 	protocols    = []word[Protocol]{{"tcp", TCP}, {"udp", UDP}}
 	encaps       = []word[Encap]{{"gue", GUE}, {"ipip", IPIP}}
 	flows        = []word[Flow]{{"sticky", FlowSticky}, {"none", FlowNone}}
+	hashes       = []word[Hash]{{"tuple", HashTuple}, {"no_source_port", HashNoSourcePort}, {"addresses", HashAddresses}, {"destination_port", HashDestinationPort}}
+	quics        = []word[QUIC]{{"off", NoQUIC}, {"v1", QUIC1}, {"v2", QUIC2}, {"v3", QUIC3}}
 	states       = []word[State]{{"up", Up}, {"drain", Drain}, {"down", Down}, {"maintenance", Maintenance}}
 	modes        = []word[AgentMode]{{"dsr", DSR}}
 	scopes       = []word[Scope]{{"nic", PerNIC}, {"vip", PerVIP}, {"source", PerSource}, {"source_vip", PerSourceVIP}}
@@ -32,6 +34,8 @@ var (
 func (p Protocol) String() string  { return nameOf(protocols, p, "protocol", int(p)) }
 func (e Encap) String() string     { return nameOf(encaps, e, "encap", int(e)) }
 func (f Flow) String() string      { return nameOf(flows, f, "flow", int(f)) }
+func (h Hash) String() string      { return nameOf(hashes, h, "hash", int(h)) }
+func (q QUIC) String() string      { return nameOf(quics, q, "quic", int(q)) }
 func (s State) String() string     { return nameOf(states, s, "state", int(s)) }
 func (m AgentMode) String() string { return nameOf(modes, m, "mode", int(m)) }
 
@@ -54,6 +58,8 @@ func ParseAgentMode(s string) (AgentMode, error) { return parseWord("mode", mode
 func (p Protocol) MarshalText() ([]byte, error)  { return marshalWord("protocol", protocols, p) }
 func (e Encap) MarshalText() ([]byte, error)     { return marshalWord("encap", encaps, e) }
 func (f Flow) MarshalText() ([]byte, error)      { return marshalWord("flow", flows, f) }
+func (h Hash) MarshalText() ([]byte, error)      { return marshalWord("hash", hashes, h) }
+func (q QUIC) MarshalText() ([]byte, error)      { return marshalWord("quic", quics, q) }
 func (s State) MarshalText() ([]byte, error)     { return marshalWord("state", states, s) }
 func (m AgentMode) MarshalText() ([]byte, error) { return marshalWord("mode", modes, m) }
 
@@ -69,6 +75,8 @@ func (c CountSource) MarshalText() ([]byte, error) { return marshalWord("source"
 func (p *Protocol) UnmarshalText(b []byte) error  { return unmarshalWord("protocol", protocols, p, b) }
 func (e *Encap) UnmarshalText(b []byte) error     { return unmarshalWord("encap", encaps, e, b) }
 func (f *Flow) UnmarshalText(b []byte) error      { return unmarshalWord("flow", flows, f, b) }
+func (h *Hash) UnmarshalText(b []byte) error      { return unmarshalWord("hash", hashes, h, b) }
+func (q *QUIC) UnmarshalText(b []byte) error      { return unmarshalWord("quic", quics, q, b) }
 func (s *State) UnmarshalText(b []byte) error     { return unmarshalWord("state", states, s, b) }
 func (m *AgentMode) UnmarshalText(b []byte) error { return unmarshalWord("mode", modes, m, b) }
 

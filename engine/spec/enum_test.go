@@ -64,7 +64,7 @@ func TestJSON(t *testing.T) {
 			t.Fatalf("another spec came back (%v) from %s", err, b)
 		}
 	}
-	if b, err := json.Marshal(Backend{State: Drain}); err != nil || string(b) != `{"Address":"","Weight":0,"State":"drain"}` {
+	if b, err := json.Marshal(Backend{State: Drain}); err != nil || string(b) != `{"Address":"","Weight":0,"State":"drain","ID":0}` {
 		t.Errorf("%s, %v", b, err)
 	}
 	if err := json.Unmarshal([]byte(`{"State": "draining"}`), &Backend{}); err == nil {

@@ -23,7 +23,7 @@ func wholeSpec() *Spec {
 		VIPs: []VIP{{
 			Name: "web", Addresses: []netip.Addr{netip.MustParseAddr("10.99.0.1")}, Port: 80, Protocol: TCP,
 			Encap: GUE, EncapPort: 6080, Ring: 251, Settle: time.Minute,
-			Backends: []Backend{{netip.MustParseAddr("10.1.1.11"), 100, Up}},
+			Backends: []Backend{{netip.MustParseAddr("10.1.1.11"), 100, Up, 0}},
 			Checks:   []Check{{Port: 80, Interval: time.Second, Timeout: time.Second, Rise: 2, Fall: 3}}, Health: &Health{1, 0, 50, time.Second, time.Minute}, SlowStart: time.Minute,
 		}},
 		Agent: &Agent{VIPs: []netip.Addr{netip.MustParseAddr("10.99.0.1")}, EncapPort: 6080,

@@ -75,6 +75,7 @@ func writeVIP(b *bytes.Buffer, v *VIP) {
 	}
 	field("ring", strconv.Itoa(int(v.Ring)))
 	field("flow", v.Flow.String())
+	writeChoice(b, v)
 	field("settle", duration(v.Settle))
 	writeHealth(b, v)
 	if len(v.Backends) == 0 {
@@ -96,7 +97,7 @@ func writeBackend(b *bytes.Buffer, k Backend) {
 		line = append(line, address(k.Address)...)
 	}
 	line = strconv.AppendUint(append(line, ", weight: "...), uint64(k.Weight), 10)
-	line = append(append(line, ", state: "...), k.State.String()...)
+	line = appendID(append(append(line, ", state: "...), k.State.String()...), k)
 	b.Write(append(line, "}\n"...))
 }
 

@@ -113,6 +113,10 @@ func (r *reader) vip(n *yaml.Node, a *at) VIP {
 		field{"encap_port", "", number(r, &v.EncapPort, 1, 65535)},
 		field{"ring", "", scalar(r, &v.Ring, parseRing)},
 		field{"flow", "", choice(r, &v.Flow, flows)},
+		field{"hash", "", choice(r, &v.Hash, hashes)},
+		field{"quic", "", choice(r, &v.QUIC, quics)},
+		field{"local", "", choice(r, &v.Local, truths)},
+		field{"migrate", "", choice(r, &v.Migrate, truths)},
 		field{"settle", "", scalar(r, &v.Settle, parseDuration)},
 		field{"backends", "", list(r, &v.Backends, MaxBackends, r.backend)},
 		field{"checks", "", list(r, &v.Checks, MaxChecks, r.check)},
@@ -132,6 +136,7 @@ func (r *reader) backend(n *yaml.Node, a *at) Backend {
 		field{"address", "the IP address of the backend", scalar(r, &b.Address, parseAddress)},
 		field{"weight", "", number(r, &b.Weight, 0, MaxWeight)},
 		field{"state", "", choice(r, &b.State, states)},
+		field{"id", "", number(r, &b.ID, 1, 1<<32-1)},
 	)
 	return b
 }

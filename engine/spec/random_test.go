@@ -83,6 +83,14 @@ func (d dice) rates() *Rates {
 	return r
 }
 
+// serverID is most likely no other backend's.
+func (d dice) serverID(v VIP) uint32 {
+	if v.QUIC == NoQUIC || d.IntN(2) == 0 {
+		return 0
+	}
+	return uint32(1 + d.IntN(1<<v.QUIC.Bits()-1))
+}
+
 func (d dice) object() Object {
 	x := Object{File: pick(d, "/a.o", "/with space.o", "/null"), Program: pick(d, "", "count", "yes")}
 	for i := range d.IntN(3) {
@@ -152,11 +160,12 @@ func (d dice) vip(i int) VIP {
 	if v.Encap == GUE {
 		v.EncapPort = uint16(1 + d.IntN(65535))
 	}
+	v.Flow, v.Hash, v.Local = pick(d, FlowSticky, FlowNone), pick(d, HashTuple, HashNoSourcePort, HashAddresses, HashDestinationPort), d.IntN(4) == 0
 	if v.Protocol == UDP {
-		v.Flow = pick(d, FlowSticky, FlowNone)
+		v.QUIC, v.Migrate = pick(d, NoQUIC, QUIC2, QUIC3), d.IntN(2) == 0
 	}
 	for _, a := range d.addresses(200, d.IntN(5)) {
-		v.Backends = append(v.Backends, Backend{a, uint32(d.IntN(MaxWeight + 1)), pick(d, Up, Drain, Down, Maintenance)})
+		v.Backends = append(v.Backends, Backend{a, uint32(d.IntN(MaxWeight + 1)), pick(d, Up, Drain, Down, Maintenance), d.serverID(v)})
 	}
 	if d.IntN(2) == 0 {
 		v.SlowStart = pick(d, MinSlowStart, 30*time.Second, MaxSlowStart)

@@ -69,10 +69,10 @@ const (
 	IPIP
 )
 
-// Flow says what a UDP VIP owes to flows older than a change of its ring.
+// Flow says what a VIP owes to flows older than a change of its ring.
 type Flow uint8
 
-// FlowSticky keeps them for 30 s and longer where they were seen; FlowNone always follows the ring.
+// FlowSticky keeps them, those of UDP for 30 s and longer where they were seen; FlowNone always follows the ring.
 const (
 	FlowSticky Flow = iota
 	FlowNone
@@ -88,6 +88,10 @@ type VIP struct {
 	EncapPort uint16 // outer UDP destination port; 0 with IPIP
 	Ring      uint32 // slots
 	Flow      Flow
+	Hash      Hash
+	QUIC      QUIC
+	Local     bool // packets that a socket of this host serves pass up to it
+	Migrate   bool // UDP flows leave a backend that is down at once
 	Settle    time.Duration
 	Backends  []Backend
 	Checks    []Check
@@ -100,6 +104,7 @@ type Backend struct {
 	Address netip.Addr
 	Weight  uint32 // share of new flows relative to the others; 0 = none
 	State   State
+	ID      uint32 // in QUIC connection ids; 0 = one made of the address
 }
 
 // State is what the operator wants of a backend.

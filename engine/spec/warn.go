@@ -42,6 +42,9 @@ func (s *Spec) Warnings() []string {
 			warn(here.field("ring"), "%d slots share the load of %s unevenly among %d backends: write %d",
 				v.Ring, v.Name, len(v.Backends), enough)
 		}
+		if v.Protocol == TCP && v.Flow == FlowNone {
+			warn(here.field("flow"), "connections of %s move with every change of its backends", v.Name)
+		}
 		if s.Balances() && !slices.ContainsFunc(v.Backends, Backend.TakesNew) {
 			warn(here.field("backends"), "none of %s takes new flows, so they are dropped with reason no_backend", v.Name)
 		}

@@ -129,6 +129,9 @@ func (v viewVIP) write(w io.Writer, now time.Time) {
 	}
 	fmt.Fprintf(w, "\nVIP %s  %s  %s %s  %s  ring %d  %s, dropped %s\n", v.Name, strings.Join(addresses, " "),
 		v.Protocol, port, v.Encap, v.Ring, v.pps(), v.Drop.pps())
+	if text := v.Choice.text(); text != "" {
+		fmt.Fprintln(w, "chooses by "+text)
+	}
 	if v.Empty {
 		fmt.Fprintln(w, "CRIT  no backend takes new flows")
 	}
@@ -141,8 +144,33 @@ func (v viewVIP) write(w io.Writer, now time.Time) {
 		if b.Gone {
 			state = "removed"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%.2f %%\t%s\t%d\t%s\n", b.Address, state, b.Weight, b.Share*100, b.pps(), b.Packets, b.NextHop)
+		server := ""
+		if b.Server != 0 {
+			server = fmt.Sprintf("  id %d", b.Server)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%.2f %%\t%s\t%d\t%s%s\n", b.Address, state, b.Weight, b.Share*100, b.pps(), b.Packets, b.NextHop, server)
 	}
+}
+
+// text says how a VIP chooses where that is not as usual.
+func (c viewChoice) text() string {
+	var parts []string
+	if c.Hash != "tuple" && c.Hash != "" {
+		parts = append(parts, "hash "+c.Hash)
+	}
+	if c.Flow == "none" {
+		parts = append(parts, "the ring alone (flow none)")
+	}
+	if c.quic() {
+		parts = append(parts, fmt.Sprintf("quic %s (%d packets named a server, %d one that it has not)", c.QUIC, *c.Known, *c.Unknown))
+	}
+	if c.Local {
+		parts = append(parts, "local sockets first")
+	}
+	if c.Migrate {
+		parts = append(parts, "migrate")
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (s viewSettling) end(now time.Time) string {

@@ -120,7 +120,30 @@ type viewVIP struct {
 	Settling  *viewSettling `json:"settling"` // null = quiet
 	viewCounter
 	Drop     viewCounter   `json:"drop"`
+	Choice   viewChoice    `json:"choice"`
 	Backends []viewBackend `json:"backends"`
+}
+
+// viewChoice is how a VIP chooses, but for its ring.
+type viewChoice struct {
+	Hash    string  `json:"hash"`
+	Flow    string  `json:"flow"`
+	QUIC    string  `json:"quic"`
+	Local   bool    `json:"local"`
+	Migrate bool    `json:"migrate"`
+	Known   *uint64 `json:"quic_known,omitempty"`   // packets that named a server of the VIP; of a VIP with QUIC
+	Unknown *uint64 `json:"quic_unknown,omitempty"` // that named none it has
+}
+
+// quic tells whether servers' ids are looked at; empty is of a record that is older.
+func (c viewChoice) quic() bool { return c.QUIC != "off" && c.QUIC != "" }
+
+func viewOfChoice(c engine.Choice) viewChoice {
+	v := viewChoice{Hash: c.Hash, Flow: c.Flow, QUIC: c.QUIC, Local: c.Local, Migrate: c.Migrate}
+	if v.quic() {
+		v.Known, v.Unknown = &c.Known, &c.Unknown
+	}
+	return v
 }
 
 type viewSettling struct {
@@ -139,6 +162,7 @@ type viewBackend struct {
 	Gone    bool       `json:"gone"`
 	Share   float64    `json:"share"`
 	NextHop string     `json:"next_hop"`
+	Server  uint32     `json:"server_id,omitempty"` // in QUIC connection ids
 	viewCounter
 }
 
@@ -241,9 +265,9 @@ func (w viewer) reason(r engine.Reason) viewReason {
 func (w viewer) vip(v engine.VIP) viewVIP {
 	out := viewVIP{
 		Name: v.Name, Addresses: v.Addresses, Port: v.Port, Protocol: v.Protocol, Encap: v.Encap,
-		Ring: v.Ring, Empty: v.Empty, viewCounter: w.counter(v.Counter), Drop: w.counter(v.Drop),
+		Ring: v.Ring, Empty: v.Empty, viewCounter: w.counter(v.Counter), Drop: w.counter(v.Drop), Choice: viewOfChoice(v.Choice),
 		Backends: list(v.Backends, func(b engine.Backend) viewBackend {
-			return viewBackend{b.Address, b.Weight, b.State, b.Gone, math.Round(b.Share*1e6) / 1e6, b.NextHop, w.counter(b.Counter)}
+			return viewBackend{b.Address, b.Weight, b.State, b.Gone, math.Round(b.Share*1e6) / 1e6, b.NextHop, b.Server, w.counter(b.Counter)}
 		}),
 	}
 	if s := v.Settling; s != nil {

@@ -1,0 +1,121 @@
+package spec
+
+import (
+	"bytes"
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+	"strconv"
+)
+
+// Hash says what of a packet decides about its slot of the ring.
+type Hash uint8
+
+// HashTuple is the source's address and both ports; HashNoSourcePort leaves the source's port out, HashAddresses takes the
+// addresses of both ends alone, HashDestinationPort the port of the VIP alone.
+const (
+	HashTuple Hash = iota
+	HashNoSourcePort
+	HashAddresses
+	HashDestinationPort
+)
+
+// QUIC says how the servers of a VIP write their id into the connection ids that they hand out.
+type QUIC uint8
+
+// NoQUIC balances QUIC as any UDP. The others are the layouts of Katran: a version in the upper two bits of the first byte, and
+// an id of 16, 24 or 32 bits, which begins in the next bit (QUIC1) or byte.
+const (
+	NoQUIC QUIC = iota
+	QUIC1
+	QUIC2
+	QUIC3
+)
+
+var quicBits = map[QUIC]int{QUIC1: 16, QUIC2: 24, QUIC3: 32}
+
+// Bits is how many bits a server's id has.
+func (q QUIC) Bits() int { return quicBits[q] }
+
+// ServerID is the id by which a VIP with QUIC knows b: the one that is written, or one made of its address, the same on every
+// node and whatever else is in the list. It is never 0.
+func (v *VIP) ServerID(b Backend) uint32 {
+	if b.ID != 0 {
+		return b.ID
+	}
+	return addressID(b.Address, v.QUIC.Bits())
+}
+
+func addressID(a netip.Addr, bits int) uint32 {
+	h := fnv.New64a()
+	h.Write(a.AsSlice()) // a hash takes whatever it is given
+	sum := h.Sum64() * 0x9e3779b97f4a7c15
+	return max(1, uint32(sum>>32)>>(32-bits))
+}
+
+// writeChoice writes how a VIP chooses where that is not as usual.
+func writeChoice(b *bytes.Buffer, v *VIP) {
+	if v.Hash != HashTuple {
+		fmt.Fprintf(b, "    hash: %s\n", v.Hash)
+	}
+	if v.QUIC != NoQUIC {
+		fmt.Fprintf(b, "    quic: %s\n", v.QUIC)
+	}
+	if v.Local {
+		b.WriteString("    local: true\n")
+	}
+	if v.Migrate {
+		b.WriteString("    migrate: true\n")
+	}
+}
+
+func appendID(line []byte, b Backend) []byte {
+	if b.ID == 0 {
+		return line
+	}
+	return strconv.AppendUint(append(line, ", id: "...), uint64(b.ID), 10)
+}
+
+func checkChoice(v *VIP, here *at, f *faults) {
+	if !has(hashes, v.Hash) {
+		f.wrong(here.field("hash"), "%s is not known", v.Hash)
+	}
+	switch {
+	case !has(quics, v.QUIC):
+		f.wrong(here.field("quic"), "%s is not known", v.QUIC)
+	case v.QUIC != NoQUIC && v.Protocol != UDP:
+		f.wrong(here.field("quic"), "QUIC is UDP: write protocol: udp, or remove it")
+	}
+	if v.Migrate && v.Protocol != UDP {
+		f.wrong(here.field("migrate"), "only flows of UDP can go to another backend: remove it, or write protocol: udp")
+	}
+	if v.QUIC == NoQUIC || !has(quics, v.QUIC) {
+		for i, b := range v.Backends {
+			if b.ID != 0 {
+				f.wrong(here.field("backends").item(i).field("id"), "only a VIP with quic has use for it: remove it, or write quic: v1")
+			}
+		}
+		return
+	}
+	checkServerIDs(v, here.field("backends"), f)
+}
+
+func checkServerIDs(v *VIP, list *at, f *faults) {
+	bits, seen := v.QUIC.Bits(), map[uint32]int{}
+	for i, b := range v.Backends {
+		here, id := list.item(i), v.ServerID(b)
+		if uint64(id)>>bits != 0 {
+			f.wrong(here.field("id"), "%d is not within 1 to %d, the ids of quic: %s", id, uint64(1)<<bits-1, v.QUIC)
+			continue
+		}
+		first, taken := seen[id]
+		switch {
+		case taken && b.ID == 0:
+			f.wrong(here, "its server id by its address, %d, is that of backends[%d] already: write an id", id, first)
+		case taken:
+			f.wrong(here.field("id"), "%d is the server id of backends[%d] already", id, first)
+		default:
+			seen[id] = i
+		}
+	}
+}
