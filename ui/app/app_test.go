@@ -292,10 +292,6 @@ func TestBadConfigurationIsSaid(t *testing.T) {
 	})
 	d.has("skipped 3 things in the configuration (? lists them): theme: no theme is calle")
 	d.press("?")
-	for range 3 {
-		d.screen()
-		d.press("pgdown")
-	}
 	d.has("SKIPPED IN CONFIGURATION")
 	d.has("keymap.toml:3: ctrl+i:") // the rest is wrapped, by the length of the folder's name
 	d.has("the key stays as it was")

@@ -21,9 +21,18 @@ type Help struct {
 
 type helpLine struct{ head, keys, text string }
 
-// NewHelp reads the keys of a scope out of the keymap, the scope's own first; what was wrong with the files comes last.
+// NewHelp reads the keys of a scope out of the keymap, the scope's own first. What was wrong with the files comes before
+// them: who comes for that should not have to scroll.
 func NewHelp(k *keymap.Keymap, scope action.Scope, problems []string) *Help {
 	h := &Help{title: "HELP " + string(scope) + ", keymap " + k.Name}
+	if len(problems) > 0 {
+		h.lines = append(h.lines, helpLine{head: "SKIPPED IN CONFIGURATION"})
+		for _, p := range problems {
+			for _, text := range widget.Wrap(widget.Clean(p), 70) {
+				h.lines = append(h.lines, helpLine{text: text})
+			}
+		}
+	}
 	last := action.Scope("")
 	for _, a := range action.In(scope) {
 		if a.Scope != last {
@@ -38,14 +47,6 @@ func NewHelp(k *keymap.Keymap, scope action.Scope, problems []string) *Help {
 	}
 	h.lines = append(h.lines, helpLine{head: "HOW A CHANGE IS MADE"},
 		helpLine{text: "arm, stage, preview, apply; confirm within 60 s, or it goes back"})
-	if len(problems) > 0 {
-		h.lines = append(h.lines, helpLine{head: "SKIPPED IN CONFIGURATION"})
-		for _, p := range problems {
-			for _, text := range widget.Wrap(widget.Clean(p), 70) {
-				h.lines = append(h.lines, helpLine{text: text})
-			}
-		}
-	}
 	return h
 }
 
@@ -75,6 +76,12 @@ func (h *Help) Type(text string) Outcome {
 		return h.Act(action.LineUp)
 	case " ":
 		return h.Act(action.PageDown)
+	case "g":
+		h.top = 0
+		return Outcome{}
+	case "G":
+		h.top = len(h.lines)
+		return Outcome{}
 	}
 	return Outcome{Close: true}
 }

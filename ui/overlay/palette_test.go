@@ -148,14 +148,18 @@ func TestPaletteRecalls(t *testing.T) {
 
 func TestHelpComesFromKeymapAndRegistry(t *testing.T) {
 	h := NewHelp(keymap.Load("vim"), action.Backends, []string{"keymap.toml:7: ctrl+i"})
+	s := seen(h, 100, 20)
+	s.Has(t, "SKIPPED IN CONFIGURATION")
+	s.Has(t, "keymap.toml:7: ctrl+i")
 	text := ""
 	for range 30 {
 		text += seen(h, 100, 20).Text()
 		h.Act(action.PageDown)
 	}
-	s := seen(h, 100, 20)
-	s.Has(t, "SKIPPED IN CONFIGURATION")
-	s.Has(t, "keymap.toml:7: ctrl+i")
+	h.Type("g")
+	seen(h, 100, 20).Has(t, "SKIPPED IN CONFIGURATION")
+	h.Type("G")
+	seen(h, 100, 20).Has(t, "HOW A CHANGE IS MADE")
 	for _, a := range action.In(action.Backends) {
 		if !contains(text, a.Help) {
 			t.Errorf("help says nothing of %s", a.ID)
