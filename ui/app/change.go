@@ -73,19 +73,18 @@ func (m *Model) planned(plan *engine.Plan, err error, before, next *spec.Spec, e
 		return &overlay.Choice{Title: "APPLY", Buttons: []overlay.Button{{Label: "Close"}},
 			Body: append(body, overlay.Line{Token: theme.Text, Text: "nothing would change"})}
 	}
-	for _, text := range plan.Text {
-		body = append(body, overlay.Line{Token: theme.Text, Text: text})
-	}
-	body = append(body, overlay.Line{})
 	impact := overlay.Weigh(m.live, m.name(), plan, before, next)
 	if slices.ContainsFunc(edits, func(e staged.Edit) bool { return e.Kind == staged.TakeBack }) {
 		impact.Name, impact.Why = m.name(), append(impact.Why, "what ran before comes back as a whole")
 	}
-	for _, why := range impact.Why {
+	for _, why := range impact.Why { // before what is long
 		body = append(body, overlay.Line{Token: theme.Warn, Text: why})
 	}
 	body = append(body, overlay.Line{Token: theme.Hint, Text: fmt.Sprintf(
-		"it goes back by itself after %.0f s unless %s confirms it", confirmTime.Seconds(), m.keyOf(action.Confirm))})
+		"it goes back by itself after %.0f s unless %s confirms it", confirmTime.Seconds(), m.keyOf(action.Confirm))}, overlay.Line{})
+	for _, text := range plan.Text {
+		body = append(body, overlay.Line{Token: theme.Text, Text: text})
+	}
 	return &overlay.Choice{
 		Title: "APPLY TO " + m.name(), Body: body, Name: impact.Name,
 		Buttons: []overlay.Button{{Label: "Cancel"}, {

@@ -111,16 +111,17 @@ func (c *Choice) Over(k page.Kit, screen []string, w, h int) []string {
 	const want = 76
 	n := inner(w, want)
 	tail := c.tail(k, n)
-	body := wrapped(k, c.Body, n)
+	body, title := wrapped(k, c.Body, n), c.Title
 	if room := max(0, h-2-len(tail)); len(body) > room {
 		c.top = min(c.top, len(body)-room)
+		title += fmt.Sprintf(", %d-%d of %d, down scrolls", c.top+1, c.top+room, len(body))
 		body = body[c.top : c.top+room]
 	}
 	token := c.Token
 	if token == "" {
 		token = theme.Title
 	}
-	return box(k, screen, w, h, c.Title, token, append(body, tail...), want)
+	return box(k, screen, w, h, title, token, append(body, tail...), want)
 }
 
 // tail is what must always be seen: the name to type, what was wrong, the buttons.

@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"fmt"
 	"testing"
 
 	"hairpin/ui/action"
@@ -108,6 +109,7 @@ func TestLongChoiceScrollsAndKeepsItsButtons(t *testing.T) {
 	s.Has(t, "slots move")
 	s.Has(t, "type web")
 	s.Has(t, "[ Cancel ]")
+	s.Has(t, fmt.Sprintf("of %d, down scrolls", len(c.Body)))
 	for range 100 {
 		c.Act(action.LineDown)
 	}
