@@ -70,6 +70,13 @@ enum reason {
 	REASON_TOO_BIG_TOLD = 34,
 	REASON_BAD_FRAGMENT = 35,
 	REASON_LOCAL = 42,
+	REASON_TRANSLATED = 50,
+	REASON_UNTRANSLATED = 51,
+	REASON_FLOW_TAKEN = 52,
+	REASON_FLOWS_FULL = 53,
+	REASON_NO_SOCKET = 54,
+	REASON_CONGESTED = 55,
+	REASON_UNTRANSLATABLE = 56,
 };
 
 // Packets and the bytes of their frames.
@@ -324,6 +331,7 @@ enum stage {
 	STAGE_RATELIMIT = 5,
 	STAGE_CONNLIMIT = 6,
 	STAGE_EXTERNAL = 7,
+	STAGE_SNAT = 8,
 };
 
 // One dropped packet of many.

@@ -40,14 +40,6 @@ AI __u64 entry_alive(__u64 entry, __u32 tick, __u64 lives)
 	return young & used;
 }
 
-// The place of the lowest of eight bits, at least one of which is set. A single bit times a de Bruijn sequence has one
-// of eight values in bits 5 to 7.
-AI __u32 lowest(__u64 bits)
-{
-	__u64 bit = bits & -bits;
-	return 0x34572610 >> ((bit * 0x1d & 0xe0) >> 3) & 7;
-}
-
 AI __u64 connection_hash(struct scratch *s)
 {
 	__u64 h = conn_key[0] ^ ((__u64)s->vip.num << 32 | s->ports);

@@ -16,20 +16,24 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	DecapMapCaptors     = "captors"
-	DecapMapCounters    = "counters"
-	DecapMapEntry       = "entry"
-	DecapMapEvents      = "events"
-	DecapMapRowSettings = "row_settings"
-	DecapMapRows        = "rows"
-	DecapMapScratch     = "scratch"
-	DecapMapTrail       = "trail"
-	DecapMapVips4       = "vips4"
-	DecapMapVips6       = "vips6"
-	DecapProgDecap      = "decap"
-	DecapProgDecapTc    = "decap_tc"
-	DecapVarConnKey     = "conn_key"
-	DecapVarDry         = "dry"
+	DecapMapAgentCounts   = "agent_counts"
+	DecapMapAgentSettings = "agent_settings"
+	DecapMapAgentVips     = "agent_vips"
+	DecapMapCaptors       = "captors"
+	DecapMapCounters      = "counters"
+	DecapMapEntry         = "entry"
+	DecapMapEvents        = "events"
+	DecapMapRowSettings   = "row_settings"
+	DecapMapRows          = "rows"
+	DecapMapScratch       = "scratch"
+	DecapMapStrangers     = "strangers"
+	DecapMapTrail         = "trail"
+	DecapMapVips4         = "vips4"
+	DecapMapVips6         = "vips6"
+	DecapProgDecap        = "decap"
+	DecapProgDecapTc      = "decap_tc"
+	DecapVarConnKey       = "conn_key"
+	DecapVarDry           = "dry"
 )
 
 // LoadDecap returns the embedded CollectionSpec for Decap.
@@ -82,16 +86,20 @@ type DecapProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type DecapMapSpecs struct {
-	Captors     *ebpf.MapSpec `ebpf:"captors"`
-	Counters    *ebpf.MapSpec `ebpf:"counters"`
-	Entry       *ebpf.MapSpec `ebpf:"entry"`
-	Events      *ebpf.MapSpec `ebpf:"events"`
-	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
-	Rows        *ebpf.MapSpec `ebpf:"rows"`
-	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
-	Trail       *ebpf.MapSpec `ebpf:"trail"`
-	Vips4       *ebpf.MapSpec `ebpf:"vips4"`
-	Vips6       *ebpf.MapSpec `ebpf:"vips6"`
+	AgentCounts   *ebpf.MapSpec `ebpf:"agent_counts"`
+	AgentSettings *ebpf.MapSpec `ebpf:"agent_settings"`
+	AgentVips     *ebpf.MapSpec `ebpf:"agent_vips"`
+	Captors       *ebpf.MapSpec `ebpf:"captors"`
+	Counters      *ebpf.MapSpec `ebpf:"counters"`
+	Entry         *ebpf.MapSpec `ebpf:"entry"`
+	Events        *ebpf.MapSpec `ebpf:"events"`
+	RowSettings   *ebpf.MapSpec `ebpf:"row_settings"`
+	Rows          *ebpf.MapSpec `ebpf:"rows"`
+	Scratch       *ebpf.MapSpec `ebpf:"scratch"`
+	Strangers     *ebpf.MapSpec `ebpf:"strangers"`
+	Trail         *ebpf.MapSpec `ebpf:"trail"`
+	Vips4         *ebpf.MapSpec `ebpf:"vips4"`
+	Vips6         *ebpf.MapSpec `ebpf:"vips6"`
 }
 
 // DecapVariableSpecs contains global variables before they are loaded into the kernel.
@@ -122,20 +130,27 @@ func (o *DecapObjects) Close() error {
 //
 // It can be passed to LoadDecapObjects or ebpf.CollectionSpec.LoadAndAssign.
 type DecapMaps struct {
-	Captors     *ebpf.Map `ebpf:"captors"`
-	Counters    *ebpf.Map `ebpf:"counters"`
-	Entry       *ebpf.Map `ebpf:"entry"`
-	Events      *ebpf.Map `ebpf:"events"`
-	RowSettings *ebpf.Map `ebpf:"row_settings"`
-	Rows        *ebpf.Map `ebpf:"rows"`
-	Scratch     *ebpf.Map `ebpf:"scratch"`
-	Trail       *ebpf.Map `ebpf:"trail"`
-	Vips4       *ebpf.Map `ebpf:"vips4"`
-	Vips6       *ebpf.Map `ebpf:"vips6"`
+	AgentCounts   *ebpf.Map `ebpf:"agent_counts"`
+	AgentSettings *ebpf.Map `ebpf:"agent_settings"`
+	AgentVips     *ebpf.Map `ebpf:"agent_vips"`
+	Captors       *ebpf.Map `ebpf:"captors"`
+	Counters      *ebpf.Map `ebpf:"counters"`
+	Entry         *ebpf.Map `ebpf:"entry"`
+	Events        *ebpf.Map `ebpf:"events"`
+	RowSettings   *ebpf.Map `ebpf:"row_settings"`
+	Rows          *ebpf.Map `ebpf:"rows"`
+	Scratch       *ebpf.Map `ebpf:"scratch"`
+	Strangers     *ebpf.Map `ebpf:"strangers"`
+	Trail         *ebpf.Map `ebpf:"trail"`
+	Vips4         *ebpf.Map `ebpf:"vips4"`
+	Vips6         *ebpf.Map `ebpf:"vips6"`
 }
 
 func (m *DecapMaps) Close() error {
 	return _DecapClose(
+		m.AgentCounts,
+		m.AgentSettings,
+		m.AgentVips,
 		m.Captors,
 		m.Counters,
 		m.Entry,
@@ -143,6 +158,7 @@ func (m *DecapMaps) Close() error {
 		m.RowSettings,
 		m.Rows,
 		m.Scratch,
+		m.Strangers,
 		m.Trail,
 		m.Vips4,
 		m.Vips6,

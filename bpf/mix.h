@@ -16,5 +16,13 @@ AI __u64 mix(__u64 h)
 	return h ^ h >> 33;
 }
 
+// The place of the lowest of eight bits, at least one of which is set. A single bit times a de Bruijn sequence has one
+// of eight values in bits 5 to 7.
+AI __u32 lowest(__u64 bits)
+{
+	__u64 bit = bits & -bits;
+	return 0x34572610 >> ((bit * 0x1d & 0xe0) >> 3) & 7;
+}
+
 // What hashes begin with that nobody outside may foresee.
 const volatile __u64 conn_key[2] = {};

@@ -189,7 +189,7 @@ func (n *node) check(t *testing.T, chain int, r row, meta int) {
 		t.Fatalf("no reason is called %s", r.want.reason)
 	}
 	want := verdictOf(n.chains.all[chain].Hook, why.Verdict)
-	if why.Verdict == reason.Drop && r.want.out != nil {
+	if why.Verdict == reason.Drop && why.Stage == reason.Balancer && r.want.out != nil {
 		want = xdpTX // its sender is told
 	}
 	if verdict != want {

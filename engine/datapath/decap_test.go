@@ -32,6 +32,19 @@ var unwrapped = fate{reason: "decapsulated", vip: "agent", out: func(t testing.T
 	return append(out, in[s.Inner.NetworkAt:]...), netip.Addr{}
 }}
 
+// bare is what was inside, in its frame.
+func bare(layers ...packet.Layer) fate {
+	return fate{reason: "decapsulated", vip: "agent", out: func(testing.TB, *node, []byte) ([]byte, netip.Addr) {
+		return frame(layers...), netip.Addr{}
+	}}
+}
+
+// variant0 is a packet behind a GUE header of variant 0, with so many words of private data.
+func variant0(outer packet.Layer, first, protocol, flags byte, layers ...packet.Layer) []byte {
+	head := append([]byte{first, protocol, 0, flags}, make([]byte, first&0x1f*4)...)
+	return frame(outer, udp{Dst: packet.GUEPort}, packet.Payload(append(head, build(layers...)...)))
+}
+
 var decapRows = []row{
 	{"gue, v4 in v4", frame(outer4, udp{}, ip4{}, syn), unwrapped},
 	{"gue, v6 in v4", frame(outer4, udp{}, ip6{}, syn), unwrapped},
@@ -63,7 +76,33 @@ var decapRows = []row{
 	{"wrapped twice", frame(outer4, udp{}, ip4{Dst: addr("10.1.1.11")}, udp{}, ip4{}, syn), dropped("foreign_vip", "")},
 
 	{"nothing inside gue", frame(outer4, udp{Dst: packet.GUEPort}), dropped("inner_malformed", "")},
-	{"gue variant 0", frame(outer4, udp{Dst: packet.GUEPort}, packet.Payload(append([]byte{0, 4, 0, 0}, build(ip4{}, syn)...))), dropped("inner_malformed", "")},
+	{"gue variant 0", variant0(outer4, 0, 4, 0, ip4{}, syn), bare(ip4{}, syn)},
+	{"gue variant 0, v6 inside", variant0(outer4, 0, 41, 0, ip6{}, syn), bare(ip6{}, syn)},
+	{"gue variant 0 over v6", variant0(outer6, 0, 4, 0, ip4{}, syn), bare(ip4{}, syn)},
+	{"gue variant 0 over v6, v6 inside", variant0(outer6, 0, 41, 0, ip6{}, syn), bare(ip6{}, syn)},
+	{"gue variant 0 with private data", variant0(outer4, 3, 4, 0, ip4{}, syn), bare(ip4{}, syn)},
+	{"gue variant 0 with as much private data as fits", variant0(ip4{Options: make([]byte, 40)}, 31, 4, 0, ip4{}, syn), bare(ip4{}, syn)},
+	{"gue variant 0, a control message", variant0(outer4, 0x20, 4, 0, ip4{}, syn), dropped("inner_malformed", "")},
+	{"gue variant 0 with flags", variant0(outer4, 0, 4, 1, ip4{}, syn), dropped("inner_malformed", "")},
+	{"gue variant 0, another protocol", variant0(outer4, 0, 47, 0, ip4{}, syn), dropped("inner_malformed", "")},
+	{"gue variant 0 that names the other version", variant0(outer4, 0, 41, 0, ip4{}, syn), dropped("inner_malformed", "")},
+	{"gue variant 0 with a length beyond the packet", frame(outer4, udp{Dst: packet.GUEPort}, packet.Payload([]byte{31, 4, 0, 0, 1, 2})), dropped("inner_malformed", "")},
+	{"gue variant 0 and no more", frame(outer4, udp{Dst: packet.GUEPort}, packet.Payload([]byte{0, 4, 0, 0})), dropped("inner_malformed", "")},
+	{"gue variant 2", variant0(outer4, 0x80, 4, 0, ip4{}, syn), dropped("inner_malformed", "")},
+
+	{"congestion outside reaches ect(0)", frame(ip4{Src: source4, Dst: addr("10.1.1.11"), TOS: 3}, udp{}, ip4{TOS: 2}, syn), bare(ip4{TOS: 3}, syn)},
+	{"congestion outside reaches ect(1)", frame(ip4{TOS: 0xb8 | 3}, udp{}, ip4{TOS: 0x41}, syn), bare(ip4{TOS: 0x43}, syn)},
+	{"congestion outside reaches v6", frame(ip4{TOS: 3}, udp{}, ip6{Class: 0xb9, Label: 0xabcde}, syn), bare(ip6{Class: 0xbb, Label: 0xabcde}, syn)},
+	{"congestion outside of v6 reaches v4", frame(ip6{Class: 3}, udp{}, ip4{TOS: 1, ID: 77}, syn), bare(ip4{TOS: 3, ID: 77}, syn)},
+	{"congestion outside of v6 reaches v6", frame(ip6{Class: 3}, ip6{Class: 2}, syn), bare(ip6{Class: 3}, syn)},
+	{"ect(1) outside reaches ect(0)", frame(ip4{TOS: 1}, udp{}, ip4{TOS: 2}, syn), bare(ip4{TOS: 1}, syn)},
+	{"ect(1) outside does not reach who is not capable", frame(ip4{TOS: 1}, udp{}, ip4{}, syn), bare(ip4{}, syn)},
+	{"ect(0) outside does not reach ect(1)", frame(ip4{TOS: 2}, udp{}, ip4{TOS: 1}, syn), bare(ip4{TOS: 1}, syn)},
+	{"congestion inside stays", frame(ip4{TOS: 2}, udp{}, ip4{TOS: 3}, syn), bare(ip4{TOS: 3}, syn)},
+	{"the class outside stays outside", frame(ip4{TOS: 0xb8}, udp{}, ip4{TOS: 0x20}, syn), bare(ip4{TOS: 0x20}, syn)},
+	{"congestion that its sender cannot hear of", frame(ip4{TOS: 3}, udp{}, ip4{}, syn), dropped("congested", "")},
+	{"congestion that its sender cannot hear of, v6", frame(ip6{Class: 3}, ip6{Class: 0xb8}, syn), dropped("congested", "")},
+
 	{"ip version 5 inside", frame(outer4, udp{}, ip4{Version: 5}, syn), dropped("inner_malformed", "")},
 	{"less than an ipv4 header inside", frame(outer4, udp{}, inner(build(ip4{})[:19])), dropped("inner_malformed", "")},
 	{"less than an ipv4 header inside, padded", packet.Pad(frame(outer4, udp{}, inner(build(ip4{})[:19])), 80), dropped("inner_malformed", "")},

@@ -61,6 +61,10 @@ type Kernel struct {
 	tallySets   memory[set]
 	tallyNames  memory[seatName]
 	segments    [Segments]memory[segment]
+	agents      memory[agentSettings]
+	agentVIPs   memory[agentVIP]
+	agentCounts memory[agentCounts]
+	natFlows    memory[natSet]
 	firewalls   memory[firewall]
 	ruleNames   memory[ruleName]
 	blocks      memory[uint64] // digest of the table that has each block of the prefix store
@@ -218,6 +222,10 @@ func (k *Kernel) mapAll() error {
 		{"tallies", func(m *ebpf.Map) error { k.tallies, err = mapMemory[tally](m, k.writable); return err }},
 		{"tally_sets", func(m *ebpf.Map) error { k.tallySets, err = mapMemory[set](m, k.writable); return err }},
 		{"tally_names", func(m *ebpf.Map) error { k.tallyNames, err = mapMemory[seatName](m, k.writable); return err }},
+		{"agent_settings", func(m *ebpf.Map) error { k.agents, err = mapMemory[agentSettings](m, k.writable); return err }},
+		{"agent_vips", func(m *ebpf.Map) error { k.agentVIPs, err = mapMemory[agentVIP](m, k.writable); return err }},
+		{"agent_counts", func(m *ebpf.Map) error { k.agentCounts, err = mapMemory[agentCounts](m, k.writable); return err }},
+		{"nat_flows", func(m *ebpf.Map) error { k.natFlows, err = mapMemory[natSet](m, k.writable); return err }},
 		{"census", func(m *ebpf.Map) error { k.census, err = mapMemory[census](m, k.writable); return err }},
 	} {
 		if k.maps[m.name] == nil || k.mapped[m.name] {
@@ -268,6 +276,10 @@ func (k *Kernel) Close() {
 	k.trails.unmap()
 	k.ratelimits.unmap()
 	k.windows.unmap()
+	k.agents.unmap()
+	k.agentVIPs.unmap()
+	k.agentCounts.unmap()
+	k.natFlows.unmap()
 	k.offenders.unmap()
 	k.chains.unmap()
 	k.firewalls.unmap()

@@ -38,6 +38,9 @@ var sources = []struct {
 		"connlimits": "connlimits", "tally_sets": "tally_sets", "tally_names": "tally_names"}},
 	{counting, bpf.LoadSockets, map[string]string{"sockets": "sockets", "census": "census", "seats": "seats",
 		"seat_sets": "seat_sets", "seat_names": "seat_names"}},
+	{spec.Decap, bpf.LoadDecap, map[string]string{"agent_settings": "agent_settings", "agent_vips": "agent_vips",
+		"agent_counts": "agent_counts", "strangers": "strangers"}},
+	{spec.SNAT, bpf.LoadSnat, map[string]string{"nat_flows": "nat_flows"}},
 	{"", bpf.LoadDry, map[string]string{"entry_dry": "entry", "scratch_dry": "scratch", "rows_dry": "rows"}},
 }
 
@@ -84,7 +87,7 @@ func mapSpecs(of spec.Stage) (map[string]*ebpf.MapSpec, error) {
 			specs[pin] = collection.Maps[name]
 		}
 	}
-	for _, each := range []string{"counters", inheritedPin, "offenders", "clients", "trail"} { // an element a CPU
+	for _, each := range []string{"counters", inheritedPin, "offenders", "clients", "trail", "agent_counts"} { // an element a CPU
 		if specs[each] != nil {
 			specs[each].MaxEntries = uint32(cpus)
 		}

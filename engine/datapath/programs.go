@@ -31,9 +31,14 @@ var allPrograms = []program{
 	{"", "parse_dry", bpf.LoadParse, "parse", "rows_dry", true},
 	{"", "balancer", bpf.LoadBalancer, "balancer", "rows_xdp", false},
 	{"", "balancer_dry", bpf.LoadBalancer, "balancer", "rows_dry", true},
-	{"", "decap", bpf.LoadDecap, "decap", "rows_xdp", false},
-	{"", "decap_tc", bpf.LoadDecap, "decap_tc", "rows_tc", false},
-	{"", "decap_dry", bpf.LoadDecap, "decap", "rows_dry", true},
+	{spec.Decap, "decap", bpf.LoadDecap, "decap", "rows_xdp", false},
+	{spec.Decap, "decap_tc", bpf.LoadDecap, "decap_tc", "rows_tc", false},
+	{spec.Decap, "decap_dry", bpf.LoadDecap, "decap", "rows_dry", true},
+	{spec.SNAT, "decap_snat", bpf.LoadSnat, "decap_snat", "rows_xdp", false},
+	{spec.SNAT, "decap_snat_tc", bpf.LoadSnat, "decap_snat_tc", "rows_tc", false},
+	{spec.SNAT, "decap_snat_dry", bpf.LoadSnat, "decap_snat", "rows_dry", true},
+	{spec.SNAT, "snat_tc", bpf.LoadSnat, "snat_tc", "rows_tc", false},
+	{spec.SNAT, "snat_dry", bpf.LoadSnat, "snat", "rows_dry", true},
 	{spec.External, "enter", bpf.LoadExternal, "enter", "rows_xdp", false},
 	{spec.External, "enter_tc", bpf.LoadExternal, "enter_tc", "rows_tc", false},
 	{spec.External, "enter_dry", bpf.LoadExternal, "enter", "rows_dry", true},
@@ -95,8 +100,8 @@ func (k *Kernel) need(of spec.Stage) error {
 	if k.needed[of] {
 		return nil
 	}
-	if of == spec.ConnLimit {
-		if err := k.need(counting); err != nil {
+	if also := map[spec.Stage]spec.Stage{spec.ConnLimit: counting, spec.SNAT: spec.Decap}[of]; also != "" {
+		if err := k.need(also); err != nil {
 			return err
 		}
 	}

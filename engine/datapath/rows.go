@@ -24,11 +24,12 @@ type stage struct {
 // stages is the list of kernel functions; a further one is one more line.
 var stages = []stage{
 	{spec.Balancer, 2, "balancer", "", "balancer_dry", nil},
-	{spec.Decap, 3, "decap", "decap_tc", "decap_dry", nil},
+	{spec.Decap, decapID, "decap", "decap_tc", "decap_dry", (*Kernel).standDecap},
 	{spec.Firewall, 4, "firewall", "firewall_tc", "firewall_dry", (*Kernel).standFirewall},
 	{spec.External, stageExternal, "enter", "enter_tc", "enter_dry", standExternal},
 	{spec.RateLimit, kindRateLimit, "ratelimit", "ratelimit_tc", "ratelimit_dry", (*Kernel).standRateLimit},
 	{spec.ConnLimit, connlimitID, "connlimit", "connlimit_tc", "connlimit_dry", (*Kernel).standConnlimit},
+	{spec.SNAT, snatID, "", "snat_tc", "snat_dry", (*Kernel).standAgent},
 }
 
 // spot is a position of a row that is being staged.

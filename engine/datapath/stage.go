@@ -28,6 +28,9 @@ func (k *Kernel) Stage(p *plan.Plan) (generation int, err error) {
 			}
 		}
 	}
+	if err := k.needAgent(p.Spec); err != nil {
+		return 0, err
+	}
 	k.step("stage: maps and programs made")
 	if reports(p.Spec) {
 		if err := k.need(counting); err != nil {
@@ -125,12 +128,13 @@ func (k *Kernel) stageVIPs(p *plan.Plan) (*vipVersion, uint16, error) {
 	var flags uint16
 	active := k.activeVIPs()
 	seen := make(map[service]bool, len(p.VIPs))
-	if p.Spec.Agent != nil {
-		for _, a := range p.Spec.Agent.VIPs {
-			s := service{Address: a}
-			say.add(vipEntry{s, VIP{Num: agentNum, Flags: VIPAddress}})
-			seen[s] = true
-		}
+	hosted, err := k.hostedEntries(p.Spec.Agent)
+	if err != nil {
+		return nil, 0, fmt.Errorf("agent: %w", err)
+	}
+	for _, e := range hosted {
+		say.add(e)
+		seen[e.service] = true
 	}
 	for i := range p.VIPs {
 		c := &p.VIPs[i]

@@ -131,6 +131,8 @@ func (p *Plan) without(s *spec.Spec, at spec.Position) string {
 		return ": packets for VIPs pass up to this node's own stack"
 	case spec.Decap:
 		return ": encapsulated packets pass up as they come"
+	case spec.SNAT:
+		return ": replies leave with the address that the server gave them"
 	}
 	return ""
 }

@@ -28,6 +28,7 @@ const (
 	Firewall  Stage = "firewall"
 	RateLimit Stage = "ratelimit"
 	ConnLimit Stage = "connlimit"
+	SNAT      Stage = "snat"
 	End       Stage = "end" // behind the last stage of a chain
 )
 
@@ -78,6 +79,13 @@ var all = []Reason{
 	{34, "too_big_told", Drop, Balancer, "encapsulated, it would not fit the NIC's MTU; its sender was told what does", "raise the MTU towards the backends, or lower the clients' MSS"},
 	{35, "bad_fragment", Drop, Balancer, "a fragment that hides what it is part of: too short, too far, or overlapping the ports", "look for a hostile sender"},
 	{42, "local", Pass, Balancer, "for a VIP that a socket of this host serves", ""},
+	{50, "translated", Pass, SNAT, "from a server, and made to come from the VIP", ""},
+	{51, "untranslated", Pass, SNAT, "of no connection that came for a VIP", ""},
+	{52, "flow_taken", Drop, Decap, "its addresses and ports are, for the server, those of a direct connection, or of one to another VIP", "it is rare and of one client: give the VIP a local address of its own if it is not"},
+	{53, "flows_full", Drop, Decap, "no room to remember whose answers are to be translated", "look for a flood: hairpin agent"},
+	{54, "no_socket", Pass, Decap, "unwrapped, and of a TCP connection that no socket of this host has", "look whether the load balancers agree on where connections go"},
+	{55, "congested", Drop, Decap, "met congestion between load balancer and here, and its sender cannot be told (RFC 6040)", "look for a congested link, or a router that marks what it should drop"},
+	{56, "untranslatable", Drop, Decap, "of a protocol whose answers cannot be translated", "have the server own the VIP: mode: dsr"},
 }
 
 // All are the reasons of this version, by ID.

@@ -82,7 +82,7 @@ func checkRoles(s *Spec, f *faults) {
 	if f.outside("vips", "version") {
 		return // a stage or block may only look missing
 	}
-	balancer, decap := (*at)(nil), (*at)(nil)
+	var balancer, decap, snat *at
 	for _, n := range s.NICs {
 		here := whole.field("nics").field(n.Name)
 		if s.Has(n, Balancer) {
@@ -90,6 +90,9 @@ func checkRoles(s *Spec, f *faults) {
 		}
 		if s.Has(n, Decap) {
 			decap = here
+		}
+		if s.Has(n, SNAT) {
+			snat = here
 		}
 		if s.Has(n, Balancer) && s.Has(n, Decap) {
 			f.wrong(here, "balancer and decap share a NIC: what decap unwraps is for a VIP, and the balancer is there to "+
@@ -106,7 +109,14 @@ func checkRoles(s *Spec, f *faults) {
 	if decap != nil && s.Agent == nil {
 		f.wrong(decap, "decap unwraps nothing without an agent block: add one, as in agent: {vips: [10.99.0.1]}")
 	}
-	if s.Agent != nil && decap == nil {
+	if snat != nil && s.Agent == nil {
+		f.wrong(snat, "snat translates nothing without an agent block: add one, as in agent: {mode: snat, vips: [10.99.0.1], local: [10.1.1.11]}")
+	}
+	switch {
+	case s.Agent == nil:
+	case decap == nil:
 		f.wrong(whole.field("agent"), "no chain has decap to work for it: add one, as in nics: {eth0: {xdp: [decap]}}")
+	default:
+		s.checkSides(f)
 	}
 }

@@ -28,28 +28,3 @@ func badAddress(a netip.Addr) string {
 	}
 	return ""
 }
-
-func checkAgent(g *Agent, f *faults) {
-	here := whole.field("agent")
-	if len(g.VIPs) == 0 {
-		f.wrong(here.field("vips"), "empty: write the VIP addresses that this host has on lo")
-	}
-	seen := map[netip.Addr]bool{}
-	for i, a := range g.VIPs {
-		if why := badAddress(a); why != "" {
-			f.wrong(here.field("vips").item(i), "%s", why)
-		} else if seen[a] {
-			f.wrong(here.field("vips").item(i), "%s stands in this list already", a)
-		}
-		seen[a] = true
-	}
-	if !has(modes, g.Mode) {
-		f.wrong(here.field("mode"), "%s is not known", g.Mode)
-	}
-	if g.EncapPort == 0 {
-		f.wrong(here.field("encap_port"), "0 is not within 1 to 65535")
-	}
-	if g.Report != nil {
-		g.Report.check(here.field("report"), f)
-	}
-}

@@ -108,7 +108,7 @@ func (s *Spec) cannotStand(name string, hook Hook) string {
 // lastStop is the stage of list behind which no packet goes on; empty when all do.
 func lastStop(s *Spec, list []Position) Stage {
 	for _, p := range list {
-		if k := s.KindOf(p.Name); k == Balancer || k == Decap {
+		if k := s.KindOf(p.Name); k == Balancer || k == Decap || k == SNAT {
 			return k
 		}
 	}

@@ -18,6 +18,8 @@ func misplaced(s *Spec, c Chain, i int) string {
 	case end == Balancer:
 		return "no packet gets behind the balancer: it sends those for a VIP to a backend and passes all others to the host; " +
 			"take " + name + " away from there"
+	case end == SNAT:
+		return "no packet gets behind snat: put " + name + " in front of it"
 	case end == Decap && limits(kind) && c.Hook == XDP:
 		return "no packet gets behind decap: it hands all to the host; put " + name + " into tcx_ingress, where they come unwrapped"
 	case end == Decap && limits(kind):

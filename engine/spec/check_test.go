@@ -26,7 +26,7 @@ func TestValidate(t *testing.T) {
 		{"zero address", func(s *Spec) { s.VIPs[0].Addresses[0] = netip.Addr{} }, "vips[0].addresses[0]: empty: write an IP address"},
 		{"weight", func(s *Spec) { s.VIPs[0].Backends[0].Weight = 65536 }, "vips[0].backends[0].weight: 65536 is not within 0 to 65535"},
 		{"state", func(s *Spec) { s.VIPs[0].Backends[0].State = 4 }, "vips[0].backends[0].state: state(4) is not known"},
-		{"mode", func(s *Spec) { s.Agent.Mode = 1 }, "agent.mode: mode(1) is not known"},
+		{"mode", func(s *Spec) { s.Agent.Mode = 9 }, "agent.mode: mode(9) is not known"},
 		{"agent's port", func(s *Spec) { s.Agent.EncapPort = 0 }, "agent.encap_port: 0 is not within 1 to 65535"},
 		{"agent's address", func(s *Spec) { s.Agent.VIPs = []netip.Addr{{}} }, "agent.vips[0]: empty: write an IP address"},
 		{"NIC twice", func(s *Spec) { s.NICs = append(s.NICs, NIC{Name: "eth0"}) }, "nics.eth0: given twice"},

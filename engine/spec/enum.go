@@ -18,7 +18,8 @@ var (
 	hashes       = []word[Hash]{{"tuple", HashTuple}, {"no_source_port", HashNoSourcePort}, {"addresses", HashAddresses}, {"destination_port", HashDestinationPort}}
 	quics        = []word[QUIC]{{"off", NoQUIC}, {"v1", QUIC1}, {"v2", QUIC2}, {"v3", QUIC3}}
 	states       = []word[State]{{"up", Up}, {"drain", Drain}, {"down", Down}, {"maintenance", Maintenance}}
-	modes        = []word[AgentMode]{{"dsr", DSR}}
+	modes        = []word[AgentMode]{{"dsr", DSR}, {"snat", SNATMode}}
+	orphans      = []word[Orphans]{{"ignore", OrphansIgnored}, {"count", OrphansCounted}}
 	scopes       = []word[Scope]{{"nic", PerNIC}, {"vip", PerVIP}, {"source", PerSource}, {"source_vip", PerSourceVIP}}
 	limitActions = []word[LimitAction]{{"drop", LimitDrop}, {"reset", LimitReset}}
 	limitCounts  = []word[LimitCount]{{"accepted", Accepted}, {"offered", Offered}}
@@ -38,6 +39,7 @@ func (h Hash) String() string      { return nameOf(hashes, h, "hash", int(h)) }
 func (q QUIC) String() string      { return nameOf(quics, q, "quic", int(q)) }
 func (s State) String() string     { return nameOf(states, s, "state", int(s)) }
 func (m AgentMode) String() string { return nameOf(modes, m, "mode", int(m)) }
+func (o Orphans) String() string   { return nameOf(orphans, o, "orphans", int(o)) }
 
 func (s Scope) String() string       { return nameOf(scopes, s, "scope", int(s)) }
 func (a LimitAction) String() string { return nameOf(limitActions, a, "action", int(a)) }
@@ -62,6 +64,7 @@ func (h Hash) MarshalText() ([]byte, error)      { return marshalWord("hash", ha
 func (q QUIC) MarshalText() ([]byte, error)      { return marshalWord("quic", quics, q) }
 func (s State) MarshalText() ([]byte, error)     { return marshalWord("state", states, s) }
 func (m AgentMode) MarshalText() ([]byte, error) { return marshalWord("mode", modes, m) }
+func (o Orphans) MarshalText() ([]byte, error)   { return marshalWord("orphans", orphans, o) }
 
 func (s Scope) MarshalText() ([]byte, error)       { return marshalWord("scope", scopes, s) }
 func (a LimitAction) MarshalText() ([]byte, error) { return marshalWord("action", limitActions, a) }
@@ -79,6 +82,7 @@ func (h *Hash) UnmarshalText(b []byte) error      { return unmarshalWord("hash",
 func (q *QUIC) UnmarshalText(b []byte) error      { return unmarshalWord("quic", quics, q, b) }
 func (s *State) UnmarshalText(b []byte) error     { return unmarshalWord("state", states, s, b) }
 func (m *AgentMode) UnmarshalText(b []byte) error { return unmarshalWord("mode", modes, m, b) }
+func (o *Orphans) UnmarshalText(b []byte) error   { return unmarshalWord("orphans", orphans, o, b) }
 
 func (s *Scope) UnmarshalText(b []byte) error { return unmarshalWord("scope", scopes, s, b) }
 func (a *LimitAction) UnmarshalText(b []byte) error {

@@ -35,11 +35,11 @@ func same[T fmt.Stringer](t *testing.T, s string, parse func(string) (T, error))
 
 func TestWordErrors(t *testing.T) {
 	_, protocol := ParseProtocol("upd")
-	_, mode := ParseAgentMode("snat")
+	_, mode := ParseAgentMode("snot")
 	_, text := State(9).MarshalText()
 	for want, err := range map[string]error{
 		`protocol: "upd" is not known: did you mean udp? there are tcp, udp`: protocol,
-		`mode: "snat" is not known: there is only dsr`:                       mode,
+		`mode: "snot" is not known: did you mean snat? there are dsr, snat`:  mode,
 		`state: value state(9) has no name`:                                  text,
 	} {
 		if err == nil || err.Error() != want {

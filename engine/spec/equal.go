@@ -33,11 +33,7 @@ func (s *Spec) Clone() *Spec {
 			v.Health = &h
 		}
 	}
-	if s.Agent != nil {
-		g := *s.Agent
-		g.VIPs, g.Report = slices.Clone(g.VIPs), g.Report.clone()
-		c.Agent = &g
-	}
+	c.Agent = s.Agent.clone()
 	return &c
 }
 
@@ -67,12 +63,4 @@ func (v VIP) Equal(o VIP) bool {
 		v.EncapPort == o.EncapPort && v.Ring == o.Ring && v.Flow == o.Flow && v.Hash == o.Hash && v.QUIC == o.QUIC && v.Local == o.Local && v.Migrate == o.Migrate && v.Settle == o.Settle &&
 		slices.Equal(v.Addresses, o.Addresses) && slices.Equal(v.Backends, o.Backends) &&
 		slices.EqualFunc(v.Checks, o.Checks, Check.Equal) && v.Health.Equal(o.Health) && v.SlowStart == o.SlowStart
-}
-
-// Equal is Spec.Equal for an agent.
-func (g *Agent) Equal(o *Agent) bool {
-	if g == nil || o == nil {
-		return g == o
-	}
-	return g.Mode == o.Mode && g.EncapPort == o.EncapPort && slices.Equal(g.VIPs, o.VIPs) && g.Report.Equal(o.Report)
 }

@@ -80,6 +80,10 @@ func leaves(v reflect.Value, path string, visit func(path string, change, restor
 
 func TestEveryFieldCounts(t *testing.T) {
 	s, same := wholeSpec(), wholeSpec()
+	for _, x := range []*Spec{s, same} { // what only agents have that translate
+		x.Agent.Local = []netip.Addr{netip.MustParseAddr("10.1.1.11")}
+		x.Agent.Taps = []Tap{{"tap0", []netip.Addr{netip.MustParseAddr("10.99.0.2")}, []netip.Addr{netip.MustParseAddr("10.2.1.2")}}}
+	}
 	s.VIPs[0].Checks[0], same.VIPs[0].Checks[0] = wholeCheck(), wholeCheck()
 	visited := 0
 	leaves(reflect.ValueOf(s).Elem(), "Spec", func(path string, change, restore func()) {

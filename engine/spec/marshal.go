@@ -54,12 +54,8 @@ func write(b *bytes.Buffer, s *Spec) {
 	for i := range s.VIPs {
 		writeVIP(b, &s.VIPs[i])
 	}
-	if g := s.Agent; g != nil {
-		report := ""
-		if g.Report != nil {
-			report = ", report: " + g.Report.write()
-		}
-		fmt.Fprintf(b, "agent: {vips: [%s], mode: %s, encap_port: %d%s}\n", addresses(g.VIPs), g.Mode, g.EncapPort, report)
+	if s.Agent != nil {
+		b.WriteString("agent: " + s.Agent.write() + "\n")
 	}
 }
 

@@ -140,14 +140,3 @@ func (r *reader) backend(n *yaml.Node, a *at) Backend {
 	)
 	return b
 }
-
-func (r *reader) agent(n *yaml.Node, a *at) *Agent {
-	g := &Agent{EncapPort: DefaultEncapPort}
-	r.fields(n, a,
-		field{"vips", "the VIP addresses that this host has on lo", list(r, &g.VIPs, 2*MaxAddresses, r.address)},
-		field{"mode", "", choice(r, &g.Mode, modes)},
-		field{"encap_port", "", number(r, &g.EncapPort, 1, 65535)},
-		field{"report", "", func(n *yaml.Node, a *at) { g.Report = r.report(n, a) }},
-	)
-	return g
-}

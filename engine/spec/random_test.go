@@ -57,7 +57,19 @@ func (d dice) spec() *Spec {
 		} else {
 			n.TCXIngress = Stands(Decap)
 		}
-		s.Agent = &Agent{VIPs: d.addresses(10, 1+d.IntN(3)), EncapPort: uint16(1 + d.IntN(65535))}
+		s.Agent = &Agent{VIPs: d.addresses(10, 1+d.IntN(3)), EncapPort: uint16(1 + d.IntN(65535)), Orphans: pick(d, OrphansIgnored, OrphansCounted)}
+		if d.IntN(2) == 0 {
+			n.TCXEgress = Stands(SNAT)
+			s.Agent.MSS = uint16(MinMSS + d.IntN(MaxMSS-MinMSS))
+		}
+		if len(n.TCXEgress) > 0 && d.IntN(2) == 0 {
+			local := []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}
+			s.Agent.Mode, s.Agent.Local = SNATMode, local
+			if d.IntN(2) == 0 {
+				s.Agent.Taps = []Tap{{"vm", d.addresses(20, 1+d.IntN(3)), local}}
+				s.NICs = append(s.NICs, NIC{Name: "vm", TCXEgress: Stands(Decap), TCXIngress: Stands(SNAT)})
+			}
+		}
 		if d.IntN(2) == 0 {
 			s.Agent.Report = &Report{Every: pick(d, MinReport, DefaultReport, 1500*time.Millisecond), Key: pick(d, "/k", "/{a}, b")}
 			for _, a := range d.addresses(50, 1+d.IntN(3)) {

@@ -118,21 +118,5 @@ const (
 	Maintenance
 )
 
-// Agent is the backend's side: which encapsulated VIPs it accepts and how replies leave.
-type Agent struct {
-	VIPs      []netip.Addr
-	Mode      AgentMode
-	EncapPort uint16
-	Report    *Report // nil = it tells nobody
-}
-
-// AgentMode says how replies leave a backend.
-type AgentMode uint8
-
-// DSR: the VIP is configured on the backend's lo, and replies go straight to the client.
-const (
-	DSR AgentMode = iota
-)
-
 // TakesNew tells whether new flows may go to b.
 func (b Backend) TakesNew() bool { return b.State == Up && b.Weight > 0 }

@@ -17,6 +17,7 @@ const (
 	External  Stage = "external"
 	Firewall  Stage = "firewall"
 	ConnLimit Stage = "connlimit"
+	SNAT      Stage = "snat"
 )
 
 // kindOf is a kernel function, the hooks at which it can stand, and settings to read into; nil where it has none.
@@ -29,11 +30,12 @@ type kindOf struct {
 // kinds are the kernel functions of this version; a further one is one more line.
 var kinds = []kindOf{
 	{Balancer, []Hook{XDP}, nil},
-	{Decap, []Hook{XDP, TCXIngress}, nil},
+	{Decap, []Hook{XDP, TCXIngress, TCXEgress}, nil},
 	{Firewall, []Hook{XDP, TCXIngress, TCXEgress}, func() settings { return &Policy{} }},
 	{RateLimit, []Hook{XDP, TCXIngress, TCXEgress}, func() settings { return &Rates{} }},
 	{External, []Hook{XDP, TCXIngress, TCXEgress}, func() settings { return &ExternalStage{} }},
 	{ConnLimit, []Hook{XDP, TCXIngress}, func() settings { return &Connections{Idle: DefaultIdle} }},
+	{SNAT, []Hook{TCXEgress, TCXIngress}, nil},
 }
 
 // Position is one place in a chain: the stage that stands there, and how.
