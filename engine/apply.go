@@ -225,6 +225,7 @@ func (o *owner) goLive(r ApplyRequest, p *plan.Plan, generation int) error {
 	record.Document = nil // it is on disk
 	o.countSockets()
 	o.step("apply: sockets counted")
+	o.startSlowly(r.Spec, time.Now())
 	o.running, o.spec, o.active = record, r.Spec, generation
 	return nil
 }

@@ -16,10 +16,10 @@ import (
 // signs are by what an operator can name the cause of each scenario: State has it.
 var signs = map[string]func(*engine.State) bool{
 	"backend-crash": func(s *engine.State) bool {
-		return hasProblem(s, "unreachable web", "10.1.2.10") && !hasProblem(s, "unreachable web", "10.1.1.10")
+		return hasProblem(s, "down web", "") && happened(s, "health", "web: 10.1.2.10 is down: http") && !happened(s, "health", "10.1.1.10 is down")
 	},
 	"flapping-backend": func(s *engine.State) bool {
-		return happened(s, "engine", "over after") && happened(s, "engine", "10.1.2.10") && !hasProblem(s, "unreachable web", "")
+		return happened(s, "health", "web: 10.1.2.10 is down") && happened(s, "health", "web: 10.1.2.10 is up again")
 	},
 	"syn-flood": func(s *engine.State) bool {
 		return drops(s, "web", "rate_limited") && slices.ContainsFunc(s.Limits, func(l engine.Limit) bool {
@@ -102,6 +102,9 @@ func TestScenarios(t *testing.T) {
 
 func exercise(t *testing.T, rounds [][]string, all []lab.Scenario) {
 	n := upAs(t, lab.ScenarioBackends, lab.ScenarioBackends, func(l *lab.Lab, of *spec.Spec) error {
+		if err := l.CheckBackends(of); err != nil {
+			return err
+		}
 		for _, s := range all {
 			if err := s.Settings(l)(of); err != nil {
 				return err

@@ -21,6 +21,7 @@ type live struct {
 	Limits   map[string]limitLive
 	Shadows  map[string]time.Time
 	Metrics  []liveMetric
+	Health   knownHealth
 }
 
 type droppingSince struct {
@@ -54,7 +55,7 @@ type liveMetric struct {
 // keepLive is what the next engine is told.
 func (o *owner) keepLive() *live {
 	l := &live{Events: o.journal.events(), Seq: o.journal.seq, Problems: o.problems, DownAt: o.downAt, Shadows: o.pasts.shadows,
-		Meters: o.meters.keep(), Limits: map[string]limitLive{}}
+		Meters: o.meters.keep(), Limits: map[string]limitLive{}, Health: o.checking.knows()}
 	for k, t := range o.journal.drops {
 		l.Dropping = append(l.Dropping, droppingSince{k.reason, k.where, t})
 	}
@@ -82,6 +83,7 @@ func (o *owner) resume(l *live) {
 		o.downAt = l.DownAt
 	}
 	o.meters.resume(l.Meters)
+	o.checking.known = l.Health
 	o.pasts.shadows, o.pasts.limits = l.Shadows, map[string]*limitPast{}
 	for key, p := range l.Limits {
 		o.pasts.limits[key] = p.resume()

@@ -105,6 +105,7 @@ func (o *owner) start(ctx context.Context) (err error) {
 	o.step("start: store made")
 	o.resumeJournal()
 	o.openHistory()
+	o.readHealth()
 	o.step("start: history opened")
 	if o.hops, err = nexthop.New(); err != nil {
 		return err

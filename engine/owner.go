@@ -108,9 +108,11 @@ type owner struct {
 	probeTrouble error           // why some of them are not attached
 	watchers     watchers
 	examiner     examiner
-	captures     captures   // of packets
-	reporting    reporting  // of connections, to load balancers
-	reported     reported   // by agents
+	captures     captures  // of packets
+	reporting    reporting // of connections, to load balancers
+	reported     reported  // by agents
+	checking     checking  // of backends
+	draining     draining
 	heardBy      *spec.Spec // that both are of
 }
 
@@ -133,6 +135,7 @@ func (o *owner) run(ctx context.Context) {
 	o.startExaminer(ctx)
 	defer func() { <-o.examiner.done }()
 	defer stop()
+	o.followChecks(true)
 	for {
 		o.turn(time.Now())
 		select {
@@ -141,6 +144,7 @@ func (o *owner) run(ctx context.Context) {
 		case r := <-o.requests:
 			r.carryOut()
 			o.followAgents(time.Now())
+			o.followChecks(false)
 			o.publish(time.Now())
 			close(r.finished)
 			if o.parting != nil {
@@ -166,6 +170,12 @@ func (o *owner) run(ctx context.Context) {
 			continue
 		case d := <-o.examiner.found:
 			o.examined(time.Now(), d)
+			continue
+		case <-o.checking.changed():
+			o.heal(time.Now())
+			continue
+		case now := <-o.checking.due():
+			o.heal(now)
 			continue
 		case now := <-o.reporting.due():
 			o.report(now)
@@ -193,6 +203,7 @@ func (o *owner) release() {
 	o.meters.nics.close()
 	o.reporting.close()
 	o.reported.close()
+	o.checking.close()
 	_ = o.ns.handle.Close()
 	if o.parting != nil {
 		return // the lock goes to somebody

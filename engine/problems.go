@@ -21,7 +21,7 @@ func attachmentState(err error) string {
 // over goes into the journal.
 func (o *owner) findProblems(now time.Time, s *State) []Problem {
 	list := slices.Concat(problemsOf(s), o.problemsOfProbes(), o.reloadProblem(), o.shellProblems(), o.troubles.problems(), o.pasts.problems(now, s),
-		o.agentProblems(now, s), o.answers.problems())
+		o.agentProblems(now, s), o.checkProblems(), o.answers.problems())
 	lasting := map[string]Problem{}
 	list = append(list, o.recorder.problems()...)
 	list = append(list, o.takeoverProblem()...)
@@ -114,7 +114,7 @@ func problemsOfVIP(v VIP) (crit, warn []Problem) {
 		if b.Gone {
 			continue
 		}
-		if b.State == spec.Down.String() {
+		if b.State == spec.Down.String() || b.Out {
 			down++
 		}
 		if b.Share > 0 && !macKnown(b.NextHop) {
@@ -126,8 +126,11 @@ func problemsOfVIP(v VIP) (crit, warn []Problem) {
 			lost, len(v.Backends), named.Address, named.NextHop), Cure: "check route and neighbour of the backend"})
 	}
 	if down > 0 {
-		warn = append(warn, Problem{Key: "down " + v.Name, Severity: "warn", What: fmt.Sprintf("%s: %d of %d backends are down", v.Name, down, len(v.Backends))})
+		warn = append(warn, Problem{Key: "down " + v.Name, Severity: "warn", What: fmt.Sprintf("%s: %d of %d backends are down%s", v.Name, down, len(v.Backends),
+			forExample(v, func(b Backend) bool { return b.Out && b.Says != "" }))})
 	}
+	c, w := healthProblems(v)
+	crit, warn = append(crit, c...), append(warn, w...)
 	if v.Settling != nil && v.Settling.Unheld > 0 {
 		warn = append(warn, Problem{Key: "unheld " + v.Name, Severity: "warn", What: fmt.Sprintf("%s: %d new flows could not be remembered while settling",
 			v.Name, v.Settling.Unheld), Cure: "let it settle before the next change"})

@@ -52,6 +52,13 @@ func (o *owner) publish(now time.Time) {
 	s.Captures = o.captures.show(now)
 	s.Metrics = o.watchers.show(now, o.kernel.Metrics(o.spec))
 	showSettling(s.VIPs, o.settling(now))
+	if o.checking.live = nil; o.checking.prober != nil {
+		o.checking.live = o.checking.prober.Facts()
+	}
+	if o.spec != nil {
+		o.showHealth(now, s)
+		o.showDraining(now, s)
+	}
 	o.pasts.show(now, s)
 	o.senders.show(now, s.Reasons)
 	o.usuals.show(now, &o.meters, o.kernel.Chains(), s)
@@ -262,7 +269,7 @@ func (v view) choice(of *spec.VIP, num uint16) Choice {
 func (v view) backend(b datapath.Backend, vip spec.VIP, shares map[uint16]int, slots int) Backend {
 	key := meterKey{kind: backendForward, id: int(b.ID)}
 	shown := Backend{Address: b.Address, Counter: v.meters.counter(key), History: v.meters.history(key),
-		Share: float64(shares[b.ID]) / float64(max(slots, 1)), NextHop: v.nextHop(b)}
+		Share: float64(shares[b.ID]) / float64(max(slots, 1)), NextHop: v.nextHop(b), Out: b.Out}
 	if d := vip.Backend(b.Address); d != nil {
 		shown.Weight, shown.State = d.Weight, d.State.String()
 		if vip.QUIC != spec.NoQUIC {

@@ -45,6 +45,9 @@ func (o *owner) refresh() {
 	o.reattach()
 	o.resolve()
 	o.keep()
+	if o.checking.prober != nil {
+		o.followChecks(true)
+	}
 }
 
 func (o *owner) keep() {

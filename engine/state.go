@@ -248,6 +248,7 @@ type VIP struct {
 	Ring     int       // slots
 	Empty    bool      // no backend takes new flows
 	Choice   Choice
+	Health   *VIPHealth `json:",omitempty"` // nil: its backends are not checked
 	Backends []Backend
 }
 
@@ -283,6 +284,15 @@ type Backend struct {
 	History []float64 `record:"-"`
 	NextHop string    // MAC, or why there is none
 	Server  uint32    // its id in QUIC connection ids; 0 = none
+
+	Health   string    `json:",omitempty"` // what its checks say: up, down, unknown; empty = it has none
+	Says     string    `json:",omitempty"` // what they say, in words
+	Why      string    `json:",omitempty"` // why it is in its state, in one line; empty = it is not known, as without an engine
+	Since    time.Time `json:",omitzero"`  // it is down; zero = it is not
+	Out      bool      `json:",omitempty"` // its checks took it out of the ring
+	Held     bool      `json:",omitempty"` // it is down, and stays in the ring since too little would be left
+	Starting float64   `json:",omitempty"` // part of its weight that it has while it starts slowly; 0 = it has all
+	Drain    *Drain    `json:",omitempty"` // nil: it takes new flows, or nothing
 }
 
 // Event is something that happened.

@@ -10,26 +10,33 @@ import (
 // traffic is packets by what became of them, in all chains.
 type traffic struct {
 	In, Forward, Drop float64
-	Attached          int // chains
+	Own               float64 // for this node itself, or for no service of it: answers to its checks, and who works on it
+	Attached          int     // chains
 	Clients           datapath.Clients
 }
+
+// noVIP is the reason of packets for no service of this node.
+const noVIP = "no_vip"
 
 // beforeSeconds is how far back a handoff looks for what is normal.
 const beforeSeconds = 10
 
 // lately is what the last seconds had in each, on average.
 func (o *owner) lately() (t traffic) {
-	mean := func(kind meterKind, chain int, word string) (sum float64) {
-		last := o.meters.deep.AppendLast(nil, meterKey{kind: kind, chain: chain, word: word}, beforeSeconds)
+	mean := func(key meterKey) (sum float64) {
+		last := o.meters.deep.AppendLast(nil, key, beforeSeconds)
 		for _, v := range last {
 			sum += v / float64(len(last))
 		}
 		return sum
 	}
 	for _, c := range o.kernel.Chains() {
-		t.In += mean(chainIn, c.Number, "")
-		t.Forward += mean(chainVerdict, c.Number, string(reason.Forward))
-		t.Drop += mean(chainVerdict, c.Number, string(reason.Drop))
+		t.In += mean(meterKey{kind: chainIn, chain: c.Number})
+		t.Forward += mean(meterKey{kind: chainVerdict, chain: c.Number, word: string(reason.Forward)})
+		t.Drop += mean(meterKey{kind: chainVerdict, chain: c.Number, word: string(reason.Drop)})
+	}
+	if own, known := reason.ByName(noVIP); known {
+		t.Own = mean(meterKey{kind: allReason, id: int(own.ID)})
 	}
 	t.Attached = o.inPlace()
 	return t
@@ -62,6 +69,9 @@ func (o *owner) counted() (t traffic, err error) {
 				continue
 			}
 			t.In += float64(n.Packets)
+			if r.Name == noVIP {
+				t.Own += float64(n.Packets)
+			}
 			switch r.Verdict {
 			case reason.Forward:
 				t.Forward += float64(n.Packets)
@@ -75,13 +85,14 @@ func (o *owner) counted() (t traffic, err error) {
 }
 
 func (t traffic) since(before traffic) traffic {
-	return traffic{t.In - before.In, t.Forward - before.Forward, t.Drop - before.Drop, t.Attached, t.Clients.Since(before.Clients)}
+	return traffic{t.In - before.In, t.Forward - before.Forward, t.Drop - before.Drop, t.Own - before.Own, t.Attached, t.Clients.Since(before.Clients)}
 }
 
 // By how much packets and clients after a switch may be worse off than before, and from how many on that is judged.
 const (
 	dropFactor, dropSlack       = 1.2, 0.01
 	forwardFactor, forwardSlack = 0.98, 0.005
+	ownFactor, ownSlack         = 3, 0.05
 	resetFactor, resetSlack     = 3, 0.005
 	repeatFactor, repeatSlack   = 3, 0.02
 	enoughPackets               = 200
@@ -99,7 +110,7 @@ var measures = []struct {
 }{
 	{"dropped", "the packets are dropped", func(t traffic) (float64, float64) { return t.Drop, t.In },
 		func(before float64) float64 { return dropFactor*before + dropSlack }, false, 0},
-	{"forwarded", "the packets are forwarded", func(t traffic) (float64, float64) { return t.Forward, t.In },
+	{"forwarded", "the packets are forwarded", func(t traffic) (float64, float64) { return t.Forward, t.In - t.Own },
 		func(before float64) float64 { return max(0, forwardFactor*before-forwardSlack) }, true, 0},
 	{"resets", "the TCP packets of clients are resets", func(t traffic) (float64, float64) { return float64(t.Clients.Resets), float64(t.Clients.Packets) },
 		func(before float64) float64 { return resetFactor*before + resetSlack }, false, enoughEvents},
@@ -116,6 +127,8 @@ func judge(before, now traffic) (figures []HandoffFigure, err error) {
 		}
 		return part / whole
 	}
+	// The node's own packets say nothing of the others, unless they are many more than before: then they are no own ones.
+	now.Own = min(now.Own, now.In*(ownFactor*share(before.Own, before.In)+ownSlack))
 	for _, m := range measures {
 		_, known := m.of(before)
 		part, whole := m.of(now)

@@ -24,6 +24,8 @@ func TestJudge(t *testing.T) {
 		{"a little more is dropped", busy, traffic{In: 1000, Forward: 900, Drop: 33, Attached: 1}, ""},
 		{"more is dropped", busy, traffic{In: 1000, Forward: 900, Drop: 35, Attached: 1}, "3.50 % of the packets are dropped, the limit is 3.40 %"},
 		{"less is forwarded", busy, traffic{In: 1000, Forward: 870, Drop: 20, Attached: 1}, "87.00 % of the packets are forwarded"},
+		{"more are the node's own", busy, traffic{In: 1040, Forward: 900, Drop: 20, Own: 40, Attached: 1}, ""},
+		{"all are taken for the node's own", busy, traffic{In: 1000, Own: 1000, Attached: 1}, "forwarded"},
 		{"all pass", busy, traffic{In: 1000, Attached: 1}, "forwarded"},
 		{"nothing came before", quiet, traffic{In: 1000, Drop: 1000, Attached: 1}, ""},
 		{"as many are reset", calm, with(calm, datapath.Clients{Packets: 9000, SYNs: 900, Resets: 55}), ""},

@@ -157,7 +157,7 @@ func (o *owner) noteDown(p *plan.Plan) {
 	down := map[uint16]time.Time{}
 	for _, c := range p.VIPs {
 		for i, b := range c.Spec.Backends {
-			if b.State != spec.Down {
+			if b.State != spec.Down && !o.kernel.Out(c.IDs[i]) {
 				continue
 			}
 			down[c.IDs[i]] = time.Now()

@@ -254,7 +254,7 @@ func TestRootGivesUp(t *testing.T) {
 	}
 	heardWord(t, heard, "READY=1")
 	heardWord(t, heard, "WATCHDOG=1")
-	mayOnly(t, c.Process.Pid, 1<<unix.CAP_BPF|1<<unix.CAP_NET_ADMIN|1<<unix.CAP_PERFMON|1<<unix.CAP_SYS_PTRACE|1<<unix.CAP_DAC_READ_SEARCH)
+	mayOnly(t, c.Process.Pid, 1<<unix.CAP_BPF|1<<unix.CAP_NET_ADMIN|1<<unix.CAP_PERFMON|1<<unix.CAP_SYS_PTRACE|1<<unix.CAP_DAC_READ_SEARCH|1<<unix.CAP_NET_RAW)
 	closed(t, p.State, 0o027)
 	if err := errors.Join(c.Process.Signal(unix.SIGTERM), c.Wait()); err != nil {
 		t.Error(err)
@@ -283,7 +283,7 @@ func TestConsoleGivesUp(t *testing.T) {
 		console.types(t, key.types)
 	}
 	until(t, n, "the console", func(s *State) bool { return s.PID == console.Process.Pid && s.Handoff.Outcome == HandoffConfirmed })
-	mayOnly(t, console.Process.Pid, 1<<unix.CAP_BPF|1<<unix.CAP_NET_ADMIN|1<<unix.CAP_PERFMON|1<<unix.CAP_SYS_PTRACE|1<<unix.CAP_DAC_READ_SEARCH)
+	mayOnly(t, console.Process.Pid, 1<<unix.CAP_BPF|1<<unix.CAP_NET_ADMIN|1<<unix.CAP_PERFMON|1<<unix.CAP_SYS_PTRACE|1<<unix.CAP_DAC_READ_SEARCH|1<<unix.CAP_NET_RAW)
 	if err := errors.Join(n.Close(), c.Wait(), console.Process.Signal(unix.SIGTERM), console.Wait()); err != nil {
 		t.Error(err)
 	}

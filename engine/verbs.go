@@ -50,6 +50,7 @@ func (o *owner) compute(s *spec.Spec) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	world.Weights = o.weighed(&world, s, time.Now())
 	return plan.Compute(world, s)
 }
 

@@ -29,6 +29,7 @@ type Backend struct {
 	New       bool // takes new flows
 	Gone      bool // takes nothing any more
 	Reachable bool
+	Out       bool // its checks took it out of the ring
 	MAC       net.HardwareAddr
 	Chain     int
 }
@@ -61,7 +62,7 @@ func (k *Kernel) Backends() []Backend {
 
 func (b *backend) shown(id int) Backend {
 	return Backend{ID: uint16(id), VIP: b.VIP, Address: b.destination(), Source: b.source(),
-		New: b.Flags&BackendNew != 0, Gone: b.Flags&BackendGone != 0, Reachable: b.Flags&BackendReachable != 0,
+		New: b.Flags&BackendNew != 0, Gone: b.Flags&BackendGone != 0, Reachable: b.Flags&BackendReachable != 0, Out: b.Flags&BackendOut != 0,
 		MAC: net.HardwareAddr(b.MAC[:6]), Chain: int(b.Chain)}
 }
 

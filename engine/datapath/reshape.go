@@ -90,17 +90,24 @@ func (k *Kernel) begin(num uint16, before, ring []uint16, hash spec.Hash) error 
 	return nil
 }
 
-// SetOut says of a backend whether its checks took it out: then it takes no new flow, whatever the spec says. One that comes
-// back takes what takesNew says, and is not gone.
-func (k *Kernel) SetOut(id uint16, out, takesNew bool) {
-	flags := k.backends.all[id].Flags & (BackendReachable | BackendGone)
-	if out {
-		k.backends.all[id].Flags = flags | BackendOut
-		return
+// SetOut says of a backend whether its checks took it out: then it takes no new flow, whatever MarkBackend says.
+func (k *Kernel) SetOut(id uint16, out bool) {
+	flags := k.backends.all[id].Flags
+	if k.backends.all[id].Flags = flags &^ BackendOut; out {
+		k.backends.all[id].Flags = flags&^BackendNew | BackendOut
 	}
-	k.backends.all[id].Flags = flags & BackendReachable
-	k.MarkBackend(id, takesNew, false)
 }
 
 // Out tells whether checks took a backend out.
 func (k *Kernel) Out(id uint16) bool { return k.backends.all[id].Flags&BackendOut != 0 }
+
+// NumOf is the number that a VIP has in a generation; 0 = it is not there.
+func (k *Kernel) NumOf(generation int, v *spec.VIP) uint16 {
+	if list := k.entriesOf(generation, v); len(list) > 0 {
+		return list[0].Num
+	}
+	return 0
+}
+
+// IDs are the ids of all backends. They are the Kernel's own until the next change, and must not be written.
+func (k *Kernel) IDs() map[plan.Key]uint16 { return k.ids() }

@@ -45,7 +45,8 @@ func (n *node) reshape(t testing.TB, vip string, out ...string) {
 		for _, o := range out {
 			is = is || o == b.Address.String()
 		}
-		n.SetOut(id, is, b.TakesNew())
+		n.SetOut(id, is)
+		n.MarkBackend(id, b.TakesNew(), false)
 	}
 }
 

@@ -120,6 +120,9 @@ func (q *question) inWords(err error) error {
 	case err == nil, errors.As(err, &not):
 		return err
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &wait) && wait.Timeout():
+		if q.time < q.check.Timeout { // others before it had the whole time
+			return errors.New("no answer")
+		}
 		return fmt.Errorf("no answer within %s", q.time.Round(time.Millisecond))
 	case errors.As(err, &no):
 		return no

@@ -103,7 +103,10 @@ func (p *Prober) Follow(targets []Target) {
 	}
 	p.targets, p.known = next, map[Key]Fact{}
 	for _, pr := range fresh {
-		within := min(pr.machine.check.Interval, time.Duration(len(fresh))*spread)
+		within := pr.machine.check.Interval
+		if pr.machine.state == Unknown { // whoever waits for the first answer waits for less
+			within = min(within, time.Duration(len(fresh))*spread)
+		}
 		pr.due = now.Add(time.Duration(rand.Int64N(int64(within))))
 		heap.Push(&p.queue, pr)
 	}

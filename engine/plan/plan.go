@@ -26,6 +26,8 @@ type World struct {
 	IDs  map[Key]uint16  // every backend id that is still in use, also of removed backends
 	Nums map[uint16]bool // every VIP number in use
 	Last *Plan           // by which Spec came to run; nil = not known
+
+	Weights map[Key]uint32 // that backends have in their VIP's ring in place of the spec's: as their checks and slow starts want it
 }
 
 // Key is the identity of a backend.
@@ -188,14 +190,14 @@ func (p *Plan) buildRing(builder *maglev.Builder, c *Change) error {
 	if len(old.Ring) == int(c.Spec.Ring) && sameTakers(was, c.Spec) {
 		return nil
 	}
-	entries := make([]maglev.Entry, 0, len(c.IDs))
-	for i, b := range c.Spec.Backends {
-		if b.TakesNew() {
-			entries = append(entries, maglev.Entry{ID: c.IDs[i], Key: b.Address, Weight: b.Weight})
+	ring, err := Ring(builder, &c.Spec, c.IDs, func(i int) uint32 {
+		b := c.Spec.Backends[i]
+		if w, other := p.world.Weights[Key{c.Num, b.Address}]; other {
+			return w
 		}
-	}
-	ring := make([]uint16, c.Spec.Ring)
-	if err := builder.Build(ring, entries); err != nil {
+		return b.Weight
+	})
+	if err != nil {
 		return err
 	}
 	if slices.Equal(ring, old.Ring) {
@@ -221,6 +223,18 @@ func (c *Change) rehash(old VIP) {
 	for i := range c.Before {
 		c.Before[i] |= maglev.Mark
 	}
+}
+
+// Ring is that of a VIP whose backends have these ids, and weights by their index, as far as they take new flows.
+func Ring(builder *maglev.Builder, v *spec.VIP, ids []uint16, weight func(i int) uint32) ([]uint16, error) {
+	entries := make([]maglev.Entry, 0, len(ids))
+	for i, b := range v.Backends {
+		if w := weight(i); b.TakesNew() && w > 0 {
+			entries = append(entries, maglev.Entry{ID: ids[i], Key: b.Address, Weight: w})
+		}
+	}
+	ring := make([]uint16, v.Ring)
+	return ring, builder.Build(ring, entries)
 }
 
 // oldest is the ring that flows follow of which nothing is known: the one before the first change that has not settled

@@ -37,6 +37,7 @@ func (p *Plan) describe(c *Change) []string {
 	if service(before) != service(c.Spec) {
 		lines = append(lines, fmt.Sprintf("  %s → %s", service(before), service(c.Spec)))
 	}
+	lines = append(lines, healthLines(before, c.Spec)...)
 	lines = append(append(lines, ringLines(c)...), lossLines(before, c)...)
 	if len(lines) == 0 {
 		return nil

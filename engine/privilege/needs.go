@@ -27,6 +27,7 @@ func Needs() []Need {
 		{"cap_perfmon", "programs that read the kernel's memory, probes", true, true, unix.CAP_PERFMON},
 		{"cap_sys_ptrace", "finding SSH servers, whose sessions no change may cut off; without it port 22 is taken for theirs", false, true, unix.CAP_SYS_PTRACE},
 		{"cap_dac_read_search", "the same, and objects, lists and tracefs that only root may read", false, true, unix.CAP_DAC_READ_SEARCH},
+		{"cap_net_raw", "ping checks of backends, where net.ipv4.ping_group_range leaves the engine's group out", false, true, unix.CAP_NET_RAW},
 		{"cap_sys_admin", "the names of other people's programs; without it their numbers are shown", false, false, unix.CAP_SYS_ADMIN},
 	}
 }

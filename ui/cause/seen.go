@@ -51,10 +51,10 @@ func Live(v engine.VIP) (up, down, total int) {
 			continue
 		}
 		total++
-		switch b.State {
-		case "up":
+		switch b.Word() {
+		case "up", "starting":
 			up++
-		case "down":
+		case "down", "held":
 			down++
 		}
 	}

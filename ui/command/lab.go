@@ -94,7 +94,7 @@ func (o *labFlags) up(ctx context.Context, engines ...string) (*lab.Lab, error) 
 	if err != nil {
 		return nil, err
 	}
-	edits := []func(*spec.Spec) error{edit}
+	edits := []func(*spec.Spec) error{l.CheckBackends, edit}
 	if o.agents {
 		edits = append(edits, l.CountByAgents)
 	}

@@ -140,15 +140,16 @@ func (v viewVIP) write(w io.Writer, now time.Time) {
 	}
 	fmt.Fprintln(w, "BACKEND\tSTATE\tWEIGHT\tRING\tRATE\tPACKETS\tNEXT HOP")
 	for _, b := range v.Backends {
-		state := b.State
-		if b.Gone {
-			state = "removed"
-		}
 		server := ""
 		if b.Server != 0 {
 			server = fmt.Sprintf("  id %d", b.Server)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%.2f %%\t%s\t%d\t%s%s\n", b.Address, state, b.Weight, b.Share*100, b.pps(), b.Packets, b.NextHop, server)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%.2f %%\t%s\t%d\t%s%s\n", b.Address, b.word, b.Weight, b.Share*100, b.pps(), b.Packets, b.NextHop, server)
+	}
+	for _, b := range v.Backends {
+		if b.Why != "" && b.word != "up" {
+			fmt.Fprintf(w, "%s: %s\n", b.Address, b.Why)
+		}
 	}
 }
 

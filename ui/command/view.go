@@ -121,6 +121,7 @@ type viewVIP struct {
 	viewCounter
 	Drop     viewCounter   `json:"drop"`
 	Choice   viewChoice    `json:"choice"`
+	Health   *viewHealth   `json:"health"` // null = its backends are not checked
 	Backends []viewBackend `json:"backends"`
 }
 
@@ -164,6 +165,7 @@ type viewBackend struct {
 	NextHop string     `json:"next_hop"`
 	Server  uint32     `json:"server_id,omitempty"` // in QUIC connection ids
 	viewCounter
+	viewChecked
 }
 
 // viewVerdict is the node in one word and one sentence, as the console's first two lines say it.
@@ -265,9 +267,9 @@ func (w viewer) reason(r engine.Reason) viewReason {
 func (w viewer) vip(v engine.VIP) viewVIP {
 	out := viewVIP{
 		Name: v.Name, Addresses: v.Addresses, Port: v.Port, Protocol: v.Protocol, Encap: v.Encap,
-		Ring: v.Ring, Empty: v.Empty, viewCounter: w.counter(v.Counter), Drop: w.counter(v.Drop), Choice: viewOfChoice(v.Choice),
+		Ring: v.Ring, Empty: v.Empty, viewCounter: w.counter(v.Counter), Drop: w.counter(v.Drop), Choice: viewOfChoice(v.Choice), Health: healthOf(v.Health),
 		Backends: list(v.Backends, func(b engine.Backend) viewBackend {
-			return viewBackend{b.Address, b.Weight, b.State, b.Gone, math.Round(b.Share*1e6) / 1e6, b.NextHop, b.Server, w.counter(b.Counter)}
+			return viewBackend{b.Address, b.Weight, b.State, b.Gone, math.Round(b.Share*1e6) / 1e6, b.NextHop, b.Server, w.counter(b.Counter), checkedOf(b)}
 		}),
 	}
 	if s := v.Settling; s != nil {

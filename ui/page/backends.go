@@ -3,6 +3,7 @@ package page
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"hairpin/engine"
@@ -71,22 +72,23 @@ func backendOf(v engine.VIP, address string) (engine.Backend, bool) {
 
 // stateWord says how a backend is, so that no colour is needed.
 func stateWord(b engine.Backend) string {
-	switch {
-	case b.Gone:
-		return "removed"
-	case b.State == "drain":
+	switch word := b.Word(); word {
+	case "drain":
 		return "draining"
-	case b.State == "down":
-		return "DOWN"
+	case "down", "held":
+		return strings.ToUpper(word)
+	default:
+		return word
 	}
-	return b.State
 }
 
 func stateToken(b engine.Backend) theme.Token {
 	switch {
 	case b.Gone:
 		return theme.Dim
-	case b.State == "up":
+	case b.Word() == "starting":
+		return theme.Draining
+	case b.Word() == "up":
 		return theme.Up
 	case b.State == "drain":
 		return theme.Draining
@@ -100,7 +102,7 @@ func (b *backends) draw(k Kit, v View, w, h int, focus bool) []string {
 	if !known {
 		return widget.Fill([]string{k.Say(theme.Dim, " "+b.vip+": this node has no such VIP")}, w, h, k.Glyphs)
 	}
-	out := about(k, v, vip, w)
+	out := append(about(k, v, vip, w), b.why(k, vip)...)
 	if h < 8 {
 		out = nil // the rows matter more
 	}
@@ -112,6 +114,19 @@ func (b *backends) draw(k Kit, v View, w, h int, focus bool) []string {
 	out = append(out, b.table(k, v, vip, w, room-len(below), focus)...)
 	out = widget.Fill(out, w, h-len(below), k.Glyphs)
 	return widget.Fill(append(out, below...), w, h, k.Glyphs)
+}
+
+// why is a line that says why the backend under the cursor is in its state, where that is known of any.
+func (b *backends) why(k Kit, vip engine.VIP) []string {
+	if !slices.ContainsFunc(vip.Backends, func(s engine.Backend) bool { return s.Why != "" }) {
+		return nil
+	}
+	row, _ := b.list.cursor.Row()
+	s, is := backendOf(vip, row)
+	if !is {
+		return []string{""}
+	}
+	return []string{" " + k.Say(stateToken(s), row+": "+s.Why)}
 }
 
 // stagedLines is every edit that waits, on all VIPs, since all are applied together.
