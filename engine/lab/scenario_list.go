@@ -23,7 +23,7 @@ func Scenarios() []Scenario {
 			Cure:  "ask him for kept connections, or give sources a higher rate if he may have it"},
 		{Name: "mtu-black-hole", After: calm, traffic: upload, fault: narrow,
 			Seen:  "pages come as always, uploads to web hang",
-			Cause: "the MTU of lb's eth0 is 1500: a full packet does not fit once it is encapsulated, and is dropped as too_big",
+			Cause: "the MTU of lb's eth0 is 1500: a full packet does not fit once it is encapsulated, is dropped as too_big, and these clients take no advice",
 			Cure:  "ip link set eth0 mtu 1600 on lb"},
 		{Name: "wrong-neighbour", After: calm, network: adjacent, fault: misdirect,
 			Seen:  "for three seconds one request in four to web gets no answer, and a backend counts as down that is alive",

@@ -92,8 +92,12 @@ func (l *Lab) onNIC(change func(netlink.Link) error) error {
 	})
 }
 
-// narrow gives lb the MTU of the clients.
+// narrow gives lb the MTU of the clients, which do not ask for advice: they leave their packets to be fragmented.
 func narrow(_ context.Context, l *Lab) error {
+	err := inNamespace(l.namespace(Client), setting{"ipv4/ip_no_pmtu_disc", "1"}.write)
+	if err != nil {
+		return fmt.Errorf("stop path-MTU discovery: %w", err)
+	}
 	return l.onNIC(func(nic netlink.Link) error { return netlink.LinkSetMTU(nic, clientMTU) })
 }
 
