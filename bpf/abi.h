@@ -69,6 +69,7 @@ enum reason {
 	REASON_ECHO_LIMITED = 33,
 	REASON_TOO_BIG_TOLD = 34,
 	REASON_BAD_FRAGMENT = 35,
+	REASON_REDIRECTED = 36,
 	REASON_LOCAL = 42,
 	REASON_TRANSLATED = 50,
 	REASON_UNTRANSLATED = 51,
@@ -187,7 +188,8 @@ struct backend {
 			__u64 dst6[2];
 		};
 	};
-	__u64 pad;
+	__u32 ifindex; // of its NIC, where frames of other NICs may be sent by it; else 0
+	__u32 pad;
 };
 _Static_assert(sizeof(struct backend) == 64, "backend");
 #define BACKEND_NEW	  1   // takes new flows

@@ -12,17 +12,6 @@
 
 #define EPHEMERAL 0xc000
 
-AI enum reason unreachable(struct scratch *s, struct backend *b, __u32 outer)
-{
-	if (!(b->flags & BACKEND_REACHABLE))
-		return REASON_NO_NEXT_HOP;
-	if (b->chain != s->chain)
-		return REASON_OTHER_NIC;
-	if (s->l3_len + outer > b->mtu)
-		return REASON_TOO_BIG;
-	return 0;
-}
-
 AI void count_forwarded(struct scratch *s, __u32 id)
 {
 	if (dry)
@@ -35,6 +24,34 @@ AI void count_forwarded(struct scratch *s, __u32 id)
 	vip->bytes += s->bytes;
 	backend->packets++;
 	backend->bytes += s->bytes;
+}
+
+// Sends the packet at hand to a backend that it can reach.
+AI int wrap(struct xdp_md *ctx, struct scratch *s, struct frame *f, __u32 id, struct backend *b, __be16 src_port)
+{
+	int gue = !(s->vip.flags & VIP_IPIP);
+	__u32 outer = b->family == 6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+	outer += gue ? sizeof(struct udphdr) : 0;
+	if (s->l3_len + outer > b->mtu)
+		return leave_too_big(ctx, s, b->mtu - outer);
+	int verdict = put_outer(ctx, s, b, f, src_port, gue);
+	if (verdict != XDP_DROP)
+		count_forwarded(s, id);
+	return verdict;
+}
+
+// The backend is behind another NIC. Tags of this one mean nothing there.
+FUNCTION int send_elsewhere(struct xdp_md *ctx, struct scratch *s, __u32 id, __u32 src_port)
+{
+	struct backend *b = bpf_map_lookup_elem(&backends, &id);
+	if (!s || !b)
+		return XDP_DROP;
+	if (!b->ifindex)
+		return leave_dropped(s, XDP_DROP, REASON_OTHER_NIC);
+	if (s->kind & KIND_VLAN)
+		return leave_dropped(s, XDP_DROP, REASON_VLAN);
+	struct frame f = {.l2 = sizeof(struct ethhdr), .nic = b->ifindex};
+	return wrap(ctx, s, &f, id, b, src_port);
 }
 
 // Sends the packet at hand to the backend of its flow. own: it is one of the flow's own packets.
@@ -68,18 +85,12 @@ AI int send(struct xdp_md *ctx, struct scratch *s, struct frame *f, int own)
 	if (!id || !b || !b->family)
 		return leave_dropped(s, XDP_DROP, REASON_NO_BACKEND);
 	saw(s, SAW_BACKEND, id | (__u64)b->flags << 32, b->mtu | (__u32)b->chain << 16 | (__u64)b->family << 32);
-	int gue = !(s->vip.flags & VIP_IPIP);
-	__u32 outer = b->family == 6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
-	outer += gue ? sizeof(struct udphdr) : 0;
-	enum reason reason = unreachable(s, b, outer);
-	if (reason == REASON_TOO_BIG)
-		return leave_too_big(ctx, s, b->mtu - outer);
-	if (reason)
-		return leave_dropped(s, XDP_DROP, reason);
-	int verdict = put_outer(ctx, s, b, f, bpf_htons(EPHEMERAL) | (__u16)hash, gue);
-	if (verdict == XDP_TX)
-		count_forwarded(s, id);
-	return verdict;
+	if (!(b->flags & BACKEND_REACHABLE))
+		return leave_dropped(s, XDP_DROP, REASON_NO_NEXT_HOP);
+	__be16 src_port = bpf_htons(EPHEMERAL) | (__u16)hash;
+	if (b->chain != s->chain)
+		return send_elsewhere(ctx, s, id, src_port);
+	return wrap(ctx, s, f, id, b, src_port);
 }
 
 // The way of a packet that has tags, or is not a whole one of TCP or UDP. A function of its own, so that the others do

@@ -63,7 +63,15 @@ struct frame {
 	__u32 l2;
 	int tagged;
 	struct tags tags;
+	__u32 nic; // it leaves by; 0 = the one it came by
 };
+
+AI int leave_sent(struct scratch *s, struct frame *f)
+{
+	if (!f->nic)
+		return leave(s, XDP_TX, REASON_FORWARDED);
+	return leave(s, bpf_redirect(f->nic, 0), REASON_REDIRECTED);
+}
 
 // Two stores instead of a copy byte by byte.
 AI void put_ethernet(struct backend *b, struct frame *f, void *data, __be16 eth_proto)
@@ -100,7 +108,7 @@ AI int put_outer4(struct xdp_md *ctx, struct scratch *s, struct backend *b, stru
 	if (gue)
 		put_udp(s, b, ip + sizeof(struct iphdr), src_port, b->pseudo_sum);
 	lower_ttl(s, inner);
-	return leave(s, XDP_TX, REASON_FORWARDED);
+	return leave_sent(s, f);
 }
 
 AI int put_outer6(struct xdp_md *ctx, struct scratch *s, struct backend *b, struct frame *f, __be16 src_port, int gue)
@@ -124,7 +132,7 @@ AI int put_outer6(struct xdp_md *ctx, struct scratch *s, struct backend *b, stru
 	if (gue)
 		put_udp(s, b, ip + sizeof(struct ipv6hdr), src_port, b->pseudo_sum);
 	lower_ttl(s, inner);
-	return leave(s, XDP_TX, REASON_FORWARDED);
+	return leave_sent(s, f);
 }
 
 // Sends the packet to a backend.

@@ -94,8 +94,9 @@ func (o *owner) dryOne(generation, chain int, c *plan.Change, address netip.Addr
 		return nil
 	case result.Note.Backend != uint32(want):
 		return fmt.Errorf("a packet from %s to %s went to backend id %d, the plan says %d", src, dst, result.Note.Backend, want)
-	case why.Name == "forwarded", why.Name == "no_next_hop", why.Name == "other_nic", why.Name == "too_big", why.Name == "local":
-		return nil // the last three are shown as problems of the node
+	case why.Name == "forwarded", why.Name == "redirected", why.Name == "no_next_hop", why.Name == "other_nic", why.Name == "too_big",
+		why.Name == "local":
+		return nil // what was not sent is shown as a problem of the node
 	}
 	return fmt.Errorf("a packet from %s to %s left with reason %s", src, dst, why.Name)
 }

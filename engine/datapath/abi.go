@@ -183,7 +183,8 @@ type backend struct {
 	Chain     uint16
 	VIP       uint16
 	Addresses [32]byte
-	_         uint64
+	Ifindex   uint32 // of its NIC, where frames of other NICs may be sent by it; else 0
+	_         uint32
 }
 
 // An entry of the connection table, from bit 0: backend 15, confirmed 1, closing 1, age 11, seq 8, tag 28.

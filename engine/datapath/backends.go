@@ -134,7 +134,7 @@ func (k *Kernel) SetNextHop(id uint16, hop NextHop) bool {
 		return *b != now
 	}
 	next := now
-	next.MTU, next.Chain = uint16(min(hop.MTU, 65535)), uint16(chain)
+	next.MTU, next.Chain, next.Ifindex = uint16(min(hop.MTU, 65535)), uint16(chain), k.sendsFor(chain)
 	copy(next.MAC[:6], hop.MAC)
 	copy(next.MAC[6:], hop.NICMAC)
 	copy(next.Addresses[:], hop.Source.AsSlice())
@@ -147,8 +147,17 @@ func (k *Kernel) SetNextHop(id uint16, hop NextHop) bool {
 		return false
 	}
 	b.MTU, b.Chain, b.MAC, b.Addresses, b.PseudoSum = next.MTU, next.Chain, next.MAC, next.Addresses, next.PseudoSum
+	b.Ifindex = next.Ifindex
 	b.Flags |= BackendReachable
 	return true
+}
+
+// sendsFor is the index of a chain's NIC if that sends frames which came in by others: drivers do where they run XDP. Else 0.
+func (k *Kernel) sendsFor(chain int) uint32 {
+	if c := &k.chains.all[chain]; c.Mode == Native {
+		return c.Ifindex
+	}
+	return 0
 }
 
 // chainOf is the chain that forwards on a NIC.

@@ -109,7 +109,7 @@ var undelivered = []row{
 	{"no backend takes new flows", frame(to4("11"), syn), dropped("no_backend", "resting")},
 	{"nor packets of old ones when there were none", frame(to4("11"), tcp{Flags: "A"}), dropped("no_backend", "resting")},
 	{"the next hop does not answer", frame(to4("13"), syn), dropped("no_next_hop", "lost")},
-	{"the backend is behind another nic", frame(to4("14"), syn), dropped("other_nic", "elsewhere")},
+	{"the backend is behind another nic", frame(to4("14"), syn), redirected(sent("elsewhere", gue))},
 	{"ttl 1", frame(ip4{TTL: 1}, syn), dropped("ttl_exceeded", "web")},
 	{"ttl 0", frame(ip4{TTL: packet.Zero}, syn), dropped("ttl_exceeded", "web")},
 	{"hop limit 1", frame(ip6{TTL: 1}, udp{}), dropped("ttl_exceeded", "echo")},
@@ -276,12 +276,49 @@ func TestOuterChecksumIsNeverZero(t *testing.T) {
 	t.Error("no source gives a checksum of zero")
 }
 
-// TestOtherNIC: the same VIP comes in by both NICs, and its backend is behind the first.
+// TestOtherNIC: the same VIP comes in by both NICs, and its backend is behind one that cannot send for the other.
 func TestOtherNIC(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, balancerSpec)
+	n.runsGeneric()
 	n.check(t, n.chain(t, "eth1", XDP), row{in: frame(to4("14"), syn), want: sent("elsewhere", gue)}, 0)
 	n.check(t, n.chain(t, "eth1", XDP), row{in: frame(ip4{}, syn), want: dropped("other_nic", "web")}, 0)
+}
+
+// TestRedirect: where the other NIC runs XDP in its driver, the packet leaves by it.
+func TestRedirect(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, balancerSpec)
+	from, to := n.chain(t, "eth1", XDP), n.chain(t, "eth0", XDP)
+	for _, r := range []row{
+		{"tcp v4, backend v4, gue", frame(ip4{}, syn), redirected(sent("web", gue))},
+		{"tcp v6, backend v4, gue", frame(ip6{}, syn), redirected(sent("web", gue))},
+		{"udp v4, backend v6, gue", frame(to4("2"), udp{}, fill(6)), redirected(sent("six-udp", gue))},
+		{"tcp v6, backend v6, ipip", frame(to6("4"), syn), redirected(sent("tun6", ipip))},
+		{"tcp v4, backend v4, ipip", frame(to4("3"), syn), redirected(sent("tun", ipip))},
+		{"behind extension headers", frame(ip6{}, packet.HopByHop{}, syn), redirected(sent("web", unsum))},
+		{"an icmp error", frame(router4, needed, packet.Quote(data4, 28)), redirected(follows("web", unsum, web4))},
+		{"first fragment", frame(ip4{MF: true}, udp{Len: 1008}, fill(8)), redirected(sent("echo", unsum))},
+		{"exactly the mtu", frame(to4("12"), tcp{Flags: "A"}, fill(1500-28-40)), redirected(sent("narrow", gue))},
+		{"one byte above the mtu", frame(to4("12"), tcp{Flags: "A"}, fill(1501-28-40)), dropped("too_big", "narrow")},
+		{"a vlan tag, which means nothing there", frame(vlan{}, ip4{}, syn), dropped("vlan", "web")},
+		{"a ping", frame(ip4{}, icmp4{}), answered("echo_answered", "", reply4, icmp4{Type: packet.Zero, Checksum: 0xffff})},
+		{"the next hop does not answer", frame(to4("13"), syn), dropped("no_next_hop", "lost")},
+		{"the backend is behind this nic", frame(to4("14"), syn), sent("elsewhere", gue)},
+	} {
+		t.Run(r.sentence, func(t *testing.T) { n.check(t, from, r, 0) })
+	}
+	n.check(t, to, row{in: frame(to4("14"), syn), want: redirected(sent("elsewhere", gue))}, 0)
+}
+
+// runsGeneric says that no driver runs XDP, so that no NIC sends for others.
+func (n *node) runsGeneric() {
+	for i := range n.chains.all {
+		n.chains.all[i].Mode = Generic
+	}
+	for _, b := range n.Backends() {
+		n.SetNextHop(b.ID, reach(b.Address))
+	}
 }
 
 // idFor is the ID with which the default IPv4 header in front of a SYN has that checksum.

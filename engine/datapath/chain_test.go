@@ -63,6 +63,12 @@ func sent(vip string, wrap wrapping) fate {
 	}}
 }
 
+// redirected is sent by another NIC.
+func redirected(f fate) fate {
+	f.reason = "redirected"
+	return f
+}
+
 // follows leaves for the backend of vip that the ring gives another packet, in the outer headers of that one's flow.
 func follows(vip string, wrap wrapping, other []byte) fate {
 	return fate{reason: "forwarded", vip: vip, out: func(t testing.TB, n *node, in []byte) ([]byte, netip.Addr) {
@@ -189,8 +195,11 @@ func (n *node) check(t *testing.T, chain int, r row, meta int) {
 		t.Fatalf("no reason is called %s", r.want.reason)
 	}
 	want := verdictOf(n.chains.all[chain].Hook, why.Verdict)
-	if why.Verdict == reason.Drop && why.Stage == reason.Balancer && r.want.out != nil {
+	switch {
+	case why.Verdict == reason.Drop && why.Stage == reason.Balancer && r.want.out != nil:
 		want = xdpTX // its sender is told
+	case why.Name == "redirected":
+		want = xdpRedirect
 	}
 	if verdict != want {
 		t.Errorf("verdict %d, want %d", int32(verdict), int32(want))

@@ -47,7 +47,7 @@ var tagged = []row{
 	{"a vlan tag, one byte above the mtu", frame(vlan{}, to4("12"), tcp{Flags: "A"}, fill(1501-28-40)), dropped("too_big", "narrow")},
 	{"a vlan tag and ttl 1", frame(vlan{}, ip4{TTL: 1}, syn), dropped("ttl_exceeded", "web")},
 	{"a vlan tag and no backends", frame(vlan{}, to4("10"), syn), dropped("no_backend", "empty")},
-	{"a vlan tag and another nic", frame(vlan{}, to4("14"), syn), dropped("other_nic", "elsewhere")},
+	{"a vlan tag and another nic", frame(vlan{}, to4("14"), syn), dropped("vlan", "elsewhere")},
 	{"a vlan tag and a next hop that does not answer", frame(qinq, vlan{}, to4("13"), syn), dropped("no_next_hop", "lost")},
 	{"a vlan tag and a port that is no service", frame(vlan{}, ip4{}, tcp{Dst: 22}), passed("no_vip")},
 }

@@ -37,8 +37,11 @@ func FuzzChain(f *testing.F) {
 		why, verdict, out := c.n.exit(t, c.chain, in)
 		c.n.forgetAnswers(t)
 		want := verdictOf(c.n.chains.all[c.chain].Hook, why.Verdict)
-		if why.Name == "too_big_told" {
+		switch why.Name {
+		case "too_big_told":
 			want = xdpTX
+		case "redirected":
+			want = xdpRedirect
 		}
 		if verdict != want {
 			t.Errorf("verdict %d with reason %s", int32(verdict), why.Name)
@@ -49,7 +52,7 @@ func FuzzChain(f *testing.F) {
 		switch why.Name {
 		case "internal", "empty_slot", "no_generation":
 			t.Errorf("reason %s", why.Name)
-		case "forwarded":
+		case "forwarded", "redirected":
 			checkForwarded(t, in, out)
 		case "echo_answered", "too_big_told":
 			checkAnswered(t, in, out)

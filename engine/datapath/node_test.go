@@ -21,6 +21,8 @@ const (
 	xdpPass = 2
 	xdpTX   = 3
 
+	xdpRedirect = 4
+
 	tcUnspec = 0xffffffff
 	tcShot   = 2
 )

@@ -207,6 +207,7 @@ func TestNextHops(t *testing.T) {
 func TestDropEvent(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, balancerSpec)
+	n.runsGeneric()
 	reader, err := n.Events()
 	if err != nil {
 		t.Fatal(err)
