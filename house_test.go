@@ -72,6 +72,9 @@ var rules = []rule{
 	{"engine/doctor", []string{"./engine/datapath", "./engine/disk", "./engine/nexthop", "./engine/nicstats", "./engine/privilege", "./engine/spec",
 		"github.com/cilium/ebpf/...", "github.com/vishvananda/netlink/...", "golang.org/x/sys/unix"},
 		"a machine is looked at by those who know its parts, and judged by nobody but doctor"},
+	{"engine/ipfix", []string{"./engine/packet"}, "flows are made of packets, whoever copied them"},
+	{"engine/metrics", []string{"./engine"},
+		"metrics are a State in another form, for whoever serves them"},
 	{"engine/stats", nil, "rates are arithmetic on totals and times"},
 	{"engine/record", nil, "a record is read wherever its file is brought"},
 	{"engine/events", []string{"./engine/datapath", "./engine/reason", "github.com/cilium/ebpf/ringbuf"},
@@ -91,7 +94,7 @@ var rules = []rule{
 	{"ui/uitest", []string{"./ui/...", "./engine", "./engine/spec", "github.com/charmbracelet/...", "github.com/google/go-cmp/cmp",
 		"github.com/creack/pty", "golang.org/x/sys/unix", "golang.org/x/tools/txtar"},
 		"tests of screens share one driver, which may use what tests use"},
-	{"ui/command", []string{"./engine", "./engine/capture", "./engine/spec", "./engine/reason", "./engine/near", "./engine/lab", "./ui/action", "./ui/cause", "./ui/keymap", "./ui/layer",
+	{"ui/command", []string{"./engine", "./engine/capture", "./engine/spec", "./engine/reason", "./engine/near", "./engine/lab", "./engine/metrics", "./engine/ipfix", "./ui/action", "./ui/cause", "./ui/keymap", "./ui/layer",
 		"./ui/settings", "./ui/theme", "./ui/when", "github.com/spf13/cobra", "golang.org/x/sys/unix", "golang.org/x/term"},
 		"commands need no screen and must not pay for one"},
 }

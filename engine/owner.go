@@ -35,6 +35,7 @@ type Options struct {
 	// that this process was started from where that is empty. It inherits a stream as its descriptor 3, for Succeed. nil:
 	// this engine cannot start one.
 	Successor func(binary string) *exec.Cmd
+	Arguments []string // further ones, with which a successor of this process begins
 	// Stays makes a process that has handed the node over go on as an observer of its successor.
 	Stays bool
 	// Drop gives up what an owner does not need, before a process that has observed takes the node over. nil: it keeps all.

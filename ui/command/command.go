@@ -41,6 +41,7 @@ type tree struct {
 	engines
 	paths     engine.Paths
 	observers bool                                 // see observersFlag
+	metrics   string                               // see metricsFlag
 	who       string                               // gives the commands
 	after     func(time.Duration) <-chan time.Time // time.After
 	now       func() time.Time                     // time.Now

@@ -53,6 +53,7 @@ func withSuccessor(ctx context.Context, o engine.Options) engine.Options {
 	if o.Observers {
 		args = append(args, "--observers")
 	}
+	args = append(args, o.Arguments...)
 	o.Stays = !o.Log.Enabled(ctx, slog.LevelError) // there is a screen, and somebody who looks at it
 	o.Successor = func(binary string) *exec.Cmd {
 		cmd := exec.Command(cmp.Or(binary, program), args...)

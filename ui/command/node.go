@@ -47,7 +47,11 @@ func (t *tree) owned(ctx context.Context, log *slog.Logger) (engine.Node, error)
 
 // engine is how an engine of this process is opened.
 func (t *tree) engine(log *slog.Logger) engine.Options {
-	return engine.Options{Paths: t.paths, Version: t.Version, Log: log, Observers: t.observers}
+	o := engine.Options{Paths: t.paths, Version: t.Version, Log: log, Observers: t.observers}
+	if t.metrics != "" {
+		o.Arguments = []string{"--metrics", t.metrics}
+	}
+	return o
 }
 
 // observersFlag lets others look at the node through an engine of this process.

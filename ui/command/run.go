@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"time"
@@ -36,6 +37,7 @@ time, change it. If there is no such group when it starts, only root may.`,
 		Args: usage(cobra.NoArgs),
 	}
 	observersFlag(c, t)
+	metricsFlag(c, t)
 	stream := c.Flags().Int("succeed", 0, "take the node over from the engine at the other end of descriptor `FD`")
 	_ = c.Flags().MarkHidden("succeed") // it is for engines; it exists, so it can be hidden
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -54,16 +56,12 @@ func (t *tree) run(ctx context.Context, stream uintptr) (err error) {
 	upgrades := make(chan os.Signal, 1)
 	signal.Notify(upgrades, unix.SIGUSR2)
 	defer signal.Stop(upgrades)
-	var n engine.Node
-	if stream != 0 {
-		n, err = t.succeed(ctx, t.engine(log), stream)
-	} else {
-		n, err = t.open(ctx, t.engine(log))
-	}
+	n, l, err := t.begin(ctx, log, stream)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.Close()) }()
+	defer t.serveMetrics(ctx, log, l, stream != 0, n)()
 	tell := func(state string) {
 		if err := notify(state); err != nil {
 			log.Warn("the supervisor was not told", "what", state, "error", err)
@@ -89,6 +87,23 @@ func (t *tree) run(ctx context.Context, stream uintptr) (err error) {
 			alive(n.State())
 		}
 	}
+}
+
+// begin opens the engine, and first where its metrics are served. A successor does that later, when it is free.
+func (t *tree) begin(ctx context.Context, log *slog.Logger, stream uintptr) (engine.Node, net.Listener, error) {
+	if stream != 0 {
+		n, err := t.succeed(ctx, t.engine(log), stream)
+		return n, nil, err
+	}
+	l, err := t.listen(ctx, log, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	n, err := t.open(ctx, t.engine(log))
+	if err != nil && l != nil {
+		_ = l.Close()
+	}
+	return n, l, err
 }
 
 // upgrade hands the node over to the program that is now where this one was. Whoever is armed is not disturbed.
