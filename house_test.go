@@ -54,6 +54,8 @@ var rules = []rule{
 	{"engine/datapath", []string{"./bpf", "./engine/disk", "./engine/filter", "./engine/plan", "./engine/spec", "./engine/maglev", "./engine/reason", "./engine/packet",
 		"github.com/cilium/ebpf/...", "github.com/vishvananda/netlink/...", "golang.org/x/sys/unix"},
 		"only datapath touches maps, programs and links, so only one room can break a node"},
+	{"engine/bgp", []string{"./engine/bgp/...", "./engine/spec", "github.com/osrg/gobgp/v4/api", "github.com/osrg/gobgp/v4/pkg/..."},
+		"routers are told of prefixes, whatever they stand for"},
 	{"engine/arms", nil, "who may change a node is decided without knowing what one is"},
 	{"engine/health", []string{"./engine/spec", "golang.org/x/sys/unix"},
 		"whether a backend serves is found out without knowing what follows from it"},

@@ -134,6 +134,12 @@ func (c *client) Detach(ctx context.Context, _ string) error {
 	return err
 }
 
+// DrainNode implements Node.
+func (c *client) DrainNode(ctx context.Context, r DrainRequest) error {
+	_, err := c.ask(ctx, call{Verb: verbDrain, Back: r.Back, Why: r.Why})
+	return err
+}
+
 // History implements Node.
 func (c *client) History(ctx context.Context) ([]Change, error) {
 	a, err := c.ask(ctx, call{Verb: verbHistory})

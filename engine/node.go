@@ -50,6 +50,8 @@ type Verbs interface {
 	Handoff(ctx context.Context, r HandoffRequest) error
 	// Detach removes everything of hairpin's from the node's NICs and bpffs, and nothing else.
 	Detach(ctx context.Context, who string) error
+	// DrainNode has routers send packets elsewhere, or here again. What still comes is served.
+	DrainNode(ctx context.Context, r DrainRequest) error
 	// History is the changes that are kept, oldest first.
 	History(ctx context.Context) ([]Change, error)
 	// Past is the spec that a change of History made the running one. ErrInvalid when it is not kept.

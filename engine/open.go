@@ -111,6 +111,7 @@ func (o *owner) start(ctx context.Context) (err error) {
 		return err
 	}
 	o.findShells(time.Now())
+	o.readDrained()
 	dir := datapath.Dir(o.options.Paths.BPFFS, o.options.Paths.Node)
 	o.kernel, err = datapath.TakeOver(dir, o.options.Step)
 	if errors.Is(err, datapath.ErrNone) {
@@ -155,6 +156,7 @@ func (o *owner) start(ctx context.Context) (err error) {
 // adopt goes on with what the kernel runs. Nothing of it is touched but what the spec says should be there and is not.
 func (o *owner) adopt() error {
 	control := o.kernel.Control()
+	o.routers.adopted = true
 	o.active = int(control.Active)
 	o.carryAccounts()
 	o.step("adopt: accounts carried")

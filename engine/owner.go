@@ -115,6 +115,9 @@ type owner struct {
 	checking     checking  // of backends
 	draining     draining
 	heardBy      *spec.Spec // that both are of
+	routers      routers
+	drained      *Drained  // as it was asked for; nil = it was not
+	quiet        time.Time // since when a drained node gets no packets
 }
 
 // run is the loop: requests, ticks, and what the kernel tells.
@@ -205,6 +208,7 @@ func (o *owner) release() {
 	o.reporting.close()
 	o.reported.close()
 	o.checking.close()
+	o.routers.stop(true)
 	_ = o.ns.handle.Close()
 	if o.parting != nil {
 		return // the lock goes to somebody

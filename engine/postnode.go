@@ -57,6 +57,11 @@ func (s *post) Captured(ctx context.Context, id int) (*Captured, error) {
 // EndCapture implements Node.
 func (s *post) EndCapture(ctx context.Context, id int) error { return s.node().EndCapture(ctx, id) }
 
+// DrainNode implements Node.
+func (s *post) DrainNode(ctx context.Context, r DrainRequest) error {
+	return s.node().DrainNode(ctx, r)
+}
+
 // Detach implements Node.
 func (s *post) Detach(ctx context.Context, who string) error { return s.node().Detach(ctx, who) }
 

@@ -90,6 +90,7 @@ func problemsOf(s *State) []Problem {
 		warn = append(warn, Problem{Key: keyPending, Severity: "warn", What: fmt.Sprintf("generation %d goes back to %d unless it is confirmed by %s",
 			s.Generation.Active, s.Generation.Confirmed, s.Generation.Deadline.Format(time.TimeOnly)), Cure: "hairpin confirm"})
 	}
+	crit = append(crit, bgpProblems(s)...)
 	warn = append(warn, listProblems(s)...)
 	if s.DropsLost > 0 {
 		warn = append(warn, Problem{Key: "drops lost", Severity: "warn",

@@ -63,6 +63,8 @@ func (o *owner) publish(now time.Time) {
 	o.senders.show(now, s.Reasons)
 	o.usuals.show(now, &o.meters, o.kernel.Chains(), s)
 	s.Doctor, s.Routes = o.examiner.latest, routesOf(o.spec, o.reached, o.ways.changed)
+	o.showDrained(s)
+	o.announce(now, s)
 	s.Problems = o.findProblems(now, s)
 	o.show(s)
 }

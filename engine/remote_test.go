@@ -139,6 +139,11 @@ func (f *fake) Handoff(_ context.Context, r HandoffRequest) error {
 	return f.err
 }
 
+func (f *fake) DrainNode(_ context.Context, r DrainRequest) error {
+	f.called(fmt.Sprintf("drain %+v", r))
+	return nil
+}
+
 func (f *fake) Detach(_ context.Context, who string) error {
 	f.called("detach by " + who)
 	return f.err

@@ -107,6 +107,11 @@ func (s seat) Handoff(ctx context.Context, r HandoffRequest) error {
 	})
 }
 
+// DrainNode implements Verbs.
+func (s seat) DrainNode(ctx context.Context, r DrainRequest) error {
+	return command(ctx, s, verbDrain, func() error { return s.engine.drainNode(r) })
+}
+
 // WatchCosts implements Verbs.
 func (s seat) WatchCosts(ctx context.Context) error {
 	return command(ctx, s, verbWatch, func() error { return s.engine.watchCosts() })

@@ -177,6 +177,8 @@ func (c *session) do(ctx, served context.Context, k call, a *answer) error {
 		}
 	case verbEndCapture:
 		err = n.EndCapture(ctx, k.Number)
+	case verbDrain:
+		err = n.DrainNode(served, DrainRequest{Back: k.Back, Who: who, Why: k.Why})
 	case verbDetach:
 		err = n.Detach(served, who)
 	case verbTrace:

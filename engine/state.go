@@ -41,6 +41,8 @@ type State struct {
 	Armed    *Armed   // who may change the node now; nil = nobody
 	Barred   string   // why this process may not be armed at all; empty = it may
 	Handoff  *Handoff // nil: none that this engine knows of
+	BGP      *BGP     // nil: no router is told of VIPs
+	Drained  *Drained // nil: it is not
 
 	Routes   []Route         // to backends, in the spec's order
 	Doctor   *Diagnosis      // what of the machine stands in the way, by the last look; nil = none yet

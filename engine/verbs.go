@@ -136,6 +136,7 @@ func (o *owner) detach(who string) error {
 		return fmt.Errorf("detach: %w", err)
 	}
 	o.log.Info("detach", "who", who)
+	o.routers.stop(false) // first: routers send elsewhere from now on
 	if err := o.hops.Release(); err != nil {
 		o.log.Warn("release neighbours", "error", err)
 	}

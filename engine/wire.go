@@ -70,6 +70,7 @@ const (
 	verbHistory verb = "history"
 	verbPast    verb = "past"
 	verbHandoff verb = "hand over"
+	verbDrain   verb = "drain"
 
 	verbAt       verb = "at"
 	verbTimeline verb = "timeline"

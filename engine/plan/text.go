@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"hairpin/engine/spec"
@@ -16,7 +17,7 @@ func (p *Plan) Text() []string {
 	for _, name := range p.Removed {
 		lines = append(lines, fmt.Sprintf("- vip %s: removed, its packets pass up to this node's own stack", name))
 	}
-	return append(append(lines, p.describeStages()...), p.describeNICs()...)
+	return slices.Concat(lines, p.describeStages(), p.describeNICs(), p.describeRest())
 }
 
 func (p *Plan) describe(c *Change) []string {
@@ -37,8 +38,7 @@ func (p *Plan) describe(c *Change) []string {
 	if service(before) != service(c.Spec) {
 		lines = append(lines, fmt.Sprintf("  %s → %s", service(before), service(c.Spec)))
 	}
-	lines = append(lines, healthLines(before, c.Spec)...)
-	lines = append(append(lines, ringLines(c)...), lossLines(before, c)...)
+	lines = slices.Concat(lines, healthLines(before, c.Spec), otherLines(before, c), ringLines(c), lossLines(before, c))
 	if len(lines) == 0 {
 		return nil
 	}

@@ -26,6 +26,7 @@ func check(s *Spec, f *faults) {
 		checkAgent(s.Agent, f)
 	}
 	checkRoles(s, f)
+	checkBGP(s, f)
 }
 
 // whole is the place of the whole spec.

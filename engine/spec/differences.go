@@ -23,8 +23,14 @@ func Differences(old, now Named) []string {
 	if d, ok := now.Settings.(differ); ok {
 		return d.differences(old.Settings)
 	}
-	var list []string
-	differences("", written(old), written(now), &list)
+	return compare(written(old), written(now))
+}
+
+// Changes say field by field how two specs differ, as "bgp.hold_time 9s → 3s".
+func Changes(old, now *Spec) []string { return compare(parsed(Marshal(old)), parsed(Marshal(now))) }
+
+func compare(old, now *yaml.Node) (list []string) {
+	differences("", old, now, &list)
 	return list
 }
 
@@ -34,8 +40,13 @@ func written(n Named) *yaml.Node {
 	if known, ok := n.Settings.(settings); ok {
 		known.write(&b)
 	}
+	return parsed(b.Bytes())
+}
+
+// parsed is a document that was written here, so that it can be read.
+func parsed(text []byte) *yaml.Node {
 	var doc yaml.Node
-	if yaml.Unmarshal(b.Bytes(), &doc) != nil || len(doc.Content) == 0 { // what write wrote can be read
+	if yaml.Unmarshal(text, &doc) != nil || len(doc.Content) == 0 {
 		return nil
 	}
 	return doc.Content[0]

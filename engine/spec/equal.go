@@ -25,6 +25,7 @@ func (s *Spec) Clone() *Spec {
 	for i := range c.VIPs {
 		v := &c.VIPs[i]
 		v.Addresses, v.Backends, v.Checks = slices.Clone(v.Addresses), slices.Clone(v.Backends), slices.Clone(v.Checks)
+		v.Announce = v.Announce.clone()
 		for j := range v.Checks {
 			v.Checks[j] = v.Checks[j].clone()
 		}
@@ -34,6 +35,7 @@ func (s *Spec) Clone() *Spec {
 		}
 	}
 	c.Agent = s.Agent.clone()
+	c.BGP = s.BGP.clone()
 	return &c
 }
 
@@ -48,7 +50,7 @@ func (s *Spec) Equal(o *Spec) bool {
 		slices.EqualFunc(s.Probes, o.Probes, Probe.Equal) &&
 		slices.EqualFunc(s.NICs, o.NICs, NIC.Equal) &&
 		slices.EqualFunc(s.VIPs, o.VIPs, VIP.Equal) &&
-		s.Agent.Equal(o.Agent)
+		s.Agent.Equal(o.Agent) && s.BGP.Equal(o.BGP)
 }
 
 // Equal is Spec.Equal for a NIC.
@@ -62,5 +64,6 @@ func (v VIP) Equal(o VIP) bool {
 	return v.Name == o.Name && v.Port == o.Port && v.Protocol == o.Protocol && v.Encap == o.Encap &&
 		v.EncapPort == o.EncapPort && v.Ring == o.Ring && v.Flow == o.Flow && v.Hash == o.Hash && v.QUIC == o.QUIC && v.Local == o.Local && v.Migrate == o.Migrate && v.Settle == o.Settle &&
 		slices.Equal(v.Addresses, o.Addresses) && slices.Equal(v.Backends, o.Backends) &&
-		slices.EqualFunc(v.Checks, o.Checks, Check.Equal) && v.Health.Equal(o.Health) && v.SlowStart == o.SlowStart
+		slices.EqualFunc(v.Checks, o.Checks, Check.Equal) && v.Health.Equal(o.Health) && v.SlowStart == o.SlowStart &&
+		(v.Announce == nil) == (o.Announce == nil) && (v.Announce == nil || v.Announce.Equal(*o.Announce))
 }

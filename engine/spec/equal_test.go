@@ -25,7 +25,10 @@ func wholeSpec() *Spec {
 			Encap: GUE, EncapPort: 6080, Ring: 251, Settle: time.Minute,
 			Backends: []Backend{{netip.MustParseAddr("10.1.1.11"), 100, Up, 0}},
 			Checks:   []Check{{Port: 80, Interval: time.Second, Timeout: time.Second, Rise: 2, Fall: 3}}, Health: &Health{1, 0, 50, time.Second, time.Minute}, SlowStart: time.Minute,
+			Announce: &Announce{false, 2, &Path{[]Community{1<<16 | 2}, new(uint32(3)), new(uint32(4))}},
 		}},
+		BGP: &BGP{65001, netip.MustParseAddr("10.1.0.2"), time.Minute, time.Minute, time.Minute, Path{[]Community{1}, new(uint32(5)), new(uint32(6))},
+			[]Neighbor{{netip.MustParseAddr("10.1.0.1"), 65000, 179, "/k", 2}}},
 		Agent: &Agent{VIPs: []netip.Addr{netip.MustParseAddr("10.99.0.1")}, EncapPort: 6080,
 			Report: &Report{[]netip.AddrPort{netip.MustParseAddrPort("10.1.0.2:6090")}, time.Second, "/k"}},
 	}

@@ -54,6 +54,9 @@ func write(b *bytes.Buffer, s *Spec) {
 	for i := range s.VIPs {
 		writeVIP(b, &s.VIPs[i])
 	}
+	if s.BGP != nil {
+		s.BGP.write(b)
+	}
 	if s.Agent != nil {
 		b.WriteString("agent: " + s.Agent.write() + "\n")
 	}
@@ -74,6 +77,9 @@ func writeVIP(b *bytes.Buffer, v *VIP) {
 	writeChoice(b, v)
 	field("settle", duration(v.Settle))
 	writeHealth(b, v)
+	if v.Announce != nil {
+		field("announce", v.Announce.text())
+	}
 	if len(v.Backends) == 0 {
 		field("backends", "[]")
 		return

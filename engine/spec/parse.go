@@ -36,6 +36,7 @@ func (r *reader) spec(root *yaml.Node) *Spec {
 		field{"nics", "", func(n *yaml.Node, a *at) { s.NICs = r.nics(n, a) }},
 		field{"vips", "", list(r, &s.VIPs, MaxVIPs, r.vip)},
 		field{"agent", "", func(n *yaml.Node, a *at) { s.Agent = r.agent(n, a) }},
+		field{"bgp", "", func(n *yaml.Node, a *at) { s.BGP = r.bgp(n, a) }},
 	)
 	return s
 }
@@ -122,6 +123,7 @@ func (r *reader) vip(n *yaml.Node, a *at) VIP {
 		field{"checks", "", list(r, &v.Checks, MaxChecks, r.check)},
 		field{"health", "", func(n *yaml.Node, a *at) { v.Health = r.health(n, a) }},
 		field{"slow_start", "", scalar(r, &v.SlowStart, parseDuration)},
+		field{"announce", "", func(n *yaml.Node, a *at) { v.Announce = r.announce(n, a) }},
 	)
 	v.complete()
 	if v.Encap == GUE && v.EncapPort == 0 {

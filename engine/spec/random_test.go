@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 )
@@ -49,6 +50,9 @@ func (d dice) spec() *Spec {
 		}
 		for i := range d.IntN(6) {
 			s.VIPs = append(s.VIPs, d.vip(i))
+		}
+		if d.IntN(2) == 0 {
+			d.announce(s)
 		}
 	}
 	if n := &s.NICs[len(s.NICs)-1]; len(n.XDP) == 0 && d.IntN(2) == 0 {
@@ -220,6 +224,43 @@ func (d dice) check(v VIP) Check {
 		c.Port, c.To, c.Command = 0, ToVIP, []string{"/bin/a b", "", "-x: {}", text()}
 	}
 	return c
+}
+
+// announce has routers told of the VIPs of s.
+func (d dice) announce(s *Spec) {
+	seconds := func(lo, hi time.Duration) time.Duration {
+		return (lo + time.Duration(d.Int64N(int64(hi-lo+1)))).Truncate(time.Second)
+	}
+	s.BGP = &BGP{AS: 1 + d.Uint32N(1<<32-1), RouterID: netip.AddrFrom4([4]byte{10, 1, 0, 2}), HoldTime: seconds(MinHoldTime, MaxHoldTime),
+		Restart: seconds(0, MaxRestart), DrainWait: seconds(0, MaxDrainWait), Path: d.path()}
+	for _, a := range d.addresses(90, 1+d.IntN(3)) {
+		s.BGP.Neighbors = append(s.BGP.Neighbors, Neighbor{a, 1 + d.Uint32N(1<<32-1), uint16(1 + d.IntN(65535)), pick(d, "", "/k", "/a b: #"), uint8(1 + d.IntN(255))})
+	}
+	for i := range s.VIPs {
+		switch x := (&Announce{MinBackends: 1 + d.Uint32N(MaxBackends)}); d.IntN(3) {
+		case 0:
+			s.VIPs[i].Announce = &Announce{Off: true, MinBackends: 1}
+		case 1:
+			if p := d.path(); !p.Equal(Path{}) {
+				x.Path = &p
+			}
+			if x.Path != nil || x.MinBackends > 1 {
+				s.VIPs[i].Announce = x
+			}
+		}
+	}
+}
+
+func (d dice) path() (p Path) {
+	for range d.IntN(3) {
+		if c := Community(d.Uint32()); !slices.Contains(p.Communities, c) {
+			p.Communities = append(p.Communities, c)
+		}
+	}
+	if d.IntN(2) == 0 {
+		p.MED, p.LocalPreference = new(d.Uint32()), new(d.Uint32())
+	}
+	return p
 }
 
 // addresses are n different ones of a network that no other number has.

@@ -41,6 +41,7 @@ type Spec struct {
 	VIPs    []VIP
 	Agent   *Agent
 	Probes  []Probe
+	BGP     *BGP // nil = no router is told of VIPs
 }
 
 // NIC names a network interface and the stages of its chains, one list a hook, first stage first.
@@ -97,6 +98,7 @@ type VIP struct {
 	Checks    []Check
 	Health    *Health       // what checks may do; nil = there are none
 	SlowStart time.Duration // in which a backend that comes back gets its whole weight; 0 = at once
+	Announce  *Announce     // nil = as BGP says, with one backend
 }
 
 // Backend is a server behind a VIP. Its identity within the VIP is its address.

@@ -43,6 +43,8 @@ func fakes(name string, asked io.Writer) (*fake, error) {
 		f.now = limited()
 	case "counted":
 		f.now = counted()
+	case "routed":
+		f.now = routed()
 	case "settling":
 		f.now = settling()
 	case "pins":
@@ -244,6 +246,16 @@ func captured(id int) *engine.Captured {
 
 func (f *fake) EndCapture(_ context.Context, id int) error {
 	fmt.Fprintf(f.asked, "end capture %d\n", id)
+	return nil
+}
+
+func (f *fake) DrainNode(_ context.Context, r engine.DrainRequest) error {
+	fmt.Fprintf(f.asked, "drain back %t by %s: %s\n", r.Back, r.Who, r.Why)
+	s := *f.now
+	if s.Drained = nil; !r.Back {
+		s.Drained = &engine.Drained{Who: r.Who, Why: r.Why, Since: s.Time.Add(-time.Minute), Quiet: s.Time.Add(-10 * time.Second)}
+	}
+	f.now = &s
 	return nil
 }
 

@@ -27,6 +27,9 @@ func (v view) write(out io.Writer) error {
 	if v.Handoff != nil {
 		fmt.Fprintln(w, v.Handoff.line())
 	}
+	if v.Drained != nil {
+		fmt.Fprintln(w, v.Drained.line(v.Time))
+	}
 	if v.EventsLost > 0 {
 		fmt.Fprintf(w, "WARN  %d events were lost: the ring buffer was full\n", v.EventsLost)
 	}

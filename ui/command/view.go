@@ -20,7 +20,8 @@ type view struct {
 	Since      *time.Time     `json:"since"`
 	Epoch      uint64         `json:"epoch"`
 	Generation viewGeneration `json:"generation"`
-	Armed      *viewArmed     `json:"armed"` // who may change the node now; null = nobody
+	Armed      *viewArmed     `json:"armed"`   // who may change the node now; null = nobody
+	Drained    *viewDrained   `json:"drained"` // null = it is not
 	Revision   string         `json:"revision"`
 	NICs       []viewNIC      `json:"nics"`
 	Reasons    []viewReason   `json:"reasons"`
@@ -198,7 +199,7 @@ func viewOf(s *engine.State, rates bool) view {
 	w := viewer{rates, s.UsualOver > 0}
 	v := view{
 		Time: s.Time, Node: s.Node, Version: s.Version, Role: string(s.Role), Since: instant(s.Since), Epoch: s.Epoch,
-		Generation: generationsOf(s), Armed: viewOfArmed(s.Armed), Revision: s.Revision,
+		Generation: generationsOf(s), Armed: viewOfArmed(s.Armed), Drained: drainedOf(s), Revision: s.Revision,
 		NICs: list(s.NICs, w.nic), Reasons: list(s.Reasons, w.reason), VIPs: list(s.VIPs, w.vip),
 		Reports: list(s.Reports, reportOf), Verdict: viewOfVerdict(s),
 		Problems: list(s.Problems, func(p engine.Problem) viewProblem {

@@ -296,6 +296,22 @@ func (n *Node) Handoff(ctx context.Context, r engine.HandoffRequest) error {
 	return nil
 }
 
+// DrainNode writes down what was asked.
+func (n *Node) DrainNode(ctx context.Context, r engine.DrainRequest) error {
+	if err := n.answer(ctx); err != nil {
+		return fmt.Errorf("drain: %w", err)
+	}
+	n.mu.Lock()
+	s := *n.state
+	n.mu.Unlock()
+	s.Drained = nil
+	if !r.Back {
+		s.Drained = &engine.Drained{Who: r.Who, Why: r.Why, Since: s.Time}
+	}
+	n.Show(&s)
+	return nil
+}
+
 // WatchCosts counts who looks.
 func (n *Node) WatchCosts(ctx context.Context) error {
 	if err := n.answer(ctx); err != nil {

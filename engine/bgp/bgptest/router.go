@@ -1,0 +1,171 @@
+// Package bgptest is a router for tests: it listens on loopback, and says what it was told.
+package bgptest
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/osrg/gobgp/v4/api"
+	"github.com/osrg/gobgp/v4/pkg/apiutil"
+	wire "github.com/osrg/gobgp/v4/pkg/packet/bgp"
+	"github.com/osrg/gobgp/v4/pkg/server"
+
+	"hairpin/engine/spec"
+)
+
+// Router is the other end of sessions, with all that it was told.
+type Router struct {
+	Neighbor spec.Neighbor // by which a node reaches it
+
+	server    *server.BgpServer
+	mu        sync.Mutex
+	routes    map[netip.Prefix]*apiutil.Path
+	withdrawn []netip.Prefix // in order
+}
+
+// AS of routers, and of the nodes that they expect.
+const (
+	RouterAS = 65000
+	NodeAS   = 65001
+)
+
+// New is a router at a loopback address, for a node at the same. It keeps the routes of one that is gone for restart.
+func New(t *testing.T, at, secret string, restart time.Duration) *Router {
+	t.Helper()
+	r := &Router{Neighbor: spec.Neighbor{Address: netip.MustParseAddr(at), AS: RouterAS, Port: freePort(t), Hops: 1},
+		server: server.NewBgpServer(server.LoggerOption(slog.New(slog.DiscardHandler), new(slog.LevelVar))), routes: map[netip.Prefix]*apiutil.Path{}}
+	go r.server.Serve()
+	t.Cleanup(r.server.Stop)
+	err := r.server.StartBgp(t.Context(), &api.StartBgpRequest{Global: &api.Global{Asn: RouterAS, RouterId: "10.255.0.1", ListenPort: int32(r.Neighbor.Port), ListenAddresses: []string{at}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := server.WatchEventMessageCallbacks{OnBestPath: func(paths []*apiutil.Path, _ time.Time) {
+		for _, p := range paths {
+			r.learn(p)
+		}
+	}}
+	if err := r.server.WatchEvent(t.Context(), seen, server.WatchBestPath(true)); err != nil {
+		t.Fatal(err)
+	}
+	f := &api.Family{Afi: api.Family_AFI_IP, Safi: api.Family_SAFI_UNICAST}
+	if r.Neighbor.Address.Is6() {
+		f.Afi = api.Family_AFI_IP6
+	}
+	err = r.server.AddPeer(t.Context(), &api.AddPeerRequest{Peer: &api.Peer{
+		Conf:            &api.PeerConf{NeighborAddress: at, PeerAsn: NodeAS, AuthPassword: secret},
+		Transport:       &api.Transport{PassiveMode: true},
+		GracefulRestart: &api.GracefulRestart{Enabled: restart > 0, RestartTime: uint32(restart / time.Second)},
+		AfiSafis: []*api.AfiSafi{{Config: &api.AfiSafiConfig{Family: f, Enabled: true},
+			MpGracefulRestart: &api.MpGracefulRestart{Config: &api.MpGracefulRestartConfig{Enabled: restart > 0}}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func (r *Router) learn(p *apiutil.Path) {
+	prefix, err := netip.ParsePrefix(p.Nlri.String())
+	if err != nil || !p.IsFromExternal && p.PeerASN != NodeAS {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p.Withdrawal {
+		r.withdrawn = append(r.withdrawn, prefix)
+		delete(r.routes, prefix)
+		return
+	}
+	r.routes[prefix] = p
+}
+
+// Knows is what it has been told, a line for each route.
+func (r *Router) Knows() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var lines []string
+	for _, prefix := range slices.SortedFunc(maps.Keys(r.routes), func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) }) {
+		line := prefix.String()
+		for _, a := range r.routes[prefix].Attrs {
+			switch a := a.(type) {
+			case *wire.PathAttributeCommunities:
+				for _, c := range a.Value {
+					line += " " + spec.Community(c).String()
+				}
+			case *wire.PathAttributeMultiExitDisc:
+				line += fmt.Sprint(" med ", a.Value)
+			case *wire.PathAttributeLocalPref:
+				line += fmt.Sprint(" preference ", a.Value)
+			case *wire.PathAttributeNextHop:
+				line += " by " + a.Value.String()
+			}
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "; ")
+}
+
+// Await waits until the router knows exactly want.
+func (r *Router) Await(t *testing.T, want string) {
+	t.Helper()
+	Await(t, func() string {
+		if got := r.Knows(); got != want {
+			return fmt.Sprintf("the router knows %q, not %q", got, want)
+		}
+		return ""
+	})
+}
+
+// Await waits until why says nothing, for a minute.
+func Await(t *testing.T, why func() string) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		text := why()
+		if text == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(text)
+		}
+	}
+}
+
+func freePort(t *testing.T) uint16 {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return uint16(l.Addr().(*net.TCPAddr).Port)
+}
+
+// Downs says whether the router has not yet seen so many sessions end.
+func (r *Router) Downs(t *testing.T, want int) string {
+	t.Helper()
+	why := "no neighbor"
+	if err := r.server.ListPeer(t.Context(), &api.ListPeerRequest{}, func(p *api.Peer) {
+		why = ""
+		if state := p.GetState(); state.GetSessionState() == api.PeerState_SESSION_STATE_ESTABLISHED || int(state.GetFlops()) < want {
+			why = fmt.Sprintf("the router sees %s after %d sessions", state.GetSessionState(), state.GetFlops())
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return why
+}
+
+// Withdrawn are the prefixes that it was told of no more, in order.
+func (r *Router) Withdrawn() []netip.Prefix {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.withdrawn)
+}

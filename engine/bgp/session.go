@@ -1,0 +1,97 @@
+package bgp
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/osrg/gobgp/v4/api"
+	"github.com/osrg/gobgp/v4/pkg/apiutil"
+)
+
+// Session is how things stand with one neighbor.
+type Session struct {
+	Neighbor  netip.Addr
+	AS        uint32
+	State     string    // as RFC 4271 calls it: idle, connect, active, opensent, openconfirm, established
+	Since     time.Time // of being established, or of not being it any more; zero = it never was
+	Keeps     bool      // the neighbor keeps our routes while no engine runs (RFC 4724)
+	Announced int       // prefixes that it was told of
+	Learned   int       // prefixes that it told of, none of which is used
+	Why       string    // it is not established; empty = it is
+}
+
+// Sessions are those with every neighbor, in the order of the spec.
+func (s *Speaker) Sessions(ctx context.Context) ([]Session, error) {
+	if s.server == nil {
+		return nil, nil
+	}
+	found := map[netip.Addr]Session{}
+	err := s.server.ListPeer(ctx, &api.ListPeerRequest{EnableAdvertised: true}, func(p *api.Peer) {
+		if a, err := netip.ParseAddr(p.GetConf().GetNeighborAddress()); err == nil {
+			found[a] = s.session(a, p)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Session, len(s.of.Neighbors))
+	for i, n := range s.of.Neighbors {
+		list[i] = found[n.Address]
+		list[i].Neighbor, list[i].AS = n.Address, n.AS
+	}
+	return list, nil
+}
+
+func (s *Speaker) session(a netip.Addr, p *api.Peer) Session {
+	state := p.GetState()
+	x := Session{Neighbor: a, State: strings.ToLower(strings.TrimPrefix(state.GetSessionState().String(), "SESSION_STATE_"))}
+	at := p.GetTimers().GetState().GetUptime()
+	if x.State != "established" {
+		at, x.Why = p.GetTimers().GetState().GetDowntime(), s.why(a, p)
+	}
+	if at.IsValid() && at.GetSeconds() > 0 {
+		x.Since = at.AsTime()
+	}
+	for _, f := range p.GetAfiSafis() {
+		x.Announced += int(f.GetState().GetAdvertised())
+		x.Learned += int(f.GetState().GetReceived())
+		x.Keeps = x.Keeps || f.GetMpGracefulRestart().GetState().GetReceived()
+	}
+	return x
+}
+
+func (s *Speaker) why(a netip.Addr, p *api.Peer) string {
+	if p.GetState().GetAdminState() == api.PeerState_ADMIN_STATE_PFX_CT {
+		return fmt.Sprintf("it told of more than %d prefixes: have it send none", maxLearned)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if reason := s.reasons[a]; reason != "" {
+		return reason
+	}
+	if p.GetState().GetMessages().GetReceived().GetOpen() > 0 { // the server does not say on what they differ
+		return "it answers and no session comes of it: compare the numbers of both autonomous systems here and there"
+	}
+	return fmt.Sprintf("nobody has answered at port %d yet", p.GetTransport().GetRemotePort())
+}
+
+// heed notes why a session was not, or ended. It is called by the server's own goroutine.
+func (s *Speaker) heed(e *apiutil.WatchEventMessage_PeerEvent, _ time.Time) {
+	state := e.Peer.State
+	reason := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(state.DisconnectReason.String(), "DISCONNECT_REASON_"), "_", " "))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if state.DisconnectReason == api.PeerState_DISCONNECT_REASON_UNSPECIFIED || state.DisconnectReason == api.PeerState_DISCONNECT_REASON_IDLE_TIMER_EXPIRED {
+		return // it goes on
+	}
+	if state.DisconnectMessage != "" {
+		reason += ": " + state.DisconnectMessage
+	}
+	s.reasons[state.NeighborAddress] = reason
+}
+
+// Host is the prefix that stands for one address.
+func Host(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
