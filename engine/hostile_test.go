@@ -32,7 +32,7 @@ func TestRefusedByDefault(t *testing.T) {
 		may    []string // call what reaches the node
 	}{
 		{"a stranger", uid(stranger), looks},
-		{"one who is not armed", nil, append([]string{"Confirm"}, looks...)},
+		{"one who is not armed", nil, append([]string{"Confirm", "Capture", "Captured", "EndCapture"}, looks...)},
 	} {
 		node, path := newFake(), socketPath(t)
 		serve(t, path, node, row.change)
