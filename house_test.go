@@ -75,6 +75,8 @@ var rules = []rule{
 		"github.com/cilium/ebpf/...", "github.com/vishvananda/netlink/...", "golang.org/x/sys/unix"},
 		"a machine is looked at by those who know its parts, and judged by nobody but doctor"},
 	{"engine/ipfix", []string{"./engine/packet"}, "flows are made of packets, whoever copied them"},
+	{"engine/linkwatch", []string{"./engine/datapath", "github.com/vishvananda/netlink/...", "golang.org/x/sys/unix"},
+		"what others do with NICs is the kernel's word"},
 	{"engine/metrics", []string{"./engine"},
 		"metrics are a State in another form, for whoever serves them"},
 	{"engine/stats", nil, "rates are arithmetic on totals and times"},

@@ -79,6 +79,7 @@ type owner struct {
 	reached      map[netip.Addr]nexthop.NextHop // of backends
 	answers      answers
 	ways         wayfinder
+	happened     happenings
 	downAt       map[uint16]time.Time // backends that are down and still keep their flows
 	journal      journal
 	lists        lists // of prefixes, in files

@@ -43,6 +43,7 @@ func (o *owner) refresh() {
 		return
 	}
 	o.reattach()
+	o.lookAtLinks(time.Now())
 	o.resolve()
 	o.keep()
 	if o.checking.prober != nil {

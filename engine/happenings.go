@@ -1,0 +1,91 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"hairpin/engine/linkwatch"
+)
+
+// happenings are what was last seen of things that others change, or that begin to happen: to tell it once.
+type happenings struct {
+	nics   map[string]linkwatch.NIC // nil: not looked at yet
+	limits map[limitKey]limitSeen
+}
+
+type limitKey struct{ nic, hook, stage, scope, vip string }
+
+type limitSeen struct {
+	over uint64    // packets
+	last time.Time // when it refused last
+}
+
+// lookAtLinks tells what others changed of the NICs of the running spec.
+func (o *owner) lookAtLinks(now time.Time) {
+	if o.spec == nil {
+		o.happened.nics = nil
+		return
+	}
+	var names []string
+	for _, n := range o.spec.NICs {
+		names = append(names, n.Name)
+	}
+	seen, err := linkwatch.Read(o.options.Paths.BPFFS, names)
+	if err != nil {
+		o.log.Warn("what others do with NICs is not known", "error", err)
+		return
+	}
+	for _, n := range linkwatch.Changes(o.happened.nics, seen) {
+		o.journal.add(now, map[bool]string{false: "info", true: "warn"}[n.Bad], "kernel", n.What)
+	}
+	o.happened.nics = seen
+}
+
+// tellLimits tells which limits begin to refuse, and by whom most comes where that is known.
+func (h *happenings) tellLimits(now time.Time, list []Limit, j *journal) {
+	seen := map[limitKey]limitSeen{}
+	for i, l := range list {
+		if l.Source.IsValid() {
+			continue
+		}
+		k := limitKey{l.NIC, l.Hook, l.Stage, l.Scope, l.VIP}
+		was, known := h.limits[k]
+		is := limitSeen{l.Over.Packets, was.last}
+		if known && l.Over.Packets > was.over {
+			is.last = now
+			if now.Sub(was.last) >= quietFor {
+				j.add(now, "warn", "kernel", limitText(l), limitDetail(l, list[i+1:])...)
+			}
+		}
+		seen[k] = is
+	}
+	h.limits = seen
+}
+
+func limitText(l Limit) string {
+	does := "refuses"
+	if l.Shadow {
+		does = "would refuse, were it not in shadow"
+	}
+	per := l.Scope
+	if l.VIP != "" {
+		per += " " + l.VIP
+	}
+	return fmt.Sprintf("%s %s: limit %s per %s %s", l.NIC, l.Hook, l.Stage, per, does)
+}
+
+// limitDetail is what it counts, and its fullest sources: the rows that follow.
+func limitDetail(l Limit, following []Limit) []string {
+	of := "that differ by VIP"
+	if l.Max > 0 {
+		of = fmt.Sprint("of ", l.Max)
+	}
+	detail := []string{fmt.Sprintf("%.0f %s", l.Now, of)}
+	for i, s := range following {
+		if !s.Source.IsValid() || i == 3 {
+			break
+		}
+		detail = append(detail, fmt.Sprintf("source %s was refused %d times", s.Source, s.Over.Packets))
+	}
+	return detail
+}
