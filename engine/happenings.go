@@ -2,8 +2,10 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
+	"hairpin/engine/datapath"
 	"hairpin/engine/linkwatch"
 )
 
@@ -11,6 +13,54 @@ import (
 type happenings struct {
 	nics   map[string]linkwatch.NIC // nil: not looked at yet
 	limits map[limitKey]limitSeen
+
+	exceptions *datapath.Exceptions // nil: they are not counted
+	failed     map[datapath.Exception]failedSeen
+}
+
+// failedSeen is how often the kernel could not do something, and when last.
+type failedSeen struct {
+	packets uint64
+	last    time.Time
+}
+
+// startExceptions has the kernel count what it could not do of what XDP programs asked for.
+func (o *owner) startExceptions() (end func()) {
+	x, err := datapath.OpenExceptions()
+	if err != nil {
+		o.log.Info("kernel exceptions are no events", "error", err)
+		return func() {}
+	}
+	o.happened.exceptions, o.happened.failed = x, map[datapath.Exception]failedSeen{}
+	return x.Close
+}
+
+// tellExceptions tells what the kernel could not do on NICs of chains, where it begins to.
+func (h *happenings) tellExceptions(now time.Time, nics []NIC, j *journal) error {
+	if h.exceptions == nil {
+		return nil
+	}
+	list, err := h.exceptions.Read()
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		i := slices.IndexFunc(nics, func(n NIC) bool { return n.Index == e.Ifindex && n.Hook == "xdp" })
+		if i < 0 {
+			continue // another namespace's NIC, or one without a chain
+		}
+		key := datapath.Exception{Ifindex: e.Ifindex, What: e.What}
+		was := h.failed[key]
+		if e.Packets == was.packets {
+			continue
+		}
+		h.failed[key] = failedSeen{e.Packets, now}
+		if now.Sub(was.last) >= quietFor {
+			j.add(now, "warn", "kernel", fmt.Sprintf("nic %s: %s", nics[i].Name, e.What), fmt.Sprintf("%d packets so far", e.Packets),
+				"hairpin doctor looks for causes, hairpin drops for what the driver counts")
+		}
+	}
+	return nil
 }
 
 type limitKey struct{ nic, hook, stage, scope, vip string }
@@ -18,6 +68,14 @@ type limitKey struct{ nic, hook, stage, scope, vip string }
 type limitSeen struct {
 	over uint64    // packets
 	last time.Time // when it refused last
+}
+
+// tellHappenings tells what begins to happen by the numbers of a snapshot.
+func (o *owner) tellHappenings(now time.Time, s *State) {
+	o.happened.tellLimits(now, s.Limits, &o.journal)
+	if err := o.happened.tellExceptions(now, s.NICs, &o.journal); err != nil {
+		o.log.Warn("kernel exceptions are not read", "error", err)
+	}
 }
 
 // lookAtLinks tells what others changed of the NICs of the running spec.

@@ -138,6 +138,7 @@ func (o *owner) run(ctx context.Context) {
 	drops := o.readDrops(ctx)
 	o.followAgents(time.Now())
 	o.startExaminer(ctx)
+	defer o.startExceptions()()
 	defer func() { <-o.examiner.done }()
 	defer stop()
 	o.followChecks(true)

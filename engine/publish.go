@@ -45,7 +45,7 @@ func (o *owner) publish(now time.Time) {
 	s.Rules, s.Lists = v.rules(), v.lists()
 	s.Limits, s.Sockets = append(v.rateLimits(), v.connLimits()...), v.sockets()
 	s.Agents, s.Reports = o.agents(now), o.reporting.show()
-	o.happened.tellLimits(now, s.Limits, &o.journal)
+	o.tellHappenings(now, s)
 	showAgents(now, s)
 	s.FlowsLost, s.Unplaced = v.kernel.FlowsUnheld(), v.kernel.FlowsUnplaced()
 	s.Drops, s.DropsLost = v.drops(), o.meters.snap.DropsLost
