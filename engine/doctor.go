@@ -28,8 +28,11 @@ type Diagnosis struct {
 
 // Diagnose looks at the machine, in the network namespace of the calling thread, by what s asks of it; with nil, by what it
 // could do. It needs no engine and changes nothing. What this process may not see is a finding too.
-func Diagnose(p Paths, s *spec.Spec, now time.Time) *Diagnosis {
-	facts := doctor.Read(doctor.Options{Spec: s, BPFFS: p.BPFFS, Node: p.Node, State: p.State})
+func Diagnose(p Paths, s *spec.Spec, now time.Time) *Diagnosis { return diagnose(p, s, now, nil) }
+
+// diagnose is Diagnose for one who knows which programs without a pin are hairpin's.
+func diagnose(p Paths, s *spec.Spec, now time.Time, own map[uint32]bool) *Diagnosis {
+	facts := doctor.Read(doctor.Options{Spec: s, BPFFS: p.BPFFS, Node: p.Node, State: p.State, Own: own})
 	return &Diagnosis{Time: now, Role: roleOf(s), Findings: doctor.Examine(facts)}
 }
 

@@ -13,7 +13,7 @@ const examineEvery = 30 * time.Second
 
 // examiner looks at the machine in a goroutine of its own: some of what it reads takes a while on a large one.
 type examiner struct {
-	asked chan *spec.Spec // what to go by
+	asked chan question
 	found chan *Diagnosis
 	done  chan struct{} // closed when the goroutine is
 
@@ -24,8 +24,14 @@ type examiner struct {
 	latest *Diagnosis // nil: none yet
 }
 
+// question is what to look at the machine by.
+type question struct {
+	spec *spec.Spec
+	own  map[uint32]bool // programs
+}
+
 func (o *owner) startExaminer(ctx context.Context) {
-	o.examiner = examiner{asked: make(chan *spec.Spec, 1), found: make(chan *Diagnosis, 1), done: make(chan struct{})}
+	o.examiner = examiner{asked: make(chan question, 1), found: make(chan *Diagnosis, 1), done: make(chan struct{})}
 	asked, found, done := o.examiner.asked, o.examiner.found, o.examiner.done
 	go func() {
 		defer close(done)
@@ -37,8 +43,8 @@ func (o *owner) startExaminer(ctx context.Context) {
 			select {
 			case <-ctx.Done():
 				return
-			case s := <-asked:
-				found <- Diagnose(o.options.Paths, s, time.Now())
+			case q := <-asked:
+				found <- diagnose(o.options.Paths, q.spec, time.Now(), q.own)
 			}
 		}
 	}()
@@ -51,7 +57,7 @@ func (o *owner) examine(now time.Time) {
 		return
 	}
 	x.busy, x.at, x.of = true, now, o.spec
-	x.asked <- o.spec
+	x.asked <- question{o.spec, o.ownPrograms()}
 }
 
 // examined takes what was found, and tells what is new among it. What is there when an engine starts is no news.

@@ -78,6 +78,14 @@ func (o *owner) tellHappenings(now time.Time, s *State) {
 	}
 }
 
+// ownPrograms are those of this engine's that have no pin.
+func (o *owner) ownPrograms() map[uint32]bool {
+	if o.checking.path == nil {
+		return nil
+	}
+	return map[uint32]bool{o.checking.path.ID(): true}
+}
+
 // lookAtLinks tells what others changed of the NICs of the running spec.
 func (o *owner) lookAtLinks(now time.Time) {
 	if o.spec == nil {
@@ -88,7 +96,7 @@ func (o *owner) lookAtLinks(now time.Time) {
 	for _, n := range o.spec.NICs {
 		names = append(names, n.Name)
 	}
-	seen, err := linkwatch.Read(o.options.Paths.BPFFS, names)
+	seen, err := linkwatch.Read(o.options.Paths.BPFFS, o.ownPrograms(), names)
 	if err != nil {
 		o.log.Warn("what others do with NICs is not known", "error", err)
 		return

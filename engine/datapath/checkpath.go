@@ -55,6 +55,15 @@ func (k *Kernel) OpenCheckPath() (*CheckPath, error) {
 	return p, nil
 }
 
+// ID is its program's number; 0 where the kernel does not say.
+func (p *CheckPath) ID() uint32 {
+	id, err := programID(p.program)
+	if err != nil {
+		return 0
+	}
+	return id
+}
+
 // Attach has what leaves by these NICs, and by no other, looked at.
 func (p *CheckPath) Attach(nics []int) error {
 	var errs []error

@@ -25,11 +25,11 @@ type Sitting struct {
 // Roots are the numbers of the programs that hairpin has attached by links, on this machine by any node's name. An error
 // means that there may be more.
 func Roots(bpffs string) (map[uint32]bool, error) {
+	ours := map[uint32]bool{}
 	pins, err := filepath.Glob(filepath.Join(bpffs, "hairpin", "*", "*", "links", "chain_*"))
 	if err != nil {
-		return nil, fmt.Errorf("list pins: %w", err)
+		return ours, fmt.Errorf("list pins: %w", err)
 	}
-	ours := map[uint32]bool{}
 	if _, err := os.ReadDir(filepath.Join(bpffs, "hairpin")); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return ours, fmt.Errorf("list pins: %w", err)
 	}
@@ -48,7 +48,10 @@ func Roots(bpffs string) (map[uint32]bool, error) {
 	return ours, nil
 }
 
-// SittingOn are the programs on a NIC; ours is what Roots said.
+// checkProgram is what the program is called that sends checks of backends. It has no pin by which it could be known.
+const checkProgram = "checkpath"
+
+// SittingOn are the programs on a NIC; ours is what Roots said, and what else is known.
 func SittingOn(nic netlink.Link, ours map[uint32]bool) (list []Sitting, err error) {
 	if x := nic.Attrs().Xdp; x != nil && x.Attached {
 		mode := map[uint32]string{1: "native", 2: "generic", 3: "offload"} // enum XDP_ATTACHED_*
@@ -65,7 +68,8 @@ func SittingOn(nic netlink.Link, ours map[uint32]bool) (list []Sitting, err erro
 		}
 		if result != nil {
 			for _, p := range result.Programs {
-				list = append(list, Sitting{Hook: side.hook.String(), ID: uint32(p.ID), Name: programName(uint32(p.ID)), Ours: ours[uint32(p.ID)]})
+				name := programName(uint32(p.ID))
+				list = append(list, Sitting{Hook: side.hook.String(), ID: uint32(p.ID), Name: name, Ours: ours[uint32(p.ID)] || name == checkProgram})
 			}
 		}
 		filters, err := netlink.FilterList(nic, side.parent)

@@ -20,7 +20,8 @@ type Options struct {
 	Spec  *spec.Spec // nil: none
 	BPFFS string
 	Node  string
-	State string // folder
+	State string          // folder
+	Own   map[uint32]bool // programs of hairpin's without a pin, by number
 }
 
 // Read looks at the machine, in the network namespace of the calling thread. It changes nothing and asks nobody on the

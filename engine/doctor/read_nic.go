@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 
@@ -29,6 +30,7 @@ func (f *Facts) readNICs(o Options) {
 	if err != nil {
 		f.unread("", "which programs are hairpin's", err)
 	}
+	maps.Copy(ours, o.Own)
 	eye := eye{links, reader, ours, err == nil}
 	for _, name := range f.lookedAt(links) {
 		f.NICs = append(f.NICs, eye.read(f, name))

@@ -24,12 +24,14 @@ type NIC struct {
 	Programs map[string]bool // that are not hairpin's, in words
 }
 
-// Read looks at NICs by name, in the network namespace of the calling thread. An error means that nothing is known.
-func Read(bpffs string, names []string) (map[string]NIC, error) {
+// Read looks at NICs by name, in the network namespace of the calling thread. own are programs of hairpin's without a pin. An
+// error means that nothing is known.
+func Read(bpffs string, own map[uint32]bool, names []string) (map[string]NIC, error) {
 	ours, err := datapath.Roots(bpffs)
 	if err != nil {
 		return nil, fmt.Errorf("look at NICs: %w", err)
 	}
+	maps.Copy(ours, own)
 	all := map[string]NIC{}
 	for _, name := range names {
 		l, err := netlink.LinkByName(name)

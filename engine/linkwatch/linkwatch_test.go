@@ -26,7 +26,7 @@ func TestRead(t *testing.T) {
 		must(t, netlink.LinkSetUp(nic(t, "far")))
 	}
 	bpffs := t.TempDir()
-	before, err := Read(bpffs, []string{"eth0", "eth9"})
+	before, err := Read(bpffs, nil, []string{"eth0", "eth9"})
 	must(t, err)
 	var stranger link.Link
 	for _, step := range []struct {
@@ -43,7 +43,7 @@ func TestRead(t *testing.T) {
 		{func() { must(t, netlink.LinkDel(nic(t, "eth0"))) }, "nic eth0 is gone!"},
 	} {
 		step.do()
-		now, err := Read(bpffs, []string{"eth0", "eth9"})
+		now, err := Read(bpffs, nil, []string{"eth0", "eth9"})
 		must(t, err)
 		var got []string
 		for _, n := range Changes(before, now) {
