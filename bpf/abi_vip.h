@@ -28,7 +28,8 @@ _Static_assert(sizeof(struct vip) == 24, "vip");
 #define VIP_QUIC       64		     // server ids in connection ids say where packets go
 #define VIP_LOCAL      128		     // what a socket of this host serves passes up to it
 #define VIP_REHASHED   256		     // its ring before was read by another hash; see struct settling
-#define VIP_SPECIAL    (VIP_HASH | VIP_QUIC | VIP_LOCAL)
+#define VIP_TUNNEL     512		     // it takes what may be our own encapsulation
+#define VIP_SPECIAL    (VIP_HASH | VIP_QUIC | VIP_LOCAL | VIP_TUNNEL)
 #define VIP_HASH_SHIFT 4
 
 // What of a packet says where in the ring it goes.

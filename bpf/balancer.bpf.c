@@ -66,6 +66,8 @@ AI int send(struct xdp_md *ctx, struct scratch *s, struct frame *f, int own)
 	s->note.settled = SETTLED_QUIET;
 	__u32 id = 0;
 	if (s->vip.flags & VIP_SPECIAL) {
+		if (own && s->vip.flags & VIP_TUNNEL && is_looped(ctx, s))
+			return leave_dropped(s, XDP_DROP, REASON_LOOPED);
 		id = choose_specially(ctx, s, own);
 		if (id == SERVED_HERE)
 			return leave(s, XDP_PASS, REASON_LOCAL);

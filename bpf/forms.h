@@ -48,6 +48,30 @@ AI enum reason understand_icmp(struct xdp_md *ctx, struct scratch *s)
 	return REASON_ICMP;
 }
 
+// Whether a packet is our own encapsulation already: a VIP takes the port of GUE, and what is inside is for a VIP too.
+// A backend whose address is a VIP, here or on another load balancer, would have it go round and grow until it is too
+// big.
+FUNCTION int is_looped(struct xdp_md *ctx, struct scratch *s)
+{
+	if (!s || s->l4_proto != IPPROTO_UDP || s->dst_port != s->vip.encap_port)
+		return 0;
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct iphdr *ip4 = data + (s->l2_len & 0x1f) + (s->l4_off & 0x7f) + sizeof(struct udphdr);
+	struct ipv6hdr *ip6 = (void *)ip4;
+	struct vip vip = s->vip;
+	int ours = 0;
+	if ((void *)(ip4 + 1) > end)
+		return 0;
+	if (ip4->version == 4) {
+		ours = find_vip4(s, ip4->daddr, 0, 0);
+	} else if (ip4->version == 6 && (void *)(ip6 + 1) <= end) {
+		__u64 *dst = (void *)&ip6->daddr, address[2] = {dst[0], dst[1]};
+		ours = find_vip6(s, address, 0, 0);
+	}
+	s->vip = vip; // the packet counts for the one that it came to
+	return ours;
+}
+
 // Finds the flow of a packet. Returns what becomes of it where there is none, or 0.
 FUNCTION int understand(struct xdp_md *ctx, struct scratch *s)
 {

@@ -120,6 +120,7 @@ const (
 	VIPAddress  = 8
 	VIPQUIC     = 64
 	VIPLocal    = 128
+	VIPTunnel   = 512
 	VIPRehashed = 256
 
 	vipHashShift = 4 // of a spec.Hash

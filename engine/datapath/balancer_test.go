@@ -30,6 +30,7 @@ vips:
   - {name: resting,   addresses: [10.99.0.11], port: 80, protocol: tcp, ring: 251, backends: [{address: 10.1.1.61, weight: 0}, {address: 10.1.1.62, state: down}]}
   - {name: narrow,    addresses: [10.99.0.12, "fd00:99::c"], port: 80, protocol: tcp, ring: 251, backends: [{address: 10.1.7.11}]}
   - {name: narrowtun, addresses: [10.99.0.15], port: 80, protocol: tcp, ring: 251, encap: ipip, backends: [{address: 10.1.7.12}]}
+  - {name: tunnel,    addresses: [10.99.0.16, "fd00:99::16"], port: 6080, protocol: udp, ring: 251, backends: [{address: 10.1.1.71}]}
   - {name: strait,    addresses: ["fd00:99::10"], port: 80, protocol: tcp, ring: 251, backends: [{address: 10.1.6.11}]}
   - {name: lost,      addresses: [10.99.0.13], port: 80, protocol: tcp, ring: 251, backends: [{address: 10.1.8.11}]}
   - {name: elsewhere, addresses: [10.99.0.14], port: 80, protocol: tcp, ring: 251, backends: [{address: 10.1.9.11}]}
@@ -191,7 +192,7 @@ var broken = []row{
 
 func balancerRows() []row {
 	var all []row
-	for _, list := range [][]row{balanced, undelivered, others, broken, tagged, quotes, strangeICMP, echoes, tooBig, extended, fragmented} {
+	for _, list := range [][]row{balanced, undelivered, others, broken, tagged, quotes, strangeICMP, echoes, tooBig, extended, fragmented, looped} {
 		all = append(all, list...)
 	}
 	return all

@@ -11,6 +11,9 @@ func choiceFlags(v *spec.VIP) (flags uint16) {
 	if v.Local {
 		flags |= VIPLocal
 	}
+	if v.Protocol == spec.UDP && v.Encap == spec.GUE && (v.Port == 0 || v.Port == v.EncapPort) {
+		flags |= VIPTunnel
+	}
 	return flags
 }
 

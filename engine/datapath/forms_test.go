@@ -87,3 +87,21 @@ var extended = []row{
 	{"a udp length beyond the packet behind options", frame(ip6{}, opts{}, udp{Len: 19}, fill(10)), passed("malformed")},
 	{"ends within options", packet.Truncate(frame(ip6{}, opts{}, udp{}), 60), passed("truncated")},
 }
+
+var tunnel4, tunnel6 = to4("16"), to6("16")
+
+// looped are packets for a VIP that takes the port of GUE itself.
+var looped = []row{
+	{"encapsulated for a vip", frame(tunnel4, udp{}, ip4{}, syn), dropped("looped", "tunnel")},
+	{"encapsulated for a vip, v6 inside", frame(tunnel4, udp{}, ip6{}, syn), dropped("looped", "tunnel")},
+	{"encapsulated for a vip, over v6", frame(tunnel6, udp{}, ip4{}, udp{}), dropped("looped", "tunnel")},
+	{"encapsulated for a vip, v6 in v6", frame(tunnel6, udp{}, ip6{}, udp{}), dropped("looped", "tunnel")},
+	{"encapsulated for a vip, behind a vlan tag", frame(vlan{}, tunnel4, udp{}, ip4{}, syn), dropped("looped", "tunnel")},
+	{"encapsulated for a vip that is no service", frame(tunnel4, udp{}, ip4{}, tcp{Dst: 22}), dropped("looped", "tunnel")},
+	{"encapsulated twice", frame(tunnel4, udp{}, tunnel4, udp{}, ip4{}, syn), dropped("looped", "tunnel")},
+	{"encapsulated for somebody else", frame(tunnel4, udp{}, elsewhere4, syn), sent("tunnel", gue)},
+	{"encapsulated for somebody else, v6", frame(tunnel6, udp{}, elsewhere6, syn), sent("tunnel", gue)},
+	{"what is no packet, to the port of gue", frame(tunnel4, udp{Dst: packet.GUEPort}, fill(40)), sent("tunnel", gue)},
+	{"nothing, to the port of gue", frame(tunnel4, udp{Dst: packet.GUEPort}), sent("tunnel", gue)},
+	{"an error about what came from there", frame(ip4{Dst: addr("10.99.0.16")}, needed, packet.Quote(build(ip4{Src: addr("10.99.0.16"), Dst: packet.Client4}, udp{Src: packet.GUEPort, Dst: 40000}), 28)), follows("tunnel", unsum, frame(tunnel4, udp{Dst: packet.GUEPort}))},
+}

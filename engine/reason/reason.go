@@ -79,6 +79,7 @@ var all = []Reason{
 	{34, "too_big_told", Drop, Balancer, "encapsulated, it would not fit the NIC's MTU; its sender was told what does", "raise the MTU towards the backends, or lower the clients' MSS"},
 	{35, "bad_fragment", Drop, Balancer, "a fragment that hides what it is part of: too short, too far, or overlapping the ports", "look for a hostile sender"},
 	{36, "redirected", Forward, Balancer, "sent to a backend by another NIC, encapsulated", ""},
+	{37, "looped", Drop, Balancer, "encapsulated already, with a VIP inside: it would be wrapped again", "look for a backend whose address is a VIP, or another load balancer's"},
 	{42, "local", Pass, Balancer, "for a VIP that a socket of this host serves", ""},
 	{50, "translated", Pass, SNAT, "from a server, and made to come from the VIP", ""},
 	{51, "untranslated", Pass, SNAT, "of no connection that came for a VIP", ""},
