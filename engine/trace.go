@@ -2,8 +2,10 @@ package engine
 
 import (
 	"fmt"
+	"io"
 	"time"
 
+	"hairpin/engine/packet"
 	"hairpin/engine/spec"
 	"hairpin/engine/trace"
 )
@@ -88,3 +90,9 @@ func (r TraceRequest) check() error {
 
 // beside tells whether something must be written beside what runs.
 func (on *TraceOn) beside() bool { return on != nil && (on.Spec != nil || on.Change != 0) }
+
+// ReadFrames are the frames of a capture file, pcap or pcapng, for TraceRequest.Frames: at most that many, and whether there
+// are more.
+func ReadFrames(r io.Reader, most int) (frames [][]byte, more bool, err error) {
+	return packet.ReadCapture(r, most)
+}
