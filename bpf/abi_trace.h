@@ -50,5 +50,5 @@ enum sight_kind {
 	SAW_EXTERNAL = 17, // a = number of the program that is called
 	SAW_RETURNED = 18, // that program gave the packet back
 	SAW_ANSWERED = 19, // a limit answers with a reset
-	SAW_UNASKED = 20,  // a limit does not ask about such a packet
+	SAW_SPECIAL = 20,  // balancer: the backend was not looked up in the ring
 };

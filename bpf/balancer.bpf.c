@@ -54,6 +54,20 @@ FUNCTION int send_elsewhere(struct xdp_md *ctx, struct scratch *s, __u32 id, __u
 	return wrap(ctx, s, &f, id, b, src_port);
 }
 
+// What a dry run tells of the choice.
+AI void note_backend(struct scratch *s, __u32 rings, __u32 id, struct backend *b)
+{
+	s->note.backend = id;
+	s->note.vip = s->vip.num;
+	if (id && !rings)
+		saw(s, SAW_SPECIAL, 0, 0);
+	else
+		saw(s, SAW_SLOT, s->slot_hash | (__u64)s->vip.ring_size << 32, rings);
+	if (b)
+		saw(s, SAW_BACKEND, id | (__u64)b->flags << 32,
+		    b->mtu | (__u32)b->chain << 16 | (__u64)b->family << 32);
+}
+
 // Sends the packet at hand to the backend of its flow. own: it is one of the flow's own packets.
 AI int send(struct xdp_md *ctx, struct scratch *s, struct frame *f, int own)
 {
@@ -64,7 +78,7 @@ AI int send(struct xdp_md *ctx, struct scratch *s, struct frame *f, int own)
 		count_client(s, hash);
 	s->slot_hash = hash >> 32;
 	s->note.settled = SETTLED_QUIET;
-	__u32 id = 0;
+	__u32 id = 0, rings = 0;
 	if (s->vip.flags & VIP_SPECIAL) {
 		if (own && s->vip.flags & VIP_TUNNEL && is_looped(ctx, s))
 			return leave_dropped(s, XDP_DROP, REASON_LOOPED);
@@ -74,19 +88,15 @@ AI int send(struct xdp_md *ctx, struct scratch *s, struct frame *f, int own)
 		id &= SLOT_ID;
 	}
 	if (!id) {
-		id = read_slot(s->vip.ring, s->vip.ring_size, s->slot_hash) & SLOT_ID;
-		saw(s, SAW_SLOT, s->slot_hash | (__u64)s->vip.ring_size << 32, id);
+		rings = id = read_slot(s->vip.ring, s->vip.ring_size, s->slot_hash) & SLOT_ID;
 		if (s->vip.flags & VIP_SETTLING)
 			id = settle(s, id, own) & SLOT_ID;
 	}
-	if (dry) {
-		s->note.backend = id;
-		s->note.vip = s->vip.num;
-	}
 	struct backend *b = bpf_map_lookup_elem(&backends, &id);
+	if (dry)
+		note_backend(s, rings, id, b);
 	if (!id || !b || !b->family)
 		return leave_dropped(s, XDP_DROP, REASON_NO_BACKEND);
-	saw(s, SAW_BACKEND, id | (__u64)b->flags << 32, b->mtu | (__u32)b->chain << 16 | (__u64)b->family << 32);
 	if (!(b->flags & BACKEND_REACHABLE))
 		return leave_dropped(s, XDP_DROP, REASON_NO_NEXT_HOP);
 	__be16 src_port = bpf_htons(EPHEMERAL) | (__u16)hash;

@@ -218,9 +218,12 @@ AI void look_between(void *ctx, struct scratch *s)
 // packets, get the cheap jump.
 AI void next_stage(void *ctx, struct scratch *s)
 {
-	if (s->stamp && !dry)
-		look_between(ctx, s);
-	begin_position(s);
+	if (s->stamp) {
+		if (dry)
+			end_position(s);
+		else
+			look_between(ctx, s);
+	}
 	__u32 place = s->next++, generation = place / (CHAINS * POSITIONS), rest = place % (CHAINS * POSITIONS);
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < QUICK_CHAINS * QUICK_POSITIONS; i++) {

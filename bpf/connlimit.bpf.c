@@ -114,10 +114,8 @@ AI struct connlimit *limits_at_hand(struct scratch *s)
 // Why the packet at hand is not let pass where sockets are counted, here or by agents; 0 = it is.
 AI enum reason judge_sockets(struct scratch *s, __u32 *reset)
 {
-	if (s->l4_proto != IPPROTO_TCP || !TCP_SYN_OF(s->tcp_flags)) {
-		saw(s, SAW_UNASKED, 0, 0);
+	if (s->l4_proto != IPPROTO_TCP || !TCP_SYN_OF(s->tcp_flags))
 		return 0;
-	}
 	struct connlimit *x = limits_at_hand(s);
 	if (!x)
 		return 0;
@@ -128,10 +126,8 @@ AI enum reason judge_sockets(struct scratch *s, __u32 *reset)
 // The same where flows are counted, which every packet of theirs keeps alive.
 AI enum reason judge_flows(struct scratch *s, __u32 *reset)
 {
-	if (s->l4_proto != IPPROTO_TCP || !s->ports) { // the latter of a later fragment
-		saw(s, SAW_UNASKED, 0, 0);
+	if (s->l4_proto != IPPROTO_TCP || !s->ports) // the latter of a later fragment
 		return 0;
-	}
 	struct connlimit *x = limits_at_hand(s);
 	if (!x)
 		return 0;

@@ -150,7 +150,11 @@ FUNCTION int continue_flow(struct scratch *s, struct connlimit *x, struct flow *
 	__u32 set = f->set, way = f->way & (SET_WAYS - 1), until = f->now - 2;
 	__u64 next = flow_goes_on(s, x, f, syn);
 	struct set *there = bpf_map_lookup_elem(&flows, &set);
-	if (dry || next == f->entry || !there)
+	if (dry) {
+		saw(s, SAW_FLOW, f->entry, 0);
+		return 1;
+	}
+	if (next == f->entry || !there)
 		return 1;
 	if (__sync_val_compare_and_swap(&there->entry[way], f->entry, next) != f->entry)
 		return 1; // a packet on another CPU did the same
@@ -355,11 +359,8 @@ AI enum reason limit_flow(struct scratch *s, struct connlimit *x, int syn, int l
 	if (!find_flow(s, &f))
 		return 0;
 	if (flow_alive(f.entry, f.now)) {
-		saw(s, SAW_FLOW, f.entry, 0);
 		continue_flow(s, x, &f, syn);
 		return 0;
 	}
-	if (!syn)
-		saw(s, SAW_UNASKED, 0, 0);
 	return syn ? begin_flow(s, x, &f, limited) : 0;
 }

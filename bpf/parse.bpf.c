@@ -56,12 +56,10 @@ AI enum reason parse_once(void *ctx, int tc, struct scratch *s, void *data, void
 	s->chain = e->chain;
 	s->passed = 0;
 	s->held = 0;
-	s->stamp = 0;
+	s->stamp = dry; // which is timed
 	if (g->flags & (GENERATION_WATCHED | GENERATION_CAPTURED))
 		look(ctx, s, g->flags);
-	enum reason reason = read_packet(ctx, tc, s, g, data, end, bytes);
-	saw(s, SAW_VIP, s->kind | s->has_vip << 8, s->vip.num | (__u32)s->vip.flags << 16);
-	return reason;
+	return read_packet(ctx, tc, s, g, data, end, bytes);
 }
 
 SEC("xdp")

@@ -162,10 +162,8 @@ AI enum reason judge(struct scratch *s, struct ratelimit *r)
 
 AI enum reason limit(struct scratch *s, struct ratelimit **settings)
 {
-	if (!begins_connection(s)) {
-		saw(s, s->passed ? SAW_EXCEPTED : SAW_UNASKED, 0, 0);
+	if (!begins_connection(s))
 		return 0;
-	}
 	__u32 element = settings_at_hand(s);
 	struct ratelimit *r = bpf_map_lookup_elem(&ratelimits, &element);
 	if (!r)

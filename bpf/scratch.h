@@ -16,7 +16,7 @@ struct scratch {
 	__be16 tci;    // of the outermost VLAN tag, where KIND_VLAN says that there is one
 	__u8 captured; // CAPTURED_*
 	__u8 reason;   // it left with
-	__u64 stamp;   // ns at which the stage at hand began, in a packet whose cost is measured; else 0
+	__u64 stamp; // ns at which the stage at hand began, in a packet whose cost is measured; 1 in a dry run; else 0
 	__u32 chain;
 	__u16 version;	 // of the VIP tables
 	__u8 vip_parts;	 // of that, less one

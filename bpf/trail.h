@@ -47,12 +47,20 @@ AI void begin_trail(struct scratch *s)
 	t->clock = bpf_ktime_get_ns() - t->began[0];
 }
 
-// The stage that comes next begins.
-AI void begin_position(struct scratch *s)
+AI void saw_vip(struct scratch *s)
+{
+	if (!position(s))
+		saw(s, SAW_VIP, s->kind | s->has_vip << 8, s->vip.num | (__u32)s->vip.flags << 16);
+}
+
+// The stage at hand has ended, and the one that comes next begins.
+AI void end_position(struct scratch *s)
 {
 	struct trail *t = dry ? trail_of_this_cpu() : 0;
-	if (t)
-		t->began[s->next % POSITIONS] = bpf_ktime_get_ns();
+	if (!t)
+		return;
+	saw_vip(s);
+	t->began[s->next % POSITIONS] = bpf_ktime_get_ns();
 }
 
 AI void end_trail(struct scratch *s, __u64 left)
@@ -60,6 +68,7 @@ AI void end_trail(struct scratch *s, __u64 left)
 	struct trail *t = dry ? trail_of_this_cpu() : 0;
 	if (!t)
 		return;
+	saw_vip(s);
 	t->note = s->note;
 	t->left = left;
 }

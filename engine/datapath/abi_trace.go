@@ -35,7 +35,7 @@ const (
 	SawExternal
 	SawReturned
 	SawAnswered
-	SawUnasked
+	SawSpecial
 )
 
 // trail is what the newest dry run on one CPU left behind.

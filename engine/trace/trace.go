@@ -154,6 +154,9 @@ func (c Chain) steps(o *Outcome, r datapath.DryResult, last int) []Step {
 				c.tell(s, saw, r.Note)
 			}
 		}
+		if kind := spec.Stage(s.Kind); len(s.Facts) == 0 && (kind == spec.RateLimit || kind == spec.ConnLimit) {
+			s.add("limits", "not asked: %s", c.unasked(r.Sights))
+		}
 	}
 	return list
 }

@@ -2,7 +2,6 @@ package trace
 
 import (
 	"fmt"
-	"net/netip"
 
 	"hairpin/engine/datapath"
 	"hairpin/engine/reason"
@@ -33,7 +32,7 @@ var kinds = map[datapath.SightKind]words{
 	datapath.SawExternal: says("program", "called; what it saw, only it knows"),
 	datapath.SawReturned: says("program", "gave the packet back"),
 	datapath.SawAnswered: says("answer", "a reset"),
-	datapath.SawUnasked:  says("limits", "not asked: it begins no connection"),
+	datapath.SawSpecial:  says("ring", "not asked: the packet or a socket names its backend"),
 }
 
 func (c Chain) tell(s *Step, saw datapath.Sight, n datapath.Note) {
@@ -235,5 +234,12 @@ func (c Chain) tellInner(s *Step, saw datapath.Sight, _ datapath.Note) {
 	s.add("inside", "%s, %d bytes come off", inside, saw.A)
 }
 
-// Ends are the addresses of a packet, for Chain.Packet.
-func Ends(src, dst netip.Addr) Packet { return Packet{src, dst} }
+// unasked says why no limit was asked about a packet.
+func (c Chain) unasked(all []datapath.Sight) string {
+	for _, s := range all {
+		if s.Kind == datapath.SawRule && spec.RuleAction(s.B) == spec.RulePass {
+			return "a rule of the firewall let it pass"
+		}
+	}
+	return "it begins no connection"
+}
