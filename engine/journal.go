@@ -59,6 +59,7 @@ func (j *journal) dropped(now time.Time, d events.Drop, chain, vip string) {
 		detail = append(detail, d.Reason.Cure)
 	}
 	j.add(now, "warn", "kernel", fmt.Sprintf("%s: dropping with reason %s", where, d.Reason.Name), detail...)
+	j.list[len(j.list)-1].Packet = d.Packet()
 }
 
 // events is a copy that never changes.

@@ -305,7 +305,8 @@ type Event struct {
 	Who      string // engine, kernel, or a person
 	What     string
 	Detail   []string
-	Change   int // of the history that it is about; 0 = none
+	Change   int    // of the history that it is about; 0 = none
+	Packet   string `json:",omitempty"` // that it is about, as a TraceRequest names it; empty = none
 }
 
 // Metric is one number of a map of an external stage or a probe.

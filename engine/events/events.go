@@ -106,3 +106,19 @@ func flags(bits uint8) string {
 	}
 	return text
 }
+
+// Packet is one that is like the dropped one as far as that is known, as a trace takes it; empty where that is not enough.
+func (d Drop) Packet() string {
+	switch {
+	case !d.Src.IsValid():
+	case d.Protocol == 6 && d.TCPFlags != 0:
+		return fmt.Sprintf("tcp %s > %s %s", d.Src, d.Dst, flags(d.TCPFlags))
+	case d.Protocol == 17:
+		return fmt.Sprintf("udp %s > %s", d.Src, d.Dst)
+	case d.Protocol == 1:
+		return fmt.Sprintf("icmp %s > %s", d.Src.Addr(), d.Dst.Addr())
+	case d.Protocol == 58:
+		return fmt.Sprintf("icmp6 %s > %s", d.Src.Addr(), d.Dst.Addr())
+	}
+	return ""
+}

@@ -21,6 +21,7 @@ const (
 	Backends Scope = "backends"
 	Chain    Scope = "chain"
 	Limits   Scope = "limits"
+	Trace    Scope = "trace"
 	Handoff  Scope = "handoff"
 	Events   Scope = "events"
 )
@@ -29,7 +30,7 @@ const (
 const Dialog Scope = "dialog"
 
 // Scopes are those that a keymap may bind, in the order in which help shows them.
-var Scopes = [...]Scope{Global, Overview, Chain, VIPs, Backends, Limits, Handoff, Events}
+var Scopes = [...]Scope{Global, Overview, Chain, VIPs, Backends, Limits, Trace, Handoff, Events}
 
 // Action is one thing a person can do.
 type Action struct {

@@ -6,6 +6,7 @@ const (
 	GoChain    ID = "screen.chain"
 	GoVIPs     ID = "screen.vips"
 	GoLimits   ID = "screen.limits"
+	GoTrace    ID = "screen.trace"
 	GoHandoff  ID = "screen.handoff"
 	GoEvents   ID = "screen.events"
 	GoDoctor   ID = "screen.doctor"
@@ -83,6 +84,12 @@ const (
 	LimitEdit  ID = "limit.edit"
 	LimitRaise ID = "limit.raise"
 	LimitLower ID = "limit.lower"
+
+	TraceThis   ID = "trace.this"
+	TracePacket ID = "trace.packet"
+	TraceAgain  ID = "trace.again"
+	TraceOther  ID = "trace.other"
+	TraceShells ID = "trace.shells"
 )
 
 // The actions of a dialog. They have no place in a keymap file and none in the palette.
@@ -104,6 +111,7 @@ var table = [...]Action{
 	{ID: GoChain, Scope: Global, Title: "chain", Help: "the stages of each NIC: what they drop, their order"},
 	{ID: GoVIPs, Scope: Global, Title: "VIPs", Help: "virtual addresses and the backends behind them", Arg: "[VIP]", Of: VIPNames},
 	{ID: GoLimits, Scope: Global, Title: "limits", Help: "limits against their thresholds, and who is over"},
+	{ID: GoTrace, Scope: Global, Title: "trace", Help: "what becomes of a packet, stage by stage", Arg: "[packet]"},
 	{ID: GoHandoff, Scope: Global, Title: "handoff", Help: "who owns the node, and handing it over"},
 	{ID: GoEvents, Scope: Global, Title: "events", Help: "what happened on this node, newest first"},
 	{ID: GoDoctor, Scope: Global, Title: "doctor", Help: "what of this machine is in the way, and its cure"},
@@ -116,6 +124,7 @@ var table = [...]Action{
 	{ID: PageDown, Scope: Global, Title: "page down", Help: "half a page on"},
 	{ID: PageUp, Scope: Global, Title: "page up", Help: "half a page back"},
 	{ID: Open, Scope: Global, Title: "open", Help: "open the row under the cursor"},
+	{ID: TraceThis, Scope: Global, Title: "trace this", Help: "what becomes of the packet of this row"},
 	{ID: Filter, Scope: Global, Title: "filter", Help: "show only rows with this text, or key=value", Arg: "text"},
 	{ID: Sort, Scope: Global, Title: "sort", Help: "sort by the next column"},
 	{ID: Reverse, Scope: Global, Title: "reverse", Help: "turn the sort order round"},
@@ -180,4 +189,9 @@ var table = [...]Action{
 	{ID: LimitEdit, Scope: Limits, Title: "edit", Help: "stage another threshold for this limit", Arms: true, Arg: "number"},
 	{ID: LimitRaise, Scope: Limits, Title: "raise", Help: "stage a step more", Arms: true},
 	{ID: LimitLower, Scope: Limits, Title: "lower", Help: "stage a step less", Arms: true},
+
+	{ID: TracePacket, Scope: Trace, Title: "packet", Help: "trace another packet, or edit this one", Arg: "[packet]"},
+	{ID: TraceAgain, Scope: Trace, Title: "again", Help: "trace the same once more"},
+	{ID: TraceOther, Scope: Trace, Title: "what if", Help: "show what runs, or what is staged or confirmed"},
+	{ID: TraceShells, Scope: Trace, Title: "my SSH", Help: "trace your own SSH session, and a new one"},
 }

@@ -45,7 +45,12 @@ func (m *Model) act(c call) tea.Cmd {
 		}
 		return m.takeBack(c)
 	}
+	if a.Scope == action.Trace && c.ID != action.TraceOther {
+		return m.tracing(c)
+	}
 	switch c.ID {
+	case action.GoTrace, action.TraceThis:
+		return m.tracing(c)
 	case action.GoVIPs:
 		m.goVIP(c.Arg)
 	case action.GoOverview, action.GoChain, action.GoLimits, action.GoHandoff, action.GoEvents, action.GoDoctor, action.GoRouting:

@@ -238,9 +238,9 @@ func TestTrail(t *testing.T) {
 
 func TestAbsentScreens(t *testing.T) {
 	d := open80(t, fake.Busy())
-	d.hasNot("Trace")
-	d.press("6")
-	d.has("6 is the screen Trace: not in this version")
+	d.hasNot("Capture")
+	d.press("7")
+	d.has("7 is the screen Capture: not in this version")
 	d.press("w")
 	d.has("w means nothing here; ? lists the keys")
 	d.press("j")

@@ -189,6 +189,8 @@ func openScope(t *testing.T, d *driver, scope action.Scope) action.Scope {
 		d.do(action.GoEvents)
 	case action.Handoff:
 		d.do(action.GoHandoff)
+	case action.Trace:
+		d.do(action.GoTrace)
 	default:
 		t.Fatalf("no screen is opened for %s", scope)
 	}

@@ -60,6 +60,21 @@ func scenes() []scene {
 			d.do(action.GoLimits, action.LimitLower)
 			d.run(d.m.act(call{ID: action.LimitEdit, Arg: "30000", Target: d.m.page().Target()}))
 		}},
+		{"trace-none", fake.Busy, nil, func(d *driver) { d.do(action.GoTrace) }},
+		{"trace", fake.Incident, armed, func(d *driver) {
+			stage(d)
+			answering(d)
+			d.run(d.m.act(call{ID: action.GoTrace, Arg: tracedText}))
+		}},
+		{"trace-refused", fake.Busy, nil, func(d *driver) {
+			d.node.Refuse(fmt.Errorf("%w: nothing is known to run on this node; trace by a spec", engine.ErrInvalid))
+			d.do(action.GoTrace, action.TraceShells)
+		}},
+		{"trace-input", fake.Busy, nil, func(d *driver) {
+			d.do(action.GoTrace, action.TracePacket)
+			d.text("tcp 1.2.3.4 > 10.99.0.1:80")
+			d.press("enter")
+		}},
 		{"handoff", handedOver(engine.HandoffConfirmed), nil, func(d *driver) { d.do(action.GoHandoff) }},
 		{"handoff-watch", handedOver(engine.HandoffGoesOn), nil, func(d *driver) { d.do(action.GoHandoff) }},
 		{"handoff-back", handedOver(engine.HandoffWentBack), nil, func(d *driver) { d.do(action.GoHandoff) }},

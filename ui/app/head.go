@@ -164,7 +164,7 @@ func (m *Model) tabs(w int) string {
 		id          action.ID
 	}{
 		{"1", "Overview", action.GoOverview}, {"2", "Chain", action.GoChain}, {"3", "VIPs", action.GoVIPs},
-		{"4", "Limits", action.GoLimits}, {"8", "Handoff", action.GoHandoff}, {"9", "Events", action.GoEvents},
+		{"4", "Limits", action.GoLimits}, {"6", "Trace", action.GoTrace}, {"8", "Handoff", action.GoHandoff}, {"9", "Events", action.GoEvents},
 	} {
 		if s.id == m.place.Screen {
 			line += m.kit.Say(theme.Selection, " "+s.digit+" "+s.name+" ") + " "

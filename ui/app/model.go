@@ -49,6 +49,7 @@ type Model struct {
 	staged staged.List
 	next   *spec.Spec // live.Spec with what is staged
 	job    job
+	traces traces
 	rewind rewind
 	link   link
 	watch  time.Time // when the engine was last asked to measure what stages cost
@@ -188,7 +189,7 @@ func (m *Model) relay() {
 
 // view is what pages draw from. Held pictures are seen at their own time.
 func (m *Model) view() page.View {
-	v := page.View{State: m.shown, Now: m.now, Next: m.next}
+	v := page.View{State: m.shown, Now: m.now, Next: m.next, Traced: m.traces.find(m.place)}
 	for _, e := range m.staged.Edits() {
 		v.Staged = append(v.Staged, e.String())
 	}

@@ -86,7 +86,7 @@ func (m *Model) keyToOverlay(name string) tea.Cmd {
 
 // absent are the screens that this version does not have; their digits stay theirs.
 var absent = map[string]string{
-	"5": "Connections", "6": "Trace", "7": "Capture",
+	"5": "Connections", "7": "Capture",
 }
 
 // unknown says that keys mean nothing here.

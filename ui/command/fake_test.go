@@ -39,6 +39,8 @@ func fakes(name string, asked io.Writer) (*fake, error) {
 	f := &fake{asked: asked, now: balanced(), runs: true}
 	switch name {
 	case "balanced":
+	case "traced":
+		f.trace = traced
 	case "limited":
 		f.now = limited()
 	case "counted":

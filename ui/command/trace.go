@@ -150,9 +150,7 @@ func writeTrace(w io.Writer, r *engine.Trace) {
 	}
 	for _, p := range r.Packets {
 		fmt.Fprintf(w, "\n%s\n", p.Packet)
-		for _, line := range p.Now.Lines() {
-			fmt.Fprintf(w, "  %s\n", line)
-		}
+		writeIndented(w, "  ", p.Now.Lines())
 		if p.Then == nil {
 			continue
 		}
@@ -161,8 +159,12 @@ func writeTrace(w io.Writer, r *engine.Trace) {
 			continue
 		}
 		fmt.Fprintln(w, p.Differs)
-		for _, line := range p.Then.Lines() {
-			fmt.Fprintf(w, "    %s\n", line)
-		}
+		writeIndented(w, "    ", p.Then.Lines())
+	}
+}
+
+func writeIndented(w io.Writer, by string, lines []string) {
+	for _, line := range lines {
+		fmt.Fprintln(w, strings.TrimRight(by+line, " "))
 	}
 }

@@ -77,7 +77,7 @@ func (p *Events) Act(id action.ID, _ View) Move {
 // Target is the change that the event under the cursor is about, and its time.
 func (p *Events) Target() Target {
 	name, _ := p.list.cursor.Row()
-	return Target{Change: p.all[name].Change, Time: p.all[name].Time}
+	return Target{Change: p.all[name].Change, Time: p.all[name].Time, Packet: p.all[name].Packet}
 }
 
 // Copy is the event under the cursor.

@@ -13,6 +13,7 @@ import (
 
 // View is everything that a page draws from.
 type View struct {
+	Traced  *Traced       // on the Trace screen; nil = nothing was
 	State   *engine.State // never nil
 	Now     time.Time
 	Running *spec.Spec // what Next was laid over
@@ -26,6 +27,16 @@ type Place struct {
 	VIP    string // opened on the VIPs screen
 	Stage  string // opened on the Chain screen, as its rows are named
 	Event  uint64 // selected on the Events screen; 0 = the newest
+	Packet string // traced on the Trace screen, as engine.TraceRequest names it
+	NIC    string // by which it comes; empty = the one that it would come by
+}
+
+// Traced is what a trace has come to.
+type Traced struct {
+	Place  Place // of the Trace screen, that it belongs to
+	Asked  bool  // and no answer has come yet
+	Result *engine.Trace
+	Why    string // there is none
 }
 
 // Target is what an action is meant for, taken when its key is pressed.
@@ -38,6 +49,7 @@ type Target struct {
 	Stage string
 	Limit *Limit // of Stage
 
+	Packet string    // of the row, for a trace; see PacketOf
 	Change int       // of the history, that an event is about
 	Time   time.Time // of an event
 }
@@ -88,6 +100,7 @@ func New() map[action.ID]Page {
 		action.GoChain:    NewChain(),
 		action.GoVIPs:     NewVIPs(),
 		action.GoLimits:   NewLimits(),
+		action.GoTrace:    NewTrace(),
 		action.GoHandoff:  NewHandoff(),
 		action.GoEvents:   NewEvents(),
 		action.GoDoctor:   NewDoctor(),

@@ -1,0 +1,132 @@
+package app
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"hairpin/engine"
+	"hairpin/engine/spec"
+	"hairpin/ui/action"
+	"hairpin/ui/overlay"
+	"hairpin/ui/page"
+	"hairpin/ui/theme"
+)
+
+// traceLimit is how long a trace may take: others may be before it.
+const traceLimit = 15 * time.Second
+
+// mostTraces bounds how many traces are kept to be looked at again.
+const mostTraces = maxTrail
+
+// traces are what was traced in this session, newest last.
+type traces []page.Traced
+
+func (t traces) find(at page.Place) *page.Traced {
+	for i := range t {
+		if t[i].Place == at {
+			return &t[i]
+		}
+	}
+	return nil
+}
+
+// put keeps what a place's trace has come to. One that is asked again keeps the old answer until the new one comes.
+func (t traces) put(r page.Traced) traces {
+	kept := make(traces, 0, len(t)+1)
+	for _, old := range t {
+		switch {
+		case old.Place != r.Place:
+			kept = append(kept, old)
+		case r.Asked:
+			r.Result = old.Result
+		}
+	}
+	kept = append(kept, r)
+	return kept[max(0, len(kept)-mostTraces):]
+}
+
+// tracing does what is about traces.
+func (m *Model) tracing(c call) tea.Cmd {
+	arg := strings.TrimSpace(c.Arg)
+	switch {
+	case c.ID == action.TraceThis:
+		packet := page.PacketOf(c.Target, m.shown)
+		if packet == "" {
+			m.say(theme.Warn, "this row says of no packet what it is; %s asks for one", m.keyOf(action.GoTrace))
+			return nil
+		}
+		nic := c.Target.NIC
+		if c.Target.Hook == spec.TCXEgress {
+			nic = ""
+		}
+		return m.trace(page.Place{Screen: action.GoTrace, Packet: packet, NIC: nic})
+	case c.ID == action.TraceShells:
+		return m.trace(page.Place{Screen: action.GoTrace, Packet: "ssh"})
+	case c.ID == action.TraceAgain && m.place.Packet != "":
+		return m.trace(m.place)
+	case c.ID == action.GoTrace && arg == "":
+		m.openTrace()
+		return nil
+	case arg == "":
+		m.askPacket()
+		return nil
+	}
+	if err := engine.CheckPacket(arg); err != nil {
+		m.say(theme.Warn, "%v", err)
+		return nil
+	}
+	return m.trace(page.Place{Screen: action.GoTrace, Packet: arg})
+}
+
+// openTrace opens the screen with what was traced last.
+func (m *Model) openTrace() {
+	at := page.Place{Screen: action.GoTrace}
+	if n := len(m.traces); n > 0 {
+		at = m.traces[n-1].Place
+	}
+	m.open(at)
+}
+
+// askPacket asks for a packet; the one that is shown is there to be changed.
+func (m *Model) askPacket() {
+	in := &overlay.Input{Title: "TRACE A PACKET",
+		Body:  []overlay.Line{{Token: theme.Hint, Text: engine.TraceExample}, {Token: theme.Hint, Text: "also udp, icmp, gue, ipip [...], hexadecimal, or ssh"}},
+		Check: func(text string) (any, error) { return call{ID: action.GoTrace, Arg: text}, engine.CheckPacket(text) }}
+	in.Type(m.place.Packet)
+	m.push(in)
+}
+
+// trace opens a place of the Trace screen and asks what becomes of its packet: by what runs, and by what is staged or would
+// come back.
+func (m *Model) trace(at page.Place) tea.Cmd {
+	m.open(at)
+	m.traces = m.traces.put(page.Traced{Place: at, Asked: true})
+	r := engine.TraceRequest{Packet: at.Packet, NIC: at.NIC, Against: m.otherSide()}
+	return m.start("tracing", traceLimit, func(ctx context.Context, node engine.Node) func(*Model) tea.Cmd {
+		result, err := node.Trace(ctx, r)
+		return func(m *Model) tea.Cmd {
+			answer := page.Traced{Place: at, Result: result}
+			if err != nil {
+				answer.Why = err.Error()
+			}
+			m.traces = m.traces.put(answer)
+			return nil
+		}
+	})
+}
+
+// otherSide is what a packet is traced against; nil where all is as it runs.
+func (m *Model) otherSide() *engine.TraceOn {
+	switch {
+	case m.live == nil || m.live.Barred != "":
+		return nil
+	case m.staged.Len() > 0 && m.next != nil:
+		return &engine.TraceOn{Spec: m.next}
+	case !m.live.Generation.Deadline.IsZero():
+		return &engine.TraceOn{Confirmed: true}
+	}
+	return nil
+}
