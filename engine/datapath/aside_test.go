@@ -173,7 +173,7 @@ func TestAsideLeavesNothing(t *testing.T) {
 			t.Errorf("asked again it answers %s, first %s", got, want)
 		}
 	}
-	for _, reason := range []string{"forwarded", "firewall_source", "firewall_rule", "no_vip", "other_nic"} {
+	for _, reason := range []string{"forwarded", "firewall_source", "firewall_rule", "no_vip", "redirected"} {
 		if first[reason] == 0 {
 			t.Errorf("no packet left with reason %s: %s", reason, want)
 		}

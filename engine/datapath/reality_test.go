@@ -186,8 +186,8 @@ func TestDryIsReality(t *testing.T) {
 			n.add(t, "game", "10.1.1.5")
 			n.remove(t, "web", "10.1.1.2")
 		}
-	}, "forwarded", "no_vip", "truncated", "firewall_source", "firewall_rule", "source_rate_limited", "conn_limited", "icmp", "fragment",
-		"extension_header", "vlan", "ttl_exceeded", "no_next_hop", "other_nic", "too_big")
+	}, "forwarded", "no_vip", "truncated", "firewall_source", "firewall_rule", "source_rate_limited", "conn_limited", "icmp", "bad_fragment",
+		"echo_answered", "ttl_exceeded", "no_next_hop", "redirected", "too_big", "too_big_told")
 }
 
 // TestDryAgentIsReality does the same with an agent.
