@@ -154,8 +154,14 @@ func (c Chain) steps(o *Outcome, r datapath.DryResult, last int) []Step {
 				c.tell(s, saw, r.Note)
 			}
 		}
-		if kind := spec.Stage(s.Kind); len(s.Facts) == 0 && (kind == spec.RateLimit || kind == spec.ConnLimit) {
+		if len(s.Facts) > 0 {
+			continue
+		}
+		switch spec.Stage(s.Kind) {
+		case spec.RateLimit, spec.ConnLimit:
 			s.add("limits", "not asked: %s", c.unasked(r.Sights))
+		case spec.Firewall:
+			s.add("rules", "none is true of it, and no list has its addresses")
 		}
 	}
 	return list
