@@ -126,8 +126,8 @@ func TestTraceThis(t *testing.T) {
 		packet string
 		nic    string
 	}{
-		{action.GoVIPs, "tcp 192.0.2.1:49152 > 10.99.0.1:80 S", ""},
-		{action.GoChain, "tcp 192.0.2.1:49152 > 10.99.0.1:80 S", "eth0"},
+		{action.GoVIPs, "tcp 198.51.100.7:49152 > 10.99.0.1:80 S", ""},
+		{action.GoChain, "tcp 198.51.100.7:49152 > 10.99.0.1:80 S", "eth0"},
 		{action.GoEvents, "udp 203.0.113.7:5353 > 10.99.0.1:53", ""},
 	} {
 		d := open80(t, s)

@@ -9,7 +9,7 @@ import (
 
 // Clients that no node has, from the ranges for documentation.
 var (
-	someClient4 = netip.MustParseAddrPort("192.0.2.1:49152")
+	someClient4 = netip.MustParseAddrPort("198.51.100.7:49152")
 	someClient6 = netip.MustParseAddrPort("[2001:db8::1]:49152")
 )
 

@@ -139,8 +139,10 @@ func (p *Trace) side(k Kit, v View, t *engine.Traced, o *engine.TraceOutcome, on
 // scrolled is lines below a head that stays, from the first one that is to be drawn.
 func (p *Trace) scrolled(k Kit, head, lines []string, w, h int) []string {
 	room := h - len(head) - 1
-	if room < 3 {
-		return widget.Fill(head, w, h, k.Glyphs)
+	if room < 3 { // on a small screen all of it is scrolled
+		lines = append(append(append([]string(nil), head...), ""), lines...)
+		top := max(0, min(p.top, len(lines)-h))
+		return widget.Fill(lines[top:], w, h, k.Glyphs)
 	}
 	top := max(0, min(p.top, len(lines)-room))
 	shown := lines[top:min(len(lines), top+room)]
