@@ -196,3 +196,27 @@ func TestDryAgentIsReality(t *testing.T) {
 	n := newNode(t, decapSpec)
 	n.reality(t, soak(300), true, func(int) {}, "decapsulated", "not_encapsulated", "foreign_vip", "inner_malformed", "truncated")
 }
+
+// TestDryChangesNothing runs random packets dry through a chain with state of every kind, and finds every map as it was, byte
+// for byte.
+func TestDryChangesNothing(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, tracedSpec)
+	n.add(t, "web", "10.1.1.5")
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	m := maker{rand.New(rand.NewPCG(seed, 1))}
+	chain := n.chain(t, "eth0", XDP)
+	for range 300 {
+		n.run(t, chain, m.frame(false), 0)
+	}
+	n.rested(t)
+	before := n.everything(t)
+	for range soak(500) {
+		in := m.frame(m.IntN(4) == 0)
+		if _, err := n.Dry(int(n.Control().Active), chain, in); err != nil {
+			t.Fatalf("%s: %v", describe(in), err)
+		}
+	}
+	unchanged(t, before, n.everything(t))
+}
