@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"unsafe"
 
@@ -59,4 +60,14 @@ func ethtool(nic string, cmd, value uint32) (uint32, error) {
 		return 0, errno
 	}
 	return arg.data, nil
+}
+
+// offloadsOn turns them on again, as far as the interface can.
+func offloadsOn(nic string) error {
+	for _, o := range offloads {
+		if _, err := ethtool(nic, o.set, 1); err != nil && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EINVAL) {
+			return fmt.Errorf("turn on %s: %w", o.name, err)
+		}
+	}
+	return nil
 }

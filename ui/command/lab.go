@@ -22,6 +22,7 @@ type labFlags struct {
 	name     string
 	backends int
 	agents   bool
+	snat     bool
 	quiet    bool
 	scenario string
 }
@@ -51,6 +52,7 @@ hairpin-NAME-NODE, everything else is in /run/hairpin-lab/NAME.`,
 func (o *labFlags) register(c *cobra.Command) {
 	c.Flags().IntVar(&o.backends, "backends", 0, fmt.Sprintf("`NUMBER` of backends, 1 to %d (default %d)", lab.MaxBackends, lab.DefaultBackends))
 	c.Flags().BoolVar(&o.agents, "agents", false, "limit connections by what the backends' agents report")
+	c.Flags().BoolVar(&o.snat, "snat", false, "backends whose servers know nothing of the VIPs: their agents translate")
 	c.Flags().BoolVar(&o.quiet, "quiet", false, "no load in the background")
 	o.registerScenario(c)
 }
@@ -97,6 +99,11 @@ func (o *labFlags) up(ctx context.Context, engines ...string) (*lab.Lab, error) 
 	edits := []func(*spec.Spec) error{l.CheckBackends, edit}
 	if o.agents {
 		edits = append(edits, l.CountByAgents)
+	}
+	if o.snat {
+		if err := l.Translate(edits...); err != nil {
+			return nil, err
+		}
 	}
 	if err := l.WriteSpecs(edits...); err != nil {
 		return nil, err
