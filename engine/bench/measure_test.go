@@ -115,6 +115,9 @@ func (p *path) dry() error {
 	if family(frame) == 6 {
 		at = 34
 	}
+	if inward(frame) != 0 {
+		at += 28
+	}
 	binary.BigEndian.PutUint32(frame[at:], p.flows.first)
 	result, err := p.node.Dry(int(p.node.Control().Active), 0, frame)
 	if err != nil {

@@ -157,7 +157,9 @@ func packetPaths(t *testing.T, bpffs string) (unit *path, base, rows []*path) {
 	rows = append(rows, &path{name: "an external stage that does nothing", node: guest, flows: one, calls: fiveTails, base: few})
 	limited, shortSYN := rateLimitPaths(t, bpffs, empty, short)
 	counted, shorts := connLimitPaths(t, bpffs, short, shortSYN)
-	rows = slices.Concat(rows, limited, counted, wholePaths(t, bpffs, empty))
+	agents, around := agentPaths(t, bpffs)
+	shorts = append(shorts, around)
+	rows = slices.Concat(rows, limited, counted, wholePaths(t, bpffs, empty), agents)
 	return unit, slices.Concat([]*path{empty, short, few, shortSYN}, shorts, lonely(empty, rows)), rows
 }
 

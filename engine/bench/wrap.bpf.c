@@ -11,6 +11,7 @@ const volatile __u32 calls = 1;
 const volatile __u32 family = 4;
 const volatile __u32 flow_mask = 0;
 const volatile __u32 first_flow = 0; // source address of the first one: its last 32 bits
+const volatile __u32 inward = 0;     // the target takes GUE over IPv4 off, and rewrites what is inside
 
 #define MAX_CALLS 33 // tail calls in one run
 
@@ -64,6 +65,26 @@ AI void set_flow(void *data, __u32 n)
 		*(__u64 *)(data + 30) = (__u64)source << 32;
 }
 
+// What a target changes that unwraps a packet: all its headers. The flow is the inner packet's.
+#define HEADERS 96
+#define INNER	28
+
+struct headers {
+	__u64 word[HEADERS / 8];
+};
+
+AI void save_headers(struct headers *to, void *data)
+{
+	for (int i = 0; i < HEADERS / 8; i++)
+		to->word[i] = ((__u64 *)data)[i];
+}
+
+AI void restore_headers(void *data, struct headers *from)
+{
+	for (int i = 0; i < HEADERS / 8; i++)
+		((__u64 *)data)[i] = from->word[i];
+}
+
 #define NEEDED 60 // bytes of a frame that are touched here, at most
 
 AI __u64 length_of(struct xdp_md *ctx)
@@ -78,21 +99,27 @@ int wrap(struct xdp_md *ctx)
 {
 	__u32 flow = next_flow;
 	int verdict = XDP_ABORTED;
+	struct headers whole;
 	for (__u32 i = 0; i < calls && i < MAX_CALLS; i++) {
 		void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-		if (data + NEEDED > end)
+		if (data + (inward ? HEADERS : NEEDED) > end)
 			return XDP_ABORTED;
 		struct changed before = save(data);
+		if (inward)
+			save_headers(&whole, data);
 		__u64 length = length_of(ctx);
-		set_flow(data, flow++);
+		set_flow(inward ? data + INNER : data, flow++);
 		verdict = target(ctx);
 		if (bpf_xdp_adjust_head(ctx, length_of(ctx) - length))
 			return XDP_ABORTED;
 		data = (void *)(long)ctx->data;
 		end = (void *)(long)ctx->data_end;
-		if (data + NEEDED > end)
+		if (data + (inward ? HEADERS : NEEDED) > end)
 			return XDP_ABORTED;
-		restore(data, before);
+		if (inward)
+			restore_headers(data, &whole);
+		else
+			restore(data, before);
 	}
 	next_flow = flow;
 	return verdict;

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"encoding/binary"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"hairpin/bpf"
 	"hairpin/engine/datapath"
+	"hairpin/engine/packet"
 )
 
 // flows is what the packets of one measurement have in common and how they differ.
@@ -33,7 +35,7 @@ func newWrapper(t *testing.T, target target, f flows, calls int) *wrapper {
 	t.Helper()
 	spec := loadWrap(t)
 	for name, value := range map[string]uint32{"calls": uint32(calls), "family": family(f.frame), "flow_mask": uint32(f.count - 1),
-		"first_flow": f.first} {
+		"first_flow": f.first, "inward": inward(f.frame)} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			t.Fatal(err)
 		}
@@ -67,6 +69,14 @@ func family(frame []byte) uint32 {
 		return 6
 	}
 	return 4
+}
+
+// inward tells whether a frame is what an agent takes off, GUE over IPv4: 0 or 1.
+func inward(frame []byte) uint32 {
+	if family(frame) == 4 && frame[23] == packet.ProtoUDP && binary.BigEndian.Uint16(frame[36:]) == packet.GUEPort {
+		return 1
+	}
+	return 0
 }
 
 // only keeps one program of a spec, and the maps and variables that it uses.
