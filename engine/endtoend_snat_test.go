@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
 	"hairpin/engine/lab"
 	"hairpin/engine/spec"
 )
@@ -188,6 +190,31 @@ func TestSNATKill(t *testing.T) {
 		}
 		if _, err := conn.Read(make([]byte, 100)); err != nil {
 			t.Fatalf("connection %d did not outlive the engine: %v", i, err)
+		}
+	}
+}
+
+// TestSNATPathMTU: where a way to the client takes less than its ends do, the router says so to the VIP, and the server hears
+// it: its kernel sends what fits, and cuts nothing on its own account.
+func TestSNATPathMTU(t *testing.T) {
+	const narrow, large = 1300, 3_000_000
+	n := unaware(t, 1)
+	err := n.Do(lab.Router, func() error {
+		nic, err := netlink.LinkByName(lab.Client)
+		if err != nil {
+			return err
+		}
+		return netlink.LinkSetMTU(nic, narrow)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := n.browser()
+	defer c.CloseIdleConnections()
+	for _, vip := range []netip.Addr{lab.VIP4, lab.VIP6} {
+		content, _, err := n.fetch(c, vip, fmt.Sprintf("/bytes?n=%d", large), nil)
+		if err != nil || len(content) != large {
+			t.Errorf("%s: %d of %d bytes came, %v", vip, len(content), large, err)
 		}
 	}
 }
