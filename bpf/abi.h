@@ -150,6 +150,7 @@ _Static_assert(sizeof(struct generation) == 32, "generation");
 #define GENERATION_WATCHED  4	 // somebody looks at what stages cost and how clients fare
 #define GENERATION_REPORTS  8	 // the connections to the agent's VIPs are counted, for load balancers
 #define GENERATION_CAPTURED 16	 // its packets go by the captor
+#define GENERATION_WIDE	    2048 // some VIP has prefixes, a range of ports or sources
 #define AGENT_NUM	    1023 // of the addresses that an agent takes packets for
 
 // What the stages of one row go by, element generation × CHAINS + chain.

@@ -17,7 +17,7 @@ struct vip {
 	__u16 num; // of its counters; the same for every address of the VIP
 	__u16 flags;
 	__be16 encap_port;
-	__u16 pad;
+	__u16 routes; // the first way for sources that have VIPs of their own, plus 1; 0 = there are none
 };
 _Static_assert(sizeof(struct vip) == 24, "vip");
 #define VIP_SETTLING   1		     // the ring changed not long ago
@@ -40,16 +40,23 @@ enum vip_hash {
 	HASH_DESTINATION_PORT = 3, // the VIP's port
 };
 
+// Bits are those of a prefix, plus 1: the entry has no ring, but before_size ways from number before on, of ports. A
+// VIP with prefixes, a range of ports or sources has an entry of its own in the table of IPv4, by a hash of its name:
+// VIP_NAMED | hash.
+#define VIP_NAMED (3ULL << 62)
+#define VIP_BITS4 56
+#define VIP_BITS6 24
 // Port and protocol 0 say "the address is a VIP's"; port 0 alone says "every port".
 struct vip4 {
-	__u64 key; // address | port << 32 | protocol << 48 | 1 << 63, address and port as on the wire; 0 = empty
+	__u64 key; // address | port << 32 | protocol << 48 | bits << 56 | 1 << 63, address and port as on the wire; 0 =
+		   // empty
 	struct vip vip;
 };
 _Static_assert(sizeof(struct vip4) == 32, "vip4");
 
 struct vip6 {
 	__u64 address[2];
-	__u64 key; // port | protocol << 16 | 1 << 63; 0 = empty
+	__u64 key; // port | protocol << 16 | bits << 24 | 1 << 63; 0 = empty
 	struct vip vip;
 	__u64 pad[2];
 };
@@ -73,3 +80,21 @@ struct quic_table {
 #define QUIC_BACKEND_SHIFT 45
 #define QUIC_KEY	   ((1ULL << QUIC_BACKEND_SHIFT) - 1)
 #define QUIC_USED	   (1ULL << 63)
+
+// How packets find VIPs that have more than addresses and one port: one table a version.
+#define WAYS	    4096
+#define WAY_LENGTHS 16
+#define WAY_SEARCH  13 // steps in which one of WAYS is found
+#define ROUTES	    16
+struct vip_way {
+	__u64 key;  // of the VIP's entry, which its name gives; 0 = none, the end
+	__u32 low;  // port and protocol << 16, of ports; in the order of these. Or the table of sources of IPv4
+	__u32 high; // the last of the ports, and the protocol likewise. Or the table of sources of IPv6
+};
+struct vip_ways_table {
+	__u8 bits4[WAY_LENGTHS]; // lengths of the prefixes that there are, plus 1, the longest first; 0 = the end
+	__u8 bits6[WAY_LENGTHS];
+	__u64 pad[124];
+	struct vip_way way[WAYS];
+};
+_Static_assert(sizeof(struct vip_ways_table) == 1024 + WAYS * 16, "ways");

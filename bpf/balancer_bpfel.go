@@ -24,6 +24,7 @@ const (
 	BalancerMapEntry       = "entry"
 	BalancerMapEvents      = "events"
 	BalancerMapFragments   = "fragments"
+	BalancerMapPrefixes    = "prefixes"
 	BalancerMapQuicServers = "quic_servers"
 	BalancerMapRings       = "rings"
 	BalancerMapRowSettings = "row_settings"
@@ -32,6 +33,7 @@ const (
 	BalancerMapSeenSyns    = "seen_syns"
 	BalancerMapSettlings   = "settlings"
 	BalancerMapTrail       = "trail"
+	BalancerMapVipWays     = "vip_ways"
 	BalancerMapVips4       = "vips4"
 	BalancerMapVips6       = "vips6"
 	BalancerProgBalancer   = "balancer"
@@ -96,6 +98,7 @@ type BalancerMapSpecs struct {
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
 	Fragments   *ebpf.MapSpec `ebpf:"fragments"`
+	Prefixes    *ebpf.MapSpec `ebpf:"prefixes"`
 	QuicServers *ebpf.MapSpec `ebpf:"quic_servers"`
 	Rings       *ebpf.MapSpec `ebpf:"rings"`
 	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
@@ -104,6 +107,7 @@ type BalancerMapSpecs struct {
 	SeenSyns    *ebpf.MapSpec `ebpf:"seen_syns"`
 	Settlings   *ebpf.MapSpec `ebpf:"settlings"`
 	Trail       *ebpf.MapSpec `ebpf:"trail"`
+	VipWays     *ebpf.MapSpec `ebpf:"vip_ways"`
 	Vips4       *ebpf.MapSpec `ebpf:"vips4"`
 	Vips6       *ebpf.MapSpec `ebpf:"vips6"`
 }
@@ -144,6 +148,7 @@ type BalancerMaps struct {
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
 	Fragments   *ebpf.Map `ebpf:"fragments"`
+	Prefixes    *ebpf.Map `ebpf:"prefixes"`
 	QuicServers *ebpf.Map `ebpf:"quic_servers"`
 	Rings       *ebpf.Map `ebpf:"rings"`
 	RowSettings *ebpf.Map `ebpf:"row_settings"`
@@ -152,6 +157,7 @@ type BalancerMaps struct {
 	SeenSyns    *ebpf.Map `ebpf:"seen_syns"`
 	Settlings   *ebpf.Map `ebpf:"settlings"`
 	Trail       *ebpf.Map `ebpf:"trail"`
+	VipWays     *ebpf.Map `ebpf:"vip_ways"`
 	Vips4       *ebpf.Map `ebpf:"vips4"`
 	Vips6       *ebpf.Map `ebpf:"vips6"`
 }
@@ -166,6 +172,7 @@ func (m *BalancerMaps) Close() error {
 		m.Entry,
 		m.Events,
 		m.Fragments,
+		m.Prefixes,
 		m.QuicServers,
 		m.Rings,
 		m.RowSettings,
@@ -174,6 +181,7 @@ func (m *BalancerMaps) Close() error {
 		m.SeenSyns,
 		m.Settlings,
 		m.Trail,
+		m.VipWays,
 		m.Vips4,
 		m.Vips6,
 	)

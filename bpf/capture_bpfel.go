@@ -25,10 +25,12 @@ const (
 	CaptureMapEvents          = "events"
 	CaptureMapGenerations     = "generations"
 	CaptureMapLooked          = "looked"
+	CaptureMapPrefixes        = "prefixes"
 	CaptureMapRowSettings     = "row_settings"
 	CaptureMapRows            = "rows"
 	CaptureMapScratch         = "scratch"
 	CaptureMapTrail           = "trail"
+	CaptureMapVipWays         = "vip_ways"
 	CaptureMapVips4           = "vips4"
 	CaptureMapVips6           = "vips6"
 	CaptureProgAfterStage     = "after_stage"
@@ -100,10 +102,12 @@ type CaptureMapSpecs struct {
 	Events          *ebpf.MapSpec `ebpf:"events"`
 	Generations     *ebpf.MapSpec `ebpf:"generations"`
 	Looked          *ebpf.MapSpec `ebpf:"looked"`
+	Prefixes        *ebpf.MapSpec `ebpf:"prefixes"`
 	RowSettings     *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows            *ebpf.MapSpec `ebpf:"rows"`
 	Scratch         *ebpf.MapSpec `ebpf:"scratch"`
 	Trail           *ebpf.MapSpec `ebpf:"trail"`
+	VipWays         *ebpf.MapSpec `ebpf:"vip_ways"`
 	Vips4           *ebpf.MapSpec `ebpf:"vips4"`
 	Vips6           *ebpf.MapSpec `ebpf:"vips6"`
 }
@@ -145,10 +149,12 @@ type CaptureMaps struct {
 	Events          *ebpf.Map `ebpf:"events"`
 	Generations     *ebpf.Map `ebpf:"generations"`
 	Looked          *ebpf.Map `ebpf:"looked"`
+	Prefixes        *ebpf.Map `ebpf:"prefixes"`
 	RowSettings     *ebpf.Map `ebpf:"row_settings"`
 	Rows            *ebpf.Map `ebpf:"rows"`
 	Scratch         *ebpf.Map `ebpf:"scratch"`
 	Trail           *ebpf.Map `ebpf:"trail"`
+	VipWays         *ebpf.Map `ebpf:"vip_ways"`
 	Vips4           *ebpf.Map `ebpf:"vips4"`
 	Vips6           *ebpf.Map `ebpf:"vips6"`
 }
@@ -164,10 +170,12 @@ func (m *CaptureMaps) Close() error {
 		m.Events,
 		m.Generations,
 		m.Looked,
+		m.Prefixes,
 		m.RowSettings,
 		m.Rows,
 		m.Scratch,
 		m.Trail,
+		m.VipWays,
 		m.Vips4,
 		m.Vips6,
 	)

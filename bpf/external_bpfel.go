@@ -22,10 +22,12 @@ const (
 	ExternalMapEvents      = "events"
 	ExternalMapExternals   = "externals"
 	ExternalMapGenerations = "generations"
+	ExternalMapPrefixes    = "prefixes"
 	ExternalMapRowSettings = "row_settings"
 	ExternalMapRows        = "rows"
 	ExternalMapScratch     = "scratch"
 	ExternalMapTrail       = "trail"
+	ExternalMapVipWays     = "vip_ways"
 	ExternalMapVips4       = "vips4"
 	ExternalMapVips6       = "vips6"
 	ExternalProgEnter      = "enter"
@@ -94,10 +96,12 @@ type ExternalMapSpecs struct {
 	Events      *ebpf.MapSpec `ebpf:"events"`
 	Externals   *ebpf.MapSpec `ebpf:"externals"`
 	Generations *ebpf.MapSpec `ebpf:"generations"`
+	Prefixes    *ebpf.MapSpec `ebpf:"prefixes"`
 	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
 	Trail       *ebpf.MapSpec `ebpf:"trail"`
+	VipWays     *ebpf.MapSpec `ebpf:"vip_ways"`
 	Vips4       *ebpf.MapSpec `ebpf:"vips4"`
 	Vips6       *ebpf.MapSpec `ebpf:"vips6"`
 }
@@ -136,10 +140,12 @@ type ExternalMaps struct {
 	Events      *ebpf.Map `ebpf:"events"`
 	Externals   *ebpf.Map `ebpf:"externals"`
 	Generations *ebpf.Map `ebpf:"generations"`
+	Prefixes    *ebpf.Map `ebpf:"prefixes"`
 	RowSettings *ebpf.Map `ebpf:"row_settings"`
 	Rows        *ebpf.Map `ebpf:"rows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
 	Trail       *ebpf.Map `ebpf:"trail"`
+	VipWays     *ebpf.Map `ebpf:"vip_ways"`
 	Vips4       *ebpf.Map `ebpf:"vips4"`
 	Vips6       *ebpf.Map `ebpf:"vips6"`
 }
@@ -152,10 +158,12 @@ func (m *ExternalMaps) Close() error {
 		m.Events,
 		m.Externals,
 		m.Generations,
+		m.Prefixes,
 		m.RowSettings,
 		m.Rows,
 		m.Scratch,
 		m.Trail,
+		m.VipWays,
 		m.Vips4,
 		m.Vips6,
 	)

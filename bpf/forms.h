@@ -3,7 +3,7 @@
 #include "answer.h"
 #include "fragment.h"
 #include "quote.h"
-#include "vip.h"
+#include "wide.h"
 
 // Packets for a VIP's address that are not a whole TCP or UDP packet: what flow they go with.
 
@@ -15,7 +15,7 @@ AI int is_own(struct scratch *s)
 
 AI enum reason find_service_again(struct scratch *s)
 {
-	find_service(s, s->l4_proto);
+	find_any(s, s->l4_proto);
 	return s->has_vip ? 0 : REASON_NO_VIP;
 }
 

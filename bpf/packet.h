@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #pragma once
 #include "parse.h"
-#include "vip.h"
+#include "wide.h"
 
 // Which table versions a generation reads.
 MAP(generations, ARRAY, struct generation, GENERATIONS, BPF_F_MMAPABLE);

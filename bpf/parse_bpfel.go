@@ -21,10 +21,12 @@ const (
 	ParseMapEntry       = "entry"
 	ParseMapEvents      = "events"
 	ParseMapGenerations = "generations"
+	ParseMapPrefixes    = "prefixes"
 	ParseMapRowSettings = "row_settings"
 	ParseMapRows        = "rows"
 	ParseMapScratch     = "scratch"
 	ParseMapTrail       = "trail"
+	ParseMapVipWays     = "vip_ways"
 	ParseMapVips4       = "vips4"
 	ParseMapVips6       = "vips6"
 	ParseProgParse      = "parse"
@@ -88,10 +90,12 @@ type ParseMapSpecs struct {
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
 	Generations *ebpf.MapSpec `ebpf:"generations"`
+	Prefixes    *ebpf.MapSpec `ebpf:"prefixes"`
 	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
 	Trail       *ebpf.MapSpec `ebpf:"trail"`
+	VipWays     *ebpf.MapSpec `ebpf:"vip_ways"`
 	Vips4       *ebpf.MapSpec `ebpf:"vips4"`
 	Vips6       *ebpf.MapSpec `ebpf:"vips6"`
 }
@@ -129,10 +133,12 @@ type ParseMaps struct {
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
 	Generations *ebpf.Map `ebpf:"generations"`
+	Prefixes    *ebpf.Map `ebpf:"prefixes"`
 	RowSettings *ebpf.Map `ebpf:"row_settings"`
 	Rows        *ebpf.Map `ebpf:"rows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
 	Trail       *ebpf.Map `ebpf:"trail"`
+	VipWays     *ebpf.Map `ebpf:"vip_ways"`
 	Vips4       *ebpf.Map `ebpf:"vips4"`
 	Vips6       *ebpf.Map `ebpf:"vips6"`
 }
@@ -144,10 +150,12 @@ func (m *ParseMaps) Close() error {
 		m.Entry,
 		m.Events,
 		m.Generations,
+		m.Prefixes,
 		m.RowSettings,
 		m.Rows,
 		m.Scratch,
 		m.Trail,
+		m.VipWays,
 		m.Vips4,
 		m.Vips6,
 	)

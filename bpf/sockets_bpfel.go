@@ -24,6 +24,7 @@ const (
 	SocketsMapEntry          = "entry"
 	SocketsMapEvents         = "events"
 	SocketsMapGenerations    = "generations"
+	SocketsMapPrefixes       = "prefixes"
 	SocketsMapRings          = "rings"
 	SocketsMapRowSettings    = "row_settings"
 	SocketsMapRows           = "rows"
@@ -34,6 +35,7 @@ const (
 	SocketsMapSettlings      = "settlings"
 	SocketsMapSockets        = "sockets"
 	SocketsMapTrail          = "trail"
+	SocketsMapVipWays        = "vip_ways"
 	SocketsMapVips4          = "vips4"
 	SocketsMapVips6          = "vips6"
 	SocketsProgSocketsKprobe = "sockets_kprobe"
@@ -107,6 +109,7 @@ type SocketsMapSpecs struct {
 	Entry       *ebpf.MapSpec `ebpf:"entry"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
 	Generations *ebpf.MapSpec `ebpf:"generations"`
+	Prefixes    *ebpf.MapSpec `ebpf:"prefixes"`
 	Rings       *ebpf.MapSpec `ebpf:"rings"`
 	RowSettings *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
@@ -117,6 +120,7 @@ type SocketsMapSpecs struct {
 	Settlings   *ebpf.MapSpec `ebpf:"settlings"`
 	Sockets     *ebpf.MapSpec `ebpf:"sockets"`
 	Trail       *ebpf.MapSpec `ebpf:"trail"`
+	VipWays     *ebpf.MapSpec `ebpf:"vip_ways"`
 	Vips4       *ebpf.MapSpec `ebpf:"vips4"`
 	Vips6       *ebpf.MapSpec `ebpf:"vips6"`
 }
@@ -158,6 +162,7 @@ type SocketsMaps struct {
 	Entry       *ebpf.Map `ebpf:"entry"`
 	Events      *ebpf.Map `ebpf:"events"`
 	Generations *ebpf.Map `ebpf:"generations"`
+	Prefixes    *ebpf.Map `ebpf:"prefixes"`
 	Rings       *ebpf.Map `ebpf:"rings"`
 	RowSettings *ebpf.Map `ebpf:"row_settings"`
 	Rows        *ebpf.Map `ebpf:"rows"`
@@ -168,6 +173,7 @@ type SocketsMaps struct {
 	Settlings   *ebpf.Map `ebpf:"settlings"`
 	Sockets     *ebpf.Map `ebpf:"sockets"`
 	Trail       *ebpf.Map `ebpf:"trail"`
+	VipWays     *ebpf.Map `ebpf:"vip_ways"`
 	Vips4       *ebpf.Map `ebpf:"vips4"`
 	Vips6       *ebpf.Map `ebpf:"vips6"`
 }
@@ -182,6 +188,7 @@ func (m *SocketsMaps) Close() error {
 		m.Entry,
 		m.Events,
 		m.Generations,
+		m.Prefixes,
 		m.Rings,
 		m.RowSettings,
 		m.Rows,
@@ -192,6 +199,7 @@ func (m *SocketsMaps) Close() error {
 		m.Settlings,
 		m.Sockets,
 		m.Trail,
+		m.VipWays,
 		m.Vips4,
 		m.Vips6,
 	)

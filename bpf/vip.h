@@ -36,9 +36,8 @@ AI void *vip_part(struct scratch *s, void *store, __u64 hash)
 	return inner ? bpf_map_lookup_elem(inner, &zero) : 0;
 }
 
-AI int find_vip4(struct scratch *s, __be32 address, __be16 port, __u8 l4_proto)
+AI int find_key4(struct scratch *s, __u64 key)
 {
-	__u64 key = address | (__u64)port << 32 | (__u64)l4_proto << 48 | 1ULL << 63;
 	__u64 hash = vip_hash(key, s->vip_seed);
 	struct vip4_table *table = vip_part(s, &vips4, hash);
 	if (!table)
@@ -57,9 +56,8 @@ AI int find_vip4(struct scratch *s, __be32 address, __be16 port, __u8 l4_proto)
 	return 0;
 }
 
-AI int find_vip6(struct scratch *s, const __u64 *address, __be16 port, __u8 l4_proto)
+AI int find_key6(struct scratch *s, const __u64 *address, __u64 key)
 {
-	__u64 key = port | (__u64)l4_proto << 16 | 1ULL << 63;
 	__u64 hash = vip_hash(mix(address[0] ^ key) + address[1], s->vip_seed);
 	struct vip6_table *table = vip_part(s, &vips6, hash);
 	if (!table)
@@ -78,6 +76,16 @@ AI int find_vip6(struct scratch *s, const __u64 *address, __be16 port, __u8 l4_p
 	return 0;
 }
 
+AI int find_vip4(struct scratch *s, __be32 address, __be16 port, __u8 l4_proto)
+{
+	return find_key4(s, address | (__u64)port << 32 | (__u64)l4_proto << 48 | 1ULL << 63);
+}
+
+AI int find_vip6(struct scratch *s, const __u64 *address, __be16 port, __u8 l4_proto)
+{
+	return find_key6(s, address, port | (__u64)l4_proto << 16 | 1ULL << 63);
+}
+
 AI void find_service(struct scratch *s, __u8 l4_proto)
 {
 	__be16 port = l4_proto ? s->dst_port : 0;
@@ -90,19 +98,4 @@ AI void find_service(struct scratch *s, __u8 l4_proto)
 		if (!s->has_vip && port && s->generation_flags & GENERATION_ANY_PORT)
 			s->has_vip = find_vip6(s, s->dst6, 0, l4_proto);
 	}
-}
-
-// The VIP that the packet is for, copied into the scratch. A packet without usable ports asks for the address alone; so
-// does the first fragment of one that is for no service, since the others will.
-AI void find_vip(struct scratch *s)
-{
-	if (s->kind & KIND_UNBALANCED & ~KIND_VLAN && !(s->kind & KIND_FIRST)) {
-		find_service(s, 0);
-		return;
-	}
-	if (!s->l4_proto)
-		return; // IPv4 protocol 0 is a protocol, and no VIP's
-	find_service(s, s->l4_proto);
-	if (!s->has_vip && s->kind & KIND_FIRST)
-		find_service(s, 0);
 }

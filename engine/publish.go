@@ -243,7 +243,8 @@ func (v view) vips() []VIP {
 	for _, desired := range v.spec.VIPs {
 		realized := v.world.VIPs[desired.Name]
 		num := int(realized.Num)
-		shown := VIP{Name: desired.Name, Addresses: desired.Addresses, Port: desired.Port, Protocol: desired.Protocol.String(),
+		shown := VIP{Name: desired.Name, Addresses: desired.Addresses, Prefixes: desired.Prefixes, Port: desired.Port,
+			LastPort: desired.LastPort, Sources: desired.Sources, Protocol: desired.Protocol.String(),
 			Encap: desired.Encap.String(), Ring: len(realized.Ring),
 			Counter: v.meters.counter(meterKey{kind: vipForward, id: num}), Drop: v.meters.counter(meterKey{kind: vipDrop, id: num}),
 			History: v.meters.history(meterKey{kind: vipForward, id: num})}

@@ -240,7 +240,10 @@ type Reason struct {
 type VIP struct {
 	Name      string
 	Addresses []netip.Addr
+	Prefixes  []netip.Prefix // every address that begins so is the VIP's as well
 	Port      uint16
+	LastPort  uint16         // of a range that begins with Port; 0 = it is one
+	Sources   []netip.Prefix // from which alone it takes packets; empty = from all
 	Protocol  string
 	Encap     string
 	Counter

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"hairpin/engine/datapath"
 	"hairpin/engine/maglev"
@@ -24,13 +25,22 @@ func (o *owner) dryRun(p *plan.Plan, generation int) error {
 		if c.Ring == nil {
 			continue // it runs as it did
 		}
-		for _, address := range c.Spec.Addresses {
-			if err := o.dryOne(generation, chain, c, address, c.Ring); err != nil {
+		for _, address := range someAddresses(&c.Spec) {
+			if err := o.dryOne(p, generation, chain, c, address, c.Ring); err != nil {
 				return fmt.Errorf("dry run of vip %s: %w", c.Spec.Name, err)
 			}
 		}
 	}
 	return nil
+}
+
+// someAddresses are those of a VIP, of each prefix the first.
+func someAddresses(v *spec.VIP) []netip.Addr {
+	all := slices.Clone(v.Addresses)
+	for _, p := range v.Prefixes {
+		all = append(all, p.Addr())
+	}
+	return all
 }
 
 // expected is the backend of a flow that nobody has seen before: the ring's, but for sticky UDP right after a change. Its
@@ -68,7 +78,7 @@ var (
 	dryClient6 = netip.MustParseAddrPort("[2001:db8::1]:49152")
 )
 
-func (o *owner) dryOne(generation, chain int, c *plan.Change, address netip.Addr, ring []uint16) error {
+func (o *owner) dryOne(p *plan.Plan, generation, chain int, c *plan.Change, address netip.Addr, ring []uint16) error {
 	port := c.Spec.Port
 	if port == 0 {
 		port = 80
@@ -76,6 +86,9 @@ func (o *owner) dryOne(generation, chain int, c *plan.Change, address netip.Addr
 	src, dst := dryClient4, netip.AddrPortFrom(address, port)
 	if address.Is6() {
 		src = dryClient6
+	}
+	if v := p.Spec.For(c.Spec.Protocol, src.Addr(), dst); v == nil || v.Name != c.Spec.Name {
+		return nil // it is another VIP's, which is for sources like this one
 	}
 	result, err := o.kernel.Dry(generation, chain, dryFrame(c.Spec.Protocol, src, dst))
 	if err != nil {

@@ -139,6 +139,7 @@ func packetPaths(t *testing.T, bpffs string) (unit *path, base, rows []*path) {
 		{name: "settling, new SYN each", budget: 8.5, node: floods, flows: one.with(syn, eachNew), settled: datapath.New},
 		{name: "settling, unknown ACK each", budget: 8.5, node: floods, flows: flows{ack, 120 << 24, eachNew}, settled: datapath.Before},
 	}
+	rows = append(rows, choicePaths(t, bpffs, one)...)
 	for _, p := range rows {
 		p.base = empty
 		if p.node == nil {

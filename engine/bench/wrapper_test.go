@@ -174,8 +174,8 @@ func (n *node) root(t *testing.T) target {
 
 // pinOf is the pin of a map of the XDP programs.
 func pinOf(name string) string {
-	if name == "rows" {
-		return "rows_xdp"
+	if name == "rows" || name == "captors" { // there is one for each hook
+		return name + "_xdp"
 	}
 	return name
 }

@@ -15,6 +15,7 @@ const (
 	VIPTable     = 4096
 	VIPParts     = 8
 	QUICParts    = 64
+	Ways         = 4096
 	VIPChain     = 4
 	Backends     = 32768
 	Segments     = 128
@@ -69,6 +70,7 @@ const (
 	GenerationAnyPort = 2
 	GenerationWatched = 4
 	GenerationReports = 8
+	GenerationWide    = 2048
 	GenerationAside   = 32
 
 	GenerationCaptured = 16
@@ -111,59 +113,6 @@ type Generation struct {
 	DecapPort  [2]byte
 	Revision   [16]byte
 }
-
-// Flags of a VIP.
-const (
-	VIPSettling = 1
-	VIPIPIP     = 2
-	VIPSticky   = 4
-	VIPAddress  = 8
-	VIPQUIC     = 64
-	VIPLocal    = 128
-	VIPTunnel   = 512
-	VIPRehashed = 256
-
-	vipHashShift = 4 // of a spec.Hash
-)
-
-// VIP is an entry of the VIP tables without its key.
-type VIP struct {
-	Ring       uint32
-	RingSize   uint32
-	Before     uint32
-	BeforeSize uint32
-	Num        uint16
-	Flags      uint16
-	EncapPort  [2]byte
-	_          uint16
-}
-
-type vip4 struct {
-	Key uint64
-	VIP VIP
-}
-
-type vip6 struct {
-	Address [2]uint64
-	Key     uint64
-	VIP     VIP
-	_       [2]uint64
-}
-
-// One part of a version of the VIPs.
-type (
-	vip4Table [VIPTable]vip4
-	vip6Table [VIPTable]vip6
-)
-
-// A server of QUIC, from bit 0: id 32, num of the VIP 13, backend 15, 1; 0 = free.
-const (
-	quicNumShift     = 32
-	quicBackendShift = 45
-	quicUsed         = 1 << 63
-)
-
-type quicTable [VIPTable]uint64
 
 // Flags of a backend.
 const (

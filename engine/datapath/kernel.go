@@ -39,6 +39,7 @@ type Kernel struct {
 	rows        memory[rowSettings]
 	vips4       [Generations * VIPParts]memory[vip4Table]
 	vips6       [Generations * VIPParts]memory[vip6Table]
+	ways        [Generations]memory[vipWays]
 	quicServers [Generations * QUICParts]memory[quicTable]
 	backends    memory[backend]
 	connections memory[set]
@@ -263,6 +264,9 @@ func (k *Kernel) Close() {
 	for i := range k.vips4 {
 		k.vips4[i].unmap()
 		k.vips6[i].unmap()
+	}
+	for i := range k.ways {
+		k.ways[i].unmap()
 	}
 	for i := range k.quicServers {
 		k.quicServers[i].unmap()

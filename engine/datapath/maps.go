@@ -27,11 +27,11 @@ var sources = []struct {
 	{"", bpf.LoadGate, map[string]string{"alarms": "alarms"}},
 	{"", bpf.LoadParse, map[string]string{"scratch": "scratch", "counters": "counters", "events": "events",
 		"generations": "generations", "vips4": "vips4", "vips6": "vips6", "row_settings": "row_settings", "rows_tc": "rows", "trail": "trail",
-		"captors_xdp": "captors", "captors_tc": "captors"}},
+		"captors_xdp": "captors", "captors_tc": "captors", waysPin: waysPin, "prefixes": "prefixes"}},
 	{"", bpf.LoadBalancer, map[string]string{"rings": "rings", "backends": "backends", "connections": "connections",
 		"settlings": "settlings", "clients": "clients", "seen_syns": "seen_syns", "fragments": "fragments", quicPin: quicPin}},
 	{spec.External, bpf.LoadExternal, map[string]string{"externals_xdp": "externals", "externals_tc": "externals", "externals_dry": "externals"}},
-	{spec.Firewall, bpf.LoadFirewall, map[string]string{"firewalls": "firewalls", "prefixes": "prefixes"}},
+	{spec.Firewall, bpf.LoadFirewall, map[string]string{"firewalls": "firewalls"}},
 	{spec.RateLimit, bpf.LoadRatelimit, map[string]string{"ratelimits": "ratelimits", "windows": "windows", "sources": "sources",
 		"offenders": "offenders"}},
 	{spec.ConnLimit, bpf.LoadConnlimit, map[string]string{"flows": "flows", "tallies": "tallies",
@@ -59,7 +59,7 @@ var plain = []struct {
 	{"", "meta", unsafe.Sizeof(meta{}), 1},
 	{inheritance, inheritedPin, unsafe.Sizeof(counters{}), 1},
 	{spec.Firewall, "rule_names", unsafe.Sizeof(ruleName{}), RuleCounters},
-	{spec.Firewall, "prefix_blocks", unsafe.Sizeof(uint64(0)), prefixBlocks},
+	{"", "prefix_blocks", unsafe.Sizeof(uint64(0)), prefixBlocks},
 }
 
 // mapSpecs are the definitions of the maps that one kernel function needs, or with none those that are always there, by

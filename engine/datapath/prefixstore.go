@@ -21,6 +21,7 @@ func (k *Kernel) heldTables() map[uint64]uint32 {
 			}
 		}
 	}
+	k.heldSources(held)
 	return held
 }
 

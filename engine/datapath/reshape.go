@@ -51,8 +51,8 @@ func (k *Kernel) Reshape(generation int, v *spec.VIP, ring []uint16) (bool, erro
 // entriesOf are the entries of a VIP in one generation.
 func (k *Kernel) entriesOf(generation int, v *spec.VIP) []*VIP {
 	var list []*VIP
-	for _, a := range v.Addresses {
-		if e := k.findVIP(k.vipTablesOf(generation), service{a, v.Port, uint8(v.Protocol)}); e != nil {
+	for _, s := range servicesOf(v) {
+		if e := k.findVIP(k.vipTablesOf(generation), s); e != nil {
 			list = append(list, e)
 		}
 	}

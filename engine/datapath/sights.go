@@ -51,10 +51,10 @@ func (k *Kernel) NamesOf(generation int, s *spec.Spec) map[uint16]string {
 	if s == nil || g.Flags&GenerationLive == 0 {
 		return names
 	}
-	for _, v := range s.VIPs {
-		for _, a := range v.Addresses {
-			if e := k.findVIP(k.vipTablesOf(generation), service{a, v.Port, uint8(v.Protocol)}); e != nil {
-				names[e.Num] = v.Name
+	for i := range s.VIPs {
+		for _, at := range servicesOf(&s.VIPs[i]) {
+			if e := k.findVIP(k.vipTablesOf(generation), at); e != nil {
+				names[e.Num] = s.VIPs[i].Name
 			}
 		}
 	}

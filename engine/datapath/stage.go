@@ -145,8 +145,10 @@ func (k *Kernel) stageVIPs(p *plan.Plan) (*vipVersion, uint16, error) {
 		if c.Spec.Port == 0 {
 			flags |= GenerationAnyPort
 		}
+		for _, s := range servicesOf(&c.Spec) {
+			say.add(vipEntry{s, v})
+		}
 		for _, a := range c.Spec.Addresses {
-			say.add(vipEntry{service{a, c.Spec.Port, uint8(c.Spec.Protocol)}, v})
 			if s := (service{Address: a}); !seen[s] {
 				say.add(vipEntry{s, VIP{Num: c.Num, Flags: VIPAddress}})
 				seen[s] = true
@@ -158,7 +160,11 @@ func (k *Kernel) stageVIPs(p *plan.Plan) (*vipVersion, uint16, error) {
 			}
 		}
 	}
-	return say, flags, nil
+	some, err := k.addWide(say, p)
+	if some {
+		flags |= GenerationWide
+	}
+	return say, flags, err
 }
 
 // agentNum is the number under which an agent counts what it takes.
@@ -313,8 +319,7 @@ func (k *Kernel) open(p *plan.Plan) (opened []uint16) {
 }
 
 func (k *Kernel) settleIn(g, next int, c plan.Change) {
-	for _, a := range c.Spec.Addresses {
-		s := service{a, c.Spec.Port, uint8(c.Spec.Protocol)}
+	for _, s := range servicesOf(&c.Spec) {
 		older := k.findVIP(k.vipTablesOf(g), s)
 		newer := k.findVIP(k.vipTablesOf(next), s)
 		if older == nil || newer == nil || older.Num != newer.Num || older.Flags&VIPSettling != 0 {

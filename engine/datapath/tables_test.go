@@ -30,7 +30,7 @@ func TestVIPTable(t *testing.T) {
 			low := random.Uint32()
 			b := binary.BigEndian.AppendUint32([]byte{0xfd, 0, 11: 0}, low)
 			for _, a := range []netip.Addr{netip.AddrFrom4([4]byte(b[12:])), netip.AddrFrom16([16]byte(b))} {
-				entries = append(entries, vipEntry{service{a, uint16(low>>8) | 1, uint8(spec.TCP)}, VIP{Num: uint16(1 + i)}},
+				entries = append(entries, vipEntry{service{Address: a, Port: uint16(low>>8) | 1, Protocol: uint8(spec.TCP)}, VIP{Num: uint16(1 + i)}},
 					vipEntry{service{Address: a}, VIP{Num: uint16(1 + i), Flags: VIPAddress}})
 			}
 		}
@@ -45,7 +45,8 @@ func TestVIPTable(t *testing.T) {
 			if got := k.findVIP(tables, e.service); got == nil || *got != e.VIP {
 				t.Fatalf("%+v is found as %+v", e, got)
 			}
-			for _, other := range []service{{e.Address, e.Port + 1, e.Protocol}, {e.Address, e.Port, 17}, {e.Address.Next(), e.Port, e.Protocol}} {
+			for _, other := range []service{{Address: e.Address, Port: e.Port + 1, Protocol: e.Protocol}, {Address: e.Address, Port: e.Port, Protocol: 17},
+				{Address: e.Address.Next(), Port: e.Port, Protocol: e.Protocol}} {
 				if got := k.findVIP(tables, other); got != nil && !slices.ContainsFunc(entries, func(e vipEntry) bool { return e.service == other }) {
 					t.Fatalf("%+v, which nobody wrote, is found as %+v", other, got)
 				}
@@ -59,7 +60,7 @@ func TestVIPTable(t *testing.T) {
 	}
 	many := &vipVersion{}
 	for i := range VIPParts * VIPTable {
-		many.add(vipEntry{service{netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 80, 6}, VIP{}})
+		many.add(vipEntry{service{netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 80, 6, 0, 0}, VIP{}})
 	}
 	if _, err := k.writeVIPs(0, many); !errors.Is(err, errCrowded) {
 		t.Errorf("%d entries: %v", len(many.vips[0]), err)

@@ -10,7 +10,12 @@ type service struct {
 	Address  netip.Addr
 	Port     uint16
 	Protocol uint8
+	bits     uint8  // of a prefix, plus 1; 0 = it is an address
+	name     uint64 // of a VIP that has an entry by its name; then the rest is nothing
 }
+
+// four tells which table s is in. What has a name is in that of IPv4.
+func (s service) four() bool { return s.name != 0 || s.Address.Is4() }
 
 // vipEntry is one row of a VIP table to be.
 type vipEntry struct {
@@ -25,17 +30,20 @@ func wirePort(port uint16) (b [2]byte) {
 
 // key4 is the key as bpf/vip.h makes it: address and port as they lie in the packet.
 func (s service) key4() uint64 {
+	if s.name != 0 {
+		return s.name
+	}
 	a := s.Address.As4()
 	port := wirePort(s.Port)
 	return uint64(binary.LittleEndian.Uint32(a[:])) | uint64(binary.LittleEndian.Uint16(port[:]))<<32 |
-		uint64(s.Protocol)<<48 | 1<<63
+		uint64(s.Protocol)<<48 | uint64(s.bits)<<vipBits4 | 1<<63
 }
 
 func (s service) key6() (address [2]uint64, key uint64) {
 	a := s.Address.As16()
 	port := wirePort(s.Port)
 	return [2]uint64{binary.LittleEndian.Uint64(a[:8]), binary.LittleEndian.Uint64(a[8:])},
-		uint64(binary.LittleEndian.Uint16(port[:])) | uint64(s.Protocol)<<16 | 1<<63
+		uint64(binary.LittleEndian.Uint16(port[:])) | uint64(s.Protocol)<<16 | uint64(s.bits)<<vipBits6 | 1<<63
 }
 
 const (
@@ -55,7 +63,7 @@ func mix(h uint64) uint64 {
 // hash of the key of s: its upper bits say where in a part the search begins, others in which part.
 func (s service) hash(seed uint64) uint64 {
 	var key uint64
-	if s.Address.Is4() {
+	if s.four() {
 		key = s.key4()
 	} else {
 		address, rest := s.key6()
@@ -92,7 +100,7 @@ func partOf(hash uint64, first, parts int) (part, home int) {
 // findVIP is the entry of s, or nil. It may be written by words, while packets read it.
 func (k *Kernel) findVIP(t vipTables, s service) *VIP {
 	part, home := t.part(s.hash(t.seed))
-	if s.Address.Is4() {
+	if s.four() {
 		if table := k.vips4[part].all; table != nil {
 			return find4(&table[0], home, s.key4())
 		}

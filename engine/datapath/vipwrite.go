@@ -11,6 +11,7 @@ const (
 	vips4Pin = "vips4"
 	vips6Pin = "vips6"
 	quicPin  = "quic_servers"
+	waysPin  = "vip_ways"
 )
 
 func partPin(store string) func(n int) string {
@@ -20,7 +21,7 @@ func partPin(store string) func(n int) string {
 // mapParts makes the parts that are there memory.
 func (k *Kernel) mapParts() error {
 	return errors.Join(openSegments(k, vips4Pin, partPin(vips4Pin), k.vips4[:]), openSegments(k, vips6Pin, partPin(vips6Pin), k.vips6[:]),
-		openSegments(k, quicPin, partPin(quicPin), k.quicServers[:]))
+		openSegments(k, quicPin, partPin(quicPin), k.quicServers[:]), openSegments(k, waysPin, partPin(waysPin), k.ways[:]))
 }
 
 var errCrowded = errors.New("the VIP table is too full")
@@ -31,11 +32,13 @@ const seeds = 256
 type vipVersion struct {
 	vips    [2][]vipEntry // of IPv4, and of IPv6
 	servers []uint64      // of QUIC
+	ways    []vipWay
+	bits    [2][wayLengths]uint8
 }
 
 func (v *vipVersion) add(e vipEntry) {
 	family := 0
-	if !e.Address.Is4() {
+	if !e.four() {
 		family = 1
 	}
 	v.vips[family] = append(v.vips[family], e)
@@ -51,6 +54,9 @@ func (v *vipVersion) tables(version int) (vipTables, error) {
 	}
 	for t.quicParts < QUICParts && len(v.servers) > t.quicParts*VIPTable/8 {
 		t.quicParts *= 2
+	}
+	if len(v.ways) > Ways {
+		return t, fmt.Errorf("%w: %d runs of ports and lists of sources, room for %d", errCrowded, len(v.ways), Ways)
 	}
 	if most > VIPParts*VIPTable/2 || len(v.servers) > QUICParts*VIPTable/4 {
 		return t, fmt.Errorf("%w: %d entries, %d servers", errCrowded, most, len(v.servers))
@@ -96,6 +102,11 @@ func (k *Kernel) writeVIPs(version int, v *vipVersion) (vipTables, error) {
 	for i, at := range servers {
 		k.quicServers[at/VIPTable].all[0][at%VIPTable] = v.servers[i]
 	}
+	if len(v.ways) > 0 {
+		w := &k.ways[version].all[0]
+		w.Bits = v.bits
+		copy(w.Way[:], v.ways)
+	}
 	k.occupied[version] = o
 	return t, nil
 }
@@ -104,7 +115,8 @@ func (k *Kernel) writeVIPs(version int, v *vipVersion) (vipTables, error) {
 func (k *Kernel) needParts(t vipTables, v *vipVersion) error {
 	return errors.Join(needTables(k, vips4Pin, k.vips4[:], t.version*VIPParts, t.parts, len(v.vips[0]) > 0),
 		needTables(k, vips6Pin, k.vips6[:], t.version*VIPParts, t.parts, len(v.vips[1]) > 0),
-		needTables(k, quicPin, k.quicServers[:], t.version*QUICParts, t.quicParts, len(v.servers) > 0))
+		needTables(k, quicPin, k.quicServers[:], t.version*QUICParts, t.quicParts, len(v.servers) > 0),
+		needTables(k, waysPin, k.ways[:], t.version, 1, len(v.ways) > 0))
 }
 
 func needTables[T any](k *Kernel, store string, all []memory[T], first, n int, needed bool) (err error) {

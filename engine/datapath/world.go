@@ -78,10 +78,13 @@ func (k *Kernel) realized(e *VIP) plan.VIP {
 // findActive is the entry of a VIP in the active generation.
 func (k *Kernel) findActive(v spec.VIP) *VIP {
 	active := int(k.Control().Active)
-	if k.generations.all[active].Flags&GenerationLive == 0 || len(v.Addresses) == 0 {
+	if k.generations.all[active].Flags&GenerationLive == 0 {
 		return nil
 	}
-	return k.findVIP(k.vipTablesOf(active), service{v.Addresses[0], v.Port, uint8(v.Protocol)})
+	for _, s := range servicesOf(&v) {
+		return k.findVIP(k.vipTablesOf(active), s)
+	}
+	return nil
 }
 
 // activeVIPs are the entries of the active generation by VIP number, one of each.

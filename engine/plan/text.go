@@ -136,9 +136,15 @@ func service(v spec.VIP) string {
 	for i, a := range v.Addresses {
 		names[i] = a.String()
 	}
+	for _, p := range v.Prefixes {
+		names = append(names, p.String())
+	}
 	port := "every port"
 	if v.Port != 0 {
 		port = fmt.Sprintf("port %d", v.Port)
 	}
-	return fmt.Sprintf("%s %s %s", strings.Join(names, " "), v.Protocol, port)
+	if v.LastPort != 0 {
+		port = fmt.Sprintf("ports %d-%d", v.Port, v.LastPort)
+	}
+	return fmt.Sprintf("%s %s %s%s", strings.Join(names, " "), v.Protocol, port, sources(v.Sources))
 }

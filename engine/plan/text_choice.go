@@ -2,6 +2,8 @@ package plan
 
 import (
 	"fmt"
+	"net/netip"
+	"strings"
 
 	"hairpin/engine/spec"
 )
@@ -49,4 +51,20 @@ func serverID(b spec.Backend) string {
 		return "by address"
 	}
 	return fmt.Sprint(b.ID)
+}
+
+// sources says from where a VIP for some sources takes packets.
+func sources(list []netip.Prefix) string {
+	const most = 3
+	switch n := len(list); {
+	case n == 0:
+		return ""
+	case n > most:
+		return fmt.Sprintf(" from %v and %d more", list[0], n-1)
+	}
+	text := make([]string, len(list))
+	for i, p := range list {
+		text[i] = p.String()
+	}
+	return " from " + strings.Join(text, " ")
 }

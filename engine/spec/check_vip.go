@@ -11,9 +11,10 @@ import (
 // service is what a packet is matched by: no two VIPs may claim the same. Port 0 beside a port of its own is no
 // conflict: the port of its own wins.
 type service struct {
-	addr  netip.Addr
-	port  uint16
-	proto Protocol
+	addr   netip.Addr
+	port   uint16
+	proto  Protocol
+	source netip.Prefix // of a VIP for some sources
 }
 
 func checkVIPs(s *Spec, f *faults) {
@@ -44,6 +45,7 @@ func checkVIPs(s *Spec, f *faults) {
 			}
 		}
 	}
+	checkWide(s, f)
 	if v4 > MaxAddresses || v6 > MaxAddresses {
 		f.wrong(vips, "%d IPv4 and %d IPv6 addresses in all: at most %d of each", v4, v6, MaxAddresses)
 	}
@@ -100,7 +102,7 @@ func badRing(slots uint64) string {
 // checkClaims looks at the addresses of VIP i, and at who had them first.
 func checkClaims(s *Spec, i int, here *at, claimed map[service]int, f *faults) {
 	v, list := &s.VIPs[i], here.field("addresses")
-	if len(v.Addresses) == 0 {
+	if len(v.Addresses) == 0 && len(v.Prefixes) == 0 {
 		f.wrong(list, "empty: a VIP has at least one address")
 	}
 	guess := f.unread(here.field("port")) || f.unread(here.field("protocol"))
@@ -109,15 +111,25 @@ func checkClaims(s *Spec, i int, here *at, claimed map[service]int, f *faults) {
 			f.wrong(list.item(k), "%s", why)
 			continue
 		}
-		claim := service{a, v.Port, v.Protocol}
-		first, taken := claimed[claim]
-		switch {
-		case taken && first == i:
-			f.wrong(list.item(k), "%s stands in this VIP already", a)
-		case taken:
-			f.wrong(list.item(k), "%s %s port %d is of vips[%d] %s already", a, v.Protocol, v.Port, first, s.VIPs[first].Name)
-		case !guess:
-			claimed[claim] = i
+		sources := v.Sources
+		if len(sources) == 0 {
+			sources = make([]netip.Prefix, 1)
+		}
+		for _, source := range sources {
+			claim, from := service{a, v.Port, v.Protocol, source}, ""
+			if source.IsValid() {
+				from = fmt.Sprintf(" from %s", source)
+			}
+			first, taken := claimed[claim]
+			switch {
+			case v.LastPort != 0: // checkWide sees to it
+			case taken && first == i:
+				f.wrong(list.item(k), "%s stands in this VIP already", a)
+			case taken:
+				f.wrong(list.item(k), "%s %s port %d%s is of vips[%d] %s already", a, v.Protocol, v.Port, from, first, s.VIPs[first].Name)
+			case !guess:
+				claimed[claim] = i
+			}
 		}
 	}
 }

@@ -26,6 +26,7 @@ func (s *Spec) Clone() *Spec {
 		v := &c.VIPs[i]
 		v.Addresses, v.Backends, v.Checks = slices.Clone(v.Addresses), slices.Clone(v.Backends), slices.Clone(v.Checks)
 		v.Announce = v.Announce.clone()
+		v.Prefixes, v.Sources = slices.Clone(v.Prefixes), slices.Clone(v.Sources)
 		for j := range v.Checks {
 			v.Checks[j] = v.Checks[j].clone()
 		}
@@ -61,7 +62,7 @@ func (n NIC) Equal(o NIC) bool {
 
 // Equal is Spec.Equal for a VIP.
 func (v VIP) Equal(o VIP) bool {
-	return v.Name == o.Name && v.Port == o.Port && v.Protocol == o.Protocol && v.Encap == o.Encap &&
+	return v.Name == o.Name && v.Port == o.Port && v.LastPort == o.LastPort && slices.Equal(v.Prefixes, o.Prefixes) && slices.Equal(v.Sources, o.Sources) && v.Protocol == o.Protocol && v.Encap == o.Encap &&
 		v.EncapPort == o.EncapPort && v.Ring == o.Ring && v.Flow == o.Flow && v.Hash == o.Hash && v.QUIC == o.QUIC && v.Local == o.Local && v.Migrate == o.Migrate && v.Settle == o.Settle &&
 		slices.Equal(v.Addresses, o.Addresses) && slices.Equal(v.Backends, o.Backends) &&
 		slices.EqualFunc(v.Checks, o.Checks, Check.Equal) && v.Health.Equal(o.Health) && v.SlowStart == o.SlowStart &&

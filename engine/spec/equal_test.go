@@ -88,6 +88,9 @@ func TestEveryFieldCounts(t *testing.T) {
 		x.Agent.Taps = []Tap{{"tap0", []netip.Addr{netip.MustParseAddr("10.99.0.2")}, []netip.Addr{netip.MustParseAddr("10.2.1.2")}}}
 	}
 	s.VIPs[0].Checks[0], same.VIPs[0].Checks[0] = wholeCheck(), wholeCheck()
+	for _, v := range []*VIP{&s.VIPs[0], &same.VIPs[0]} { // no valid one has both
+		v.Prefixes, v.Sources = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	}
 	visited := 0
 	leaves(reflect.ValueOf(s).Elem(), "Spec", func(path string, change, restore func()) {
 		visited++

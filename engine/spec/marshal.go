@@ -66,7 +66,9 @@ func writeVIP(b *bytes.Buffer, v *VIP) {
 	b.WriteString("  - name: " + plain(v.Name) + "\n")
 	field := func(name, value string) { b.WriteString("    " + name + ": " + value + "\n") }
 	field("addresses", "["+addresses(v.Addresses)+"]")
-	field("port", strconv.Itoa(int(v.Port)))
+	writeVIPPrefixes(b, "prefixes", v.Prefixes)
+	field("port", writePorts(v))
+	writeVIPPrefixes(b, "sources", v.Sources)
 	field("protocol", v.Protocol.String())
 	field("encap", v.Encap.String())
 	if v.Encap == GUE {

@@ -105,10 +105,16 @@ func member(n *yaml.Node, name string) *yaml.Node {
 
 func (r *reader) vip(n *yaml.Node, a *at) VIP {
 	v := VIP{Ring: DefaultRing, Settle: DefaultSettle}
+	addresses := "a list of IP addresses"
+	if r.shape != nil || member(n, "prefixes") != nil {
+		addresses = ""
+	}
 	r.fields(n, a,
 		field{"name", "a short name for this VIP", scalar(r, &v.Name, name)},
-		field{"addresses", "a list of IP addresses", list(r, &v.Addresses, 2*MaxAddresses, r.address)},
-		field{"port", "1 to 65535, or 0 for every port", number(r, &v.Port, 0, 65535)},
+		field{"addresses", addresses, list(r, &v.Addresses, 2*MaxAddresses, r.address)},
+		field{"prefixes", "", list(r, &v.Prefixes, MaxVIPPrefixes, r.prefix)},
+		field{"port", "1 to 65535, two with a dash between them, or 0 for every port", ports(r, &v)},
+		field{"sources", "", list(r, &v.Sources, MaxSources, r.prefix)},
 		field{"protocol", "tcp or udp", choice(r, &v.Protocol, protocols)},
 		field{"encap", "", choice(r, &v.Encap, encaps)},
 		field{"encap_port", "", number(r, &v.EncapPort, 1, 65535)},

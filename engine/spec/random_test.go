@@ -176,6 +176,15 @@ func (d dice) vip(i int) VIP {
 	if v.Encap == GUE {
 		v.EncapPort = uint16(1 + d.IntN(65535))
 	}
+	switch d.IntN(4) {
+	case 0:
+		v.Prefixes = []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{172, 16, byte(i), 0}), 24), netip.PrefixFrom(netip.MustParseAddr(fmt.Sprintf("fd00:%x::", 1+i)), 32)}
+	case 1:
+		v.Sources = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32")}
+	}
+	if len(v.Sources) == 0 && v.Port != 0 && v.Port < 60000 && d.IntN(4) == 0 {
+		v.LastPort = v.Port + 1 + uint16(d.IntN(9))
+	}
 	v.Flow, v.Hash, v.Local = pick(d, FlowSticky, FlowNone), pick(d, HashTuple, HashNoSourcePort, HashAddresses, HashDestinationPort), d.IntN(4) == 0
 	if v.Protocol == UDP {
 		v.QUIC, v.Migrate = pick(d, NoQUIC, QUIC2, QUIC3), d.IntN(2) == 0

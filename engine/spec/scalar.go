@@ -72,6 +72,12 @@ func (r *reader) address(n *yaml.Node, a *at) (addr netip.Addr) {
 	return addr
 }
 
+// prefix reads an item of a list of prefixes; the zero Prefix stands for one that could not be read.
+func (r *reader) prefix(n *yaml.Node, a *at) (p netip.Prefix) {
+	scalar(r, &p, parsePrefix)(n, a)
+	return p
+}
+
 func wholeNumber(s string, lo, hi uint64) (uint64, string) {
 	digits := strings.TrimPrefix(s, "-")
 	if digits == "" || strings.Trim(digits, "0123456789") != "" || len(digits) > 1 && digits[0] == '0' {

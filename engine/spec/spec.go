@@ -83,7 +83,10 @@ const (
 type VIP struct {
 	Name      string
 	Addresses []netip.Addr
-	Port      uint16 // 0 = every port
+	Prefixes  []netip.Prefix // every address that begins so is the VIP's as well
+	Port      uint16         // 0 = every port
+	LastPort  uint16         // of a range that begins with Port; 0 = it is one
+	Sources   []netip.Prefix // it is for packets from these alone; empty = for whatever no other VIP of the same service is for
 	Protocol  Protocol
 	Encap     Encap
 	EncapPort uint16 // outer UDP destination port; 0 with IPIP

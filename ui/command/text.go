@@ -126,7 +126,13 @@ func (v viewVIP) write(w io.Writer, now time.Time) {
 	for i, a := range v.Addresses {
 		addresses[i] = a.String()
 	}
+	for _, p := range v.Prefixes {
+		addresses = append(addresses, p.String())
+	}
 	port := fmt.Sprint(v.Port)
+	if v.LastPort != 0 {
+		port = fmt.Sprintf("%d-%d", v.Port, v.LastPort)
+	}
 	if v.Port == 0 {
 		port = "every port"
 	}
@@ -134,6 +140,9 @@ func (v viewVIP) write(w io.Writer, now time.Time) {
 		v.Protocol, port, v.Encap, v.Ring, v.pps(), v.Drop.pps())
 	if text := v.Choice.text(); text != "" {
 		fmt.Fprintln(w, "chooses by "+text)
+	}
+	if len(v.Sources) > 0 {
+		fmt.Fprintf(w, "only from %s\n", strings.Trim(fmt.Sprint(v.Sources), "[]"))
 	}
 	if v.Empty {
 		fmt.Fprintln(w, "CRIT  no backend takes new flows")

@@ -111,14 +111,17 @@ type viewSenders struct {
 }
 
 type viewVIP struct {
-	Name      string        `json:"name"`
-	Addresses []netip.Addr  `json:"addresses"`
-	Port      uint16        `json:"port"`
-	Protocol  string        `json:"protocol"`
-	Encap     string        `json:"encap"`
-	Ring      int           `json:"ring"`
-	Empty     bool          `json:"empty"`
-	Settling  *viewSettling `json:"settling"` // null = quiet
+	Name      string         `json:"name"`
+	Addresses []netip.Addr   `json:"addresses"`
+	Prefixes  []netip.Prefix `json:"prefixes,omitempty"`
+	Port      uint16         `json:"port"`
+	LastPort  uint16         `json:"last_port,omitempty"` // of a range that begins with port
+	Sources   []netip.Prefix `json:"sources,omitempty"`   // from which alone it takes packets
+	Protocol  string         `json:"protocol"`
+	Encap     string         `json:"encap"`
+	Ring      int            `json:"ring"`
+	Empty     bool           `json:"empty"`
+	Settling  *viewSettling  `json:"settling"` // null = quiet
 	viewCounter
 	Drop     viewCounter   `json:"drop"`
 	Choice   viewChoice    `json:"choice"`
@@ -267,7 +270,7 @@ func (w viewer) reason(r engine.Reason) viewReason {
 
 func (w viewer) vip(v engine.VIP) viewVIP {
 	out := viewVIP{
-		Name: v.Name, Addresses: v.Addresses, Port: v.Port, Protocol: v.Protocol, Encap: v.Encap,
+		Name: v.Name, Addresses: v.Addresses, Prefixes: v.Prefixes, Port: v.Port, LastPort: v.LastPort, Sources: v.Sources, Protocol: v.Protocol, Encap: v.Encap,
 		Ring: v.Ring, Empty: v.Empty, viewCounter: w.counter(v.Counter), Drop: w.counter(v.Drop), Choice: viewOfChoice(v.Choice), Health: healthOf(v.Health),
 		Backends: list(v.Backends, func(b engine.Backend) viewBackend {
 			return viewBackend{b.Address, b.Weight, b.State, b.Gone, math.Round(b.Share*1e6) / 1e6, b.NextHop, b.Server, w.counter(b.Counter), checkedOf(b)}
