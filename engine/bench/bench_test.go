@@ -50,6 +50,7 @@ func TestBench(t *testing.T) {
 	if !*report {
 		measureAll(t, all, 2, 0)
 		control(t, bpffs, small)
+		scale(t, bpffs, size{vips: 64, backends: 3, ring: 251, edits: 1, repeats: 1}, 20)
 		return
 	}
 	printMachine(os.Stdout)
@@ -58,7 +59,7 @@ func TestBench(t *testing.T) {
 	}
 	measureAll(t, all, 25, 15*time.Second)
 	printPackets(os.Stdout, unit, rows)
-	printControl(os.Stdout, control(t, bpffs, large))
+	printControl(os.Stdout, append(control(t, bpffs, large), scale(t, bpffs, huge, 1000)...))
 }
 
 // measureAll measures every path in turn, in so many rounds at least and for so long; with no time at all, cold.

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"os"
@@ -16,7 +17,10 @@ import (
 )
 
 // size is how large a node's spec is.
-type size struct{ vips, backends, edits, repeats int }
+type size struct {
+	vips, backends, edits, repeats int
+	ring                           uint32 // slots; 0 = the default
+}
 
 // The node that the budgets are about, and one that plain test runs can afford.
 var (
@@ -29,9 +33,12 @@ func (z size) spec() *spec.Spec {
 	s := &spec.Spec{Version: spec.Version, NICs: []spec.NIC{{Name: nic, XDP: spec.Stands(spec.Balancer)}}}
 	for i := range z.vips {
 		v := spec.VIP{Name: fmt.Sprintf("vip%d", i), Addresses: []netip.Addr{netip.AddrFrom4([4]byte{10, 99, byte(i >> 8), byte(i)})},
-			Port: packet.HTTPPort, Protocol: spec.TCP, EncapPort: spec.DefaultEncapPort, Ring: spec.DefaultRing, Settle: spec.DefaultSettle}
+			Port: packet.HTTPPort, Protocol: spec.TCP, EncapPort: spec.DefaultEncapPort, Ring: cmp.Or(z.ring, spec.DefaultRing), Settle: spec.DefaultSettle}
 		for j := range z.backends {
 			n := i*z.backends + j + 1
+			if n > spec.MaxBackends {
+				continue
+			}
 			a := netip.AddrFrom4([4]byte{10, 2, byte(n >> 8), byte(n)})
 			v.Backends = append(v.Backends, spec.Backend{Address: a, Weight: spec.DefaultWeight})
 		}

@@ -93,7 +93,7 @@ type figure struct {
 	unit   string
 	values []float64 // of every repetition
 	worst  bool      // the budget is about 99 of 100 of them, not about the least
-	budget float64
+	budget float64   // 0 = none
 }
 
 // times are durations in ms.
@@ -113,6 +113,10 @@ func printControl(w io.Writer, figures []figure) {
 		if f.worst {
 			judged = worst
 		}
-		fmt.Fprintf(w, "%-104s %9.2f %9.2f %9.2f %10.2f %s%s\n", f.name, least, middle(all), worst, f.budget, f.unit, over(judged > f.budget))
+		budget := fmt.Sprintf("%10s %s", "-", f.unit)
+		if f.budget > 0 {
+			budget = fmt.Sprintf("%10.2f %s%s", f.budget, f.unit, over(judged > f.budget))
+		}
+		fmt.Fprintf(w, "%-104s %9.2f %9.2f %9.2f %s\n", f.name, least, middle(all), worst, budget)
 	}
 }
