@@ -162,6 +162,11 @@ func badBackend(v *VIP, a netip.Addr) string {
 	if slices.Contains(v.Addresses, a) {
 		return fmt.Sprintf("%s is the VIP itself: packets would come back for ever", a)
 	}
+	for _, p := range v.Prefixes {
+		if p.Contains(a) {
+			return fmt.Sprintf("%s is within the VIP's prefix %s: packets would come back for ever", a, p)
+		}
+	}
 	return ""
 }
 
