@@ -31,6 +31,7 @@ type draining map[uint16]*lastPacket
 type lastPacket struct {
 	packets uint64
 	at      time.Time
+	began   time.Time // to drain, as far as this engine has seen it
 }
 
 // showDraining says of the backends of a snapshot that drain how far they are.
@@ -54,14 +55,14 @@ func (o *owner) showDraining(now time.Time, s *State) {
 			id := ids[planKey(num, b.Address)]
 			last := o.draining[id]
 			if last == nil || last.packets > b.Packets {
-				last = &lastPacket{b.Packets, now}
+				last = &lastPacket{b.Packets, now, now}
 				o.draining[id] = last
 			}
 			if seen[id] = true; last.packets != b.Packets {
-				*last = lastPacket{b.Packets, now}
+				last.packets, last.at = b.Packets, now
 			}
 			b.Drain = &Drain{Open: o.openAt(v, b.Address, now)}
-			b.Drain.judge(now, last.at, desired.Settle, b)
+			b.Drain.judge(now, *last, desired.Settle, b)
 			b.Why += ": " + b.Drain.Says
 		}
 	}
@@ -108,10 +109,10 @@ func isAgentOf(e agents.Entry, backend netip.Addr) bool {
 
 // judge says what is left and how long that takes. Where no agent knows, it is over when every flow that could still be
 // there has been silent for as long as the VIP settles: then it would be moved at the next packet anyway.
-func (d *Drain) judge(now, last time.Time, settle time.Duration, b *Backend) {
-	quiet := now.Sub(last)
+func (d *Drain) judge(now time.Time, last lastPacket, settle time.Duration, b *Backend) {
+	quiet := now.Sub(last.at)
 	if quiet >= quietAfter {
-		d.Quiet = last
+		d.Quiet = last.at
 	}
 	switch {
 	case d.Open == 0 && quiet >= quietAfter:
@@ -121,7 +122,7 @@ func (d *Drain) judge(now, last time.Time, settle time.Duration, b *Backend) {
 	case quiet >= settle:
 		d.Safe, d.Says = true, fmt.Sprintf("safe to stop, no packet for %s", settle)
 	case quiet >= quietAfter:
-		d.Ends = last.Add(settle)
+		d.Ends = last.at.Add(settle)
 		d.Says = fmt.Sprintf("no packet for %s, safe to stop in %s unless a flow wakes", quiet.Round(time.Second), d.Ends.Sub(now).Round(time.Second))
 		return
 	}
@@ -132,6 +133,9 @@ func (d *Drain) judge(now, last time.Time, settle time.Duration, b *Backend) {
 		d.Says += ", "
 	}
 	d.Says += fmt.Sprintf("%.0f packets/s", b.PPS)
+	if now.Sub(last.began) < slopeOver {
+		return // what the rates were before says nothing of how flows end
+	}
 	half, ends := decline(b.History)
 	if ends <= 0 {
 		d.Says += ", not getting fewer"
