@@ -16,7 +16,7 @@ import (
 const (
 	healBudget = 25 * time.Millisecond
 	healPause  = 20 * time.Millisecond
-	healShare  = 10
+	healShare  = 4
 	healLatest = 500 * time.Millisecond
 )
 
@@ -40,7 +40,9 @@ func (o *owner) heal(now time.Time) {
 		o.follow(now)
 	}
 	o.followChecks(false)
-	c.paced = false
+	if c.paced = false; o.spec == nil {
+		return // the kernel went back to nothing
+	}
 	was := c.facts
 	c.facts = c.prober.Facts()
 	turned, quorums := o.decide()
@@ -171,15 +173,21 @@ func (o *owner) reshape(now time.Time, turned []turn) (next time.Time, left bool
 	if c.of.other != nil {
 		all = append(all, work{int(o.kernel.Control().Confirmed), c.of.other})
 	}
+	from := 0 // who has waited is first the next time
+	defer func() { c.from = from }()
 	for _, first := range []bool{true, false} {
 		for _, w := range all {
 			for i := range w.spec.VIPs {
+				i = (i + c.from) % len(w.spec.VIPs)
 				v := &w.spec.VIPs[i]
 				if urgent[v.Name] != first {
 					continue
 				}
 				again, more := o.reshapeVIP(w.generation, v, now, time.Since(now) > healBudget)
-				if left = left || more; !again.IsZero() && (next.IsZero() || again.Before(next)) {
+				if more && !left {
+					left, from = true, i
+				}
+				if !again.IsZero() && (next.IsZero() || again.Before(next)) {
 					next = again
 				}
 			}

@@ -25,6 +25,7 @@ type checking struct {
 	trouble string      // why checks to VIPs cannot be sent; empty = they can
 	known   knownHealth // from before this engine, or from before its prober
 	of      followed
+	looked  time.Time // when the ways to VIPs were looked at
 
 	facts   map[health.Key]health.Fact // by which the rings are
 	live    map[health.Key]health.Fact // of the last snapshot
@@ -33,9 +34,13 @@ type checking struct {
 	lost    map[string]bool            // VIPs that have lost their quorum
 	shapes  map[shapeKey]uint64        // what the rings were made of
 	builder maglev.Builder
+	from    int         // the VIP whose ring is looked at first
 	timer   *time.Timer // nil: there is nothing to do until a fact changes
 	paced   bool        // the timer is for what has changed already
 }
+
+// followEvery is how often the ways to VIPs are looked at again at most: neighbours change by the hundred.
+const followEvery = time.Second
 
 // followed is what the prober was told last.
 type followed struct {
@@ -154,10 +159,10 @@ func (o *owner) followChecks(again bool) {
 		return // it goes on as it was
 	}
 	now := followed{spec: o.spec, control: o.kernel.Control(), other: o.otherSpec()}
-	if now == c.of && !again {
+	if now == c.of && (!again || time.Since(c.looked) < followEvery) {
 		return
 	}
-	c.of = now
+	c.of, c.looked = now, time.Now()
 	if !wantsHealth(now.spec) && !wantsHealth(now.other) && c.prober == nil && len(c.known.Facts) == 0 {
 		return
 	}
