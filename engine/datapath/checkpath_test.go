@@ -2,9 +2,11 @@ package datapath
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
 
 	"hairpin/engine/packet"
 )
@@ -92,5 +94,34 @@ func TestCheckPath(t *testing.T) {
 		if verdict, ctx, out := run(row.mark, in); verdict != row.verdict || verdict == tcUnspec && (ctx.Mark != row.mark || !bytes.Equal(in, out)) {
 			t.Errorf("%s: verdict %d", name, verdict)
 		}
+	}
+}
+
+// TestCheckPathByClsact: where there is no tcx, its filter stands in front of a chain's, and neither takes the other for its
+// own.
+func TestCheckPathByClsact(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, wallSpec)
+	n.byClsact(t, "eth0", TCXEgress, ClsactEgress)
+	p, err := n.OpenCheckPath()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	chains, checks := clsactName(n.dir), checkFilter(clsactName(n.dir))
+	ours := clsact{nicByName(t, "eth0").Attrs().Index, netlink.HANDLE_MIN_EGRESS, checks}
+	for range 2 { // the second time as a later process finds it
+		if err := ours.attach(p.program); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := filtersAt(t, "eth0", netlink.HANDLE_MIN_EGRESS); !slices.Equal(got, []string{checks, chains}) {
+		t.Errorf("filters %q", got)
+	}
+	if err := removeFilters(checks); err != nil {
+		t.Fatal(err)
+	}
+	if got := filtersAt(t, "eth0", netlink.HANDLE_MIN_EGRESS); !slices.Equal(got, []string{chains}) {
+		t.Errorf("filters %q are left", got)
 	}
 }
