@@ -46,6 +46,8 @@ var rules = []rule{
 		"planning is pure: it says what would be done and can do none of it"},
 	{"engine/packet", []string{"github.com/gopacket/gopacket/..."},
 		"packets are bytes, whoever reads them"},
+	{"engine/talkers", nil, "who sends most is arithmetic on samples, wherever they come from"},
+	{"engine/tcpflows", []string{"github.com/vishvananda/netlink/...", "golang.org/x/sys/unix"}, "sockets are the kernel's word, whoever asks"},
 	{"engine/capture", []string{"./engine/packet"}, "a captured packet is read wherever its file is brought"},
 	{"engine/agents", nil, "what agents say is bytes and sums, wherever the counts come from"},
 	{"engine/near", nil, "words are compared without knowing what they mean"},

@@ -27,6 +27,7 @@ type captures struct {
 	names  captureNames
 	last   int // number of a capture
 	at     [datapath.Captures]*capturing
+	talk   talking
 }
 
 // capturing is one capture.
@@ -147,6 +148,7 @@ func (o *owner) followCaptures(now time.Time) {
 		return
 	}
 	o.captures.rename(o.captureNames())
+	o.captures.adapt(now)
 	for _, id := range o.captures.left(now) {
 		o.endCapture(id)
 	}

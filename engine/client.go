@@ -122,6 +122,12 @@ func (c *client) EndCapture(ctx context.Context, id int) error {
 	return err
 }
 
+// Connections implements Node.
+func (c *client) Connections(ctx context.Context, r ConnectionsRequest) (*Connections, error) {
+	a, err := c.ask(ctx, call{Verb: verbConnections, Connections: &r})
+	return a.Connections, err
+}
+
 // Confirm implements Node.
 func (c *client) Confirm(ctx context.Context, _ string) error {
 	_, err := c.ask(ctx, call{Verb: verbConfirm})

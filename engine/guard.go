@@ -47,7 +47,7 @@ const (
 // the armed one has lost his connection.
 func (v verb) needs() need {
 	switch v {
-	case verbPlan, verbWatch, verbHistory, verbPast, verbAt, verbTimeline, verbTrace:
+	case verbPlan, verbWatch, verbHistory, verbPast, verbAt, verbTimeline, verbConnections, verbTrace:
 		return needNothing
 	case verbConfirm, verbArm, verbDisarm, verbCapture, verbCaptured, verbEndCapture:
 		return needPermission

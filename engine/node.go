@@ -45,6 +45,9 @@ type Verbs interface {
 	Captured(ctx context.Context, id int) (*Captured, error)
 	// EndCapture ends one of this party's.
 	EndCapture(ctx context.Context, id int) error
+	// Connections is who talks through the node now. Packets are sampled for it while somebody asks, and for CaptureLease
+	// afterwards; the first answer has no samples yet. Who may only look may ask.
+	Connections(ctx context.Context, r ConnectionsRequest) (*Connections, error)
 	// Handoff begins to give the node to another process, or says why it cannot. How it goes on is in State.Handoff, also of
 	// the one who takes over.
 	Handoff(ctx context.Context, r HandoffRequest) error

@@ -207,6 +207,11 @@ func (p *Player) Captured(context.Context, int) (*Captured, error) { return nil,
 // EndCapture implements Verbs.
 func (p *Player) EndCapture(context.Context, int) error { return errRecording }
 
+// Connections implements Verbs.
+func (p *Player) Connections(context.Context, ConnectionsRequest) (*Connections, error) {
+	return nil, errRecording
+}
+
 // Handoff implements Verbs.
 func (p *Player) Handoff(context.Context, HandoffRequest) error { return errRecording }
 

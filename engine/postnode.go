@@ -62,6 +62,11 @@ func (s *post) DrainNode(ctx context.Context, r DrainRequest) error {
 	return s.node().DrainNode(ctx, r)
 }
 
+// Connections implements Node.
+func (s *post) Connections(ctx context.Context, r ConnectionsRequest) (*Connections, error) {
+	return s.node().Connections(ctx, r)
+}
+
 // Detach implements Node.
 func (s *post) Detach(ctx context.Context, who string) error { return s.node().Detach(ctx, who) }
 

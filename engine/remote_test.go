@@ -124,6 +124,11 @@ func (f *fake) Captured(_ context.Context, id int) (*Captured, error) {
 		VIP: "web", Verdict: "forward", Code: 3, Reason: "forwarded", OneIn: 1, Bytes: 60, Frame: []byte{1, 2, 3}}}}, f.err
 }
 
+func (f *fake) Connections(_ context.Context, r ConnectionsRequest) (*Connections, error) {
+	f.called("connections by " + r.By)
+	return &Connections{OneIn: 3, Talkers: []Talker{{Name: "198.51.100.7", PPS: 5}}, Flows: []Flow{{Src: netip.MustParseAddrPort("198.51.100.7:1"), State: "open"}}}, f.err
+}
+
 func (f *fake) EndCapture(context.Context, int) error {
 	f.called("end capture")
 	return f.err

@@ -175,6 +175,11 @@ func (c *session) do(ctx, served context.Context, k call, a *answer) error {
 		if a.Captured, err = n.Captured(ctx, k.Number); err == nil {
 			a.pack()
 		}
+	case verbConnections:
+		if k.Connections == nil {
+			k.Connections = &ConnectionsRequest{}
+		}
+		a.Connections, err = n.Connections(ctx, *k.Connections)
 	case verbEndCapture:
 		err = n.EndCapture(ctx, k.Number)
 	case verbDrain:

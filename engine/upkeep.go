@@ -43,7 +43,7 @@ func (o *owner) upkeep(now time.Time) {
 	}
 	if now.Sub(o.swept) >= sweepEvery {
 		o.swept = now
-		o.kernel.Sweep(nil)
+		o.captures.swept(o.kernel.Sweep(nil))
 		if err := o.kernel.RetireCensus(); err != nil {
 			o.journal.add(now, "warn", "engine", err.Error())
 		}

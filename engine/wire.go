@@ -53,7 +53,8 @@ type call struct {
 	Back     bool          `json:",omitempty"`
 	Trace    *wireTrace    `json:",omitempty"`
 
-	Capture *CaptureRequest `json:",omitempty"`
+	Capture     *CaptureRequest     `json:",omitempty"`
+	Connections *ConnectionsRequest `json:",omitempty"`
 }
 
 // verb is what a call asks for. Whatever is not said in needs to ask for less, only the armed may call.
@@ -79,6 +80,8 @@ const (
 	verbCapture    verb = "capture"
 	verbCaptured   verb = "captured"
 	verbEndCapture verb = "end capture"
+
+	verbConnections verb = "connections"
 )
 
 // news is a frame from the server: one of its parts.
@@ -104,6 +107,8 @@ type answer struct {
 	Number   int       `json:",omitempty"` // of a capture
 	Captured *Captured `json:",omitempty"` // with its records apart
 	Packed   []byte    `json:",omitempty"`
+
+	Connections *Connections `json:",omitempty"`
 }
 
 // shownState is a State without its spec, which travels only when it changed, and with its histories apart: as text

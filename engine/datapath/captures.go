@@ -291,6 +291,15 @@ func (c *Captor) Sample(place, oneIn int) {
 	}
 }
 
+// Allow lets a capture go on to so many records.
+func (c *Captor) Allow(place int, most uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		atomic.StoreUint64(&c.settings.all[place].Most, most)
+	}
+}
+
 // CaptureCount is what the kernel counts of a capture: records that were taken and their bytes, and those among them for which
 // there was no room in the ring buffer.
 type CaptureCount struct{ Taken, Bytes, Lost uint64 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -244,6 +245,19 @@ func captured(id int) *engine.Captured {
 	behind.Point, behind.Bytes, behind.Frame = capture.Left, len(left), left
 	return &engine.Captured{Status: engine.CaptureStatus{ID: id, Packets: 1, Bytes: 200, Over: "it has its 1 records", Seen: 7, NS: 41.3},
 		Records: []engine.CaptureRecord{r, behind}}
+}
+
+// Connections knows two talkers and a socket.
+func (f *fake) Connections(_ context.Context, r engine.ConnectionsRequest) (*engine.Connections, error) {
+	fmt.Fprintf(f.asked, "connections %+v\n", r)
+	src, dst := netip.MustParseAddrPort("198.51.100.7:40000"), netip.MustParseAddrPort("10.99.0.1:80")
+	return &engine.Connections{Time: noon, Over: 12 * time.Second, OneIn: 100, OneInNew: 4, PPS: 400_000, NS: 52.4, Known: 3, Wanted: 1, Settling: 17,
+		Talkers: []engine.Talker{{Name: "198.51.100.7", PPS: 19_400, PPSOff: 812.4, BPS: 2_000_000, BPSOff: 90_000, New: 12, NewOff: 3},
+			{Name: "203.0.113.9", PPS: 1200, PPSOff: 300, BPS: 90_000, BPSOff: 9_000}},
+		Flows: []engine.Flow{{Flows: 1, Protocol: 6, Src: src, Dst: dst, NIC: "eth0", VIP: "web", Backend: netip.MustParseAddr("10.1.1.11"), State: "open", Verdict: "forward",
+			Reason: "forwarded", First: noon.Add(-8 * time.Second), Last: noon, Packets: 1200, Bytes: 90_000}},
+		Sockets:     []engine.Socket{{Local: dst, Remote: src, State: "established", Received: 1000, Acked: 50_000, Retransmits: 3, RTT: 1200 * time.Microsecond}},
+		SocketsOpen: 1}, nil
 }
 
 func (f *fake) EndCapture(_ context.Context, id int) error {

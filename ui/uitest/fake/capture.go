@@ -12,6 +12,8 @@ type capturing struct {
 	asked   []engine.CaptureRequest
 	ended   []int
 	batches []engine.Captured
+	talk    *engine.Connections // nil = nobody talks
+	talks   []engine.ConnectionsRequest
 }
 
 // Catch has the next call of Captured return c, the one after it the next, and the last one for ever without its records.
@@ -57,6 +59,34 @@ func (n *Node) Captured(ctx context.Context, id int) (*engine.Captured, error) {
 	}
 	c.Status.ID = id
 	return &c, nil
+}
+
+// Talk has Connections answer c.
+func (n *Node) Talk(c *engine.Connections) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.capturing.talk = c
+}
+
+// Connections is what Talk was told.
+func (n *Node) Connections(ctx context.Context, r engine.ConnectionsRequest) (*engine.Connections, error) {
+	if err := n.answer(ctx); err != nil {
+		return nil, fmt.Errorf("connections: %w", err)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.capturing.talks = append(n.capturing.talks, r)
+	if n.capturing.talk == nil {
+		return &engine.Connections{}, nil
+	}
+	return n.capturing.talk, nil
+}
+
+// Talks is what was asked about connections.
+func (n *Node) Talks() []engine.ConnectionsRequest {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.capturing.talks
 }
 
 // EndCapture writes down which.

@@ -1,0 +1,57 @@
+package tcpflows
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"testing"
+)
+
+// TestList: a connection is listed at both its ends, with what went over it, and not the socket that listens.
+func TestList(t *testing.T) {
+	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		client, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		server, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		if _, err := client.Write(make([]byte, 1000)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(server, make([]byte, 1000)); err != nil {
+			t.Fatal(err)
+		}
+		list, err := List()
+		if err != nil {
+			t.Fatal(err)
+		}
+		here, there := netip.MustParseAddrPort(client.LocalAddr().String()), netip.MustParseAddrPort(l.Addr().String())
+		var ends int
+		for _, f := range list {
+			switch {
+			case f.Local == there && f.Remote == here:
+				ends++
+				if f.State != "established" || f.Received != 1000 || f.RTT == 0 {
+					t.Errorf("%+v", f)
+				}
+			case f.Local == here && f.Remote == there:
+				ends++
+			case f.Local == there:
+				t.Errorf("what listens: %+v", f)
+			}
+		}
+		if ends != 2 {
+			t.Errorf("%d ends of %v and %v in %d flows", ends, here, there, len(list))
+		}
+	}
+}
