@@ -97,7 +97,7 @@ var rules = []rule{
 	{"ui", []string{"./ui/...", "./engine", "./engine/capture", "./engine/spec", "./engine/reason", "./engine/near", "./keymaps", "./themes", "github.com/charmbracelet/...",
 		"github.com/muesli/...", "github.com/pelletier/go-toml/v2/...", "golang.org/x/sys/unix", "golang.org/x/term"},
 		"what a person sees is made of State and changed through Node"},
-	{"ui/uitest", []string{"./ui/...", "./engine", "./engine/spec", "github.com/charmbracelet/...", "github.com/google/go-cmp/cmp",
+	{"ui/uitest", []string{"./ui/...", "./engine", "./engine/capture", "./engine/packet", "./engine/spec", "github.com/charmbracelet/...", "github.com/google/go-cmp/cmp",
 		"github.com/creack/pty", "golang.org/x/sys/unix", "golang.org/x/tools/txtar"},
 		"tests of screens share one driver, which may use what tests use"},
 	{"ui/command", []string{"./engine", "./engine/capture", "./engine/spec", "./engine/reason", "./engine/near", "./engine/lab", "./engine/metrics", "./engine/ipfix", "./ui/action", "./ui/cause", "./ui/keymap", "./ui/layer",

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"hairpin/engine/packet"
@@ -18,6 +19,16 @@ func (r *Record) Line() string {
 		text += " (cut)"
 	}
 	return text
+}
+
+// Ends is the packet by its ends, as a trace names it; empty when it is neither TCP nor UDP.
+func (r *Record) Ends() string {
+	s, _ := packet.ParseCut(r.Frame)
+	if !s.HasPorts {
+		return ""
+	}
+	name := map[uint8]string{packet.ProtoTCP: "tcp", packet.ProtoUDP: "udp"}[s.Protocol]
+	return strings.TrimSpace(fmt.Sprintf("%s %v > %v %s", name, netip.AddrPortFrom(s.Src, s.SrcPort), netip.AddrPortFrom(s.Dst, s.DstPort), s.Flags))
 }
 
 // Describe is everything that is known of the packet, a line each.

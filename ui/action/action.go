@@ -24,13 +24,16 @@ const (
 	Trace    Scope = "trace"
 	Handoff  Scope = "handoff"
 	Events   Scope = "events"
+
+	Connections Scope = "connections"
+	Capture     Scope = "capture"
 )
 
 // Dialog is the scope of everything drawn over a page. Its keys are fixed: no keymap may move Cancel.
 const Dialog Scope = "dialog"
 
 // Scopes are those that a keymap may bind, in the order in which help shows them.
-var Scopes = [...]Scope{Global, Overview, Chain, VIPs, Backends, Limits, Trace, Handoff, Events}
+var Scopes = [...]Scope{Global, Overview, Chain, VIPs, Backends, Limits, Connections, Trace, Capture, Handoff, Events}
 
 // Action is one thing a person can do.
 type Action struct {

@@ -12,6 +12,9 @@ const (
 	GoDoctor   ID = "screen.doctor"
 	GoRouting  ID = "screen.routing"
 
+	GoConnections ID = "screen.connections"
+	GoCapture     ID = "screen.capture"
+
 	Down     ID = "list.down"
 	Up       ID = "list.up"
 	Top      ID = "list.top"
@@ -85,11 +88,17 @@ const (
 	LimitRaise ID = "limit.raise"
 	LimitLower ID = "limit.lower"
 
-	TraceThis   ID = "trace.this"
-	TracePacket ID = "trace.packet"
-	TraceAgain  ID = "trace.again"
-	TraceOther  ID = "trace.other"
-	TraceShells ID = "trace.shells"
+	TraceThis    ID = "trace.this"
+	TracePacket  ID = "trace.packet"
+	TraceAgain   ID = "trace.again"
+	TraceOther   ID = "trace.other"
+	TraceShells  ID = "trace.shells"
+	TalkersBy    ID = "connections.by"
+	FlowGroup    ID = "connections.group"
+	CaptureThis  ID = "connections.capture"
+	CaptureStart ID = "capture.start"
+	CaptureStop  ID = "capture.stop"
+	CaptureSave  ID = "capture.save"
 )
 
 // The actions of a dialog. They have no place in a keymap file and none in the palette.
@@ -112,6 +121,8 @@ var table = [...]Action{
 	{ID: GoVIPs, Scope: Global, Title: "VIPs", Help: "virtual addresses and the backends behind them", Arg: "[VIP]", Of: VIPNames},
 	{ID: GoLimits, Scope: Global, Title: "limits", Help: "limits against their thresholds, and who is over"},
 	{ID: GoTrace, Scope: Global, Title: "trace", Help: "what becomes of a packet, stage by stage", Arg: "[packet]"},
+	{ID: GoConnections, Scope: Global, Title: "connections", Help: "who talks most, and over which connections"},
+	{ID: GoCapture, Scope: Global, Title: "capture", Help: "packets as they come and as they leave"},
 	{ID: GoHandoff, Scope: Global, Title: "handoff", Help: "who owns the node, and handing it over"},
 	{ID: GoEvents, Scope: Global, Title: "events", Help: "what happened on this node, newest first"},
 	{ID: GoDoctor, Scope: Global, Title: "doctor", Help: "what of this machine is in the way, and its cure"},
@@ -180,6 +191,14 @@ var table = [...]Action{
 	{ID: StageSooner, Scope: Chain, Title: "sooner", Help: "stage: one place sooner in its chain", Arms: true, Arg: "[stage]", Of: ChainStages},
 	{ID: StageInsert, Scope: Chain, Title: "insert", Help: "stage a stage in front of this one", Arms: true, Arg: "[stage]", Of: StageNames},
 	{ID: StageRemove, Scope: Chain, Title: "remove", Help: "stage: out of this chain, or back if it is staged", Arms: true, Arg: "[stage]", Of: ChainStages},
+
+	{ID: TalkersBy, Scope: Connections, Title: "by", Help: "talkers by source, prefix, VIP or backend"},
+	{ID: FlowGroup, Scope: Connections, Title: "group", Help: "connections one by one, or put together"},
+	{ID: CaptureThis, Scope: Connections, Title: "capture this", Help: "capture the packets of this connection"},
+
+	{ID: CaptureStart, Scope: Capture, Title: "start", Help: "capture what a filter says, instead of what is", Arg: "[filter]"},
+	{ID: CaptureStop, Scope: Capture, Title: "stop", Help: "end the capture; what it took stays"},
+	{ID: CaptureSave, Scope: Capture, Title: "save", Help: "write what was taken as pcapng", Arg: "[file]"},
 
 	{ID: TakeBack, Scope: Events, Title: "take back", Help: "stage what ran before this change", Arms: true, Arg: "[change]"},
 	{ID: History, Scope: Events, Title: "history", Help: "who changed what, when and why, and what became of it"},

@@ -51,9 +51,11 @@ func (m *Model) act(c call) tea.Cmd {
 	switch c.ID {
 	case action.GoTrace, action.TraceThis:
 		return m.tracing(c)
+	case action.CaptureStart, action.CaptureStop, action.CaptureSave, action.CaptureThis:
+		return m.capturing(c)
 	case action.GoVIPs:
 		m.goVIP(c.Arg)
-	case action.GoOverview, action.GoChain, action.GoLimits, action.GoHandoff, action.GoEvents, action.GoDoctor, action.GoRouting:
+	case action.GoOverview, action.GoChain, action.GoLimits, action.GoConnections, action.GoCapture, action.GoHandoff, action.GoEvents, action.GoDoctor, action.GoRouting:
 		m.open(page.Place{Screen: c.ID})
 	case action.Older, action.Newer, action.Last:
 		m.travel(c.ID)
@@ -194,6 +196,8 @@ func (m *Model) ask(request any) tea.Cmd {
 		if m.shown != nil {
 			p.Sync(m.view())
 		}
+	case captureFilter:
+		return m.beginCapture(r)
 	case staged.Edit:
 		m.stage(r)
 	case applyIt:

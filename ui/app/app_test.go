@@ -236,11 +236,8 @@ func TestTrail(t *testing.T) {
 	d.has("Events > 3")
 }
 
-func TestAbsentScreens(t *testing.T) {
+func TestUnknownKeys(t *testing.T) {
 	d := open80(t, fake.Busy())
-	d.hasNot("Capture")
-	d.press("7")
-	d.has("7 is the screen Capture: not in this version")
 	d.press("w")
 	d.has("w means nothing here; ? lists the keys")
 	d.press("j")

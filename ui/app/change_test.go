@@ -191,6 +191,10 @@ func openScope(t *testing.T, d *driver, scope action.Scope) action.Scope {
 		d.do(action.GoHandoff)
 	case action.Trace:
 		d.do(action.GoTrace)
+	case action.Connections:
+		d.do(action.GoConnections)
+	case action.Capture:
+		d.do(action.GoCapture)
 	default:
 		t.Fatalf("no screen is opened for %s", scope)
 	}

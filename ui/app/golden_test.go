@@ -82,6 +82,25 @@ func scenes() []scene {
 		{"events", fake.Incident, nil, func(d *driver) { d.do(action.GoEvents, action.Down) }},
 		{"doctor", fake.Ailing, nil, func(d *driver) { d.do(action.GoDoctor) }},
 		{"routing", fake.Ailing, nil, func(d *driver) { d.do(action.GoRouting, action.Down) }},
+		{"connections", fake.Busy, nil, func(d *driver) {
+			d.node.Talk(fake.Talkers())
+			d.do(action.GoConnections, action.TalkersBy)
+			d.pass(time.Second)
+			d.do(action.Down)
+		}},
+		{"capture", fake.Busy, nil, func(d *driver) {
+			d.node.Catch(fake.Caught())
+			d.do(action.GoCapture)
+			d.run(d.m.act(call{ID: action.CaptureStart, Arg: "vip web"}))
+			d.pass(time.Second)
+			d.do(action.Down)
+		}},
+		{"capture-open", fake.Busy, nil, func(d *driver) {
+			d.node.Catch(fake.Caught())
+			d.do(action.GoCapture)
+			d.run(d.m.act(call{ID: action.CaptureStart, Arg: "vip web"}))
+			d.do(action.Open)
+		}},
 		{"preview", fake.Busy, armed, func(d *driver) { stage(d); d.do(action.Apply) }},
 		{"unconfirmed", fake.Busy, armed, func(d *driver) {
 			stage(d)

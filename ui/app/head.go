@@ -156,25 +156,35 @@ func (m *Model) second(v cause.Verdict, w int) string {
 	return widget.Line(w, line, filter, k.Glyphs)
 }
 
+// roomyTabs is the width from which on tabs have their whole names.
+const roomyTabs = 110
+
 // tabs are the screens of this version, by their digits.
 func (m *Model) tabs(w int) string {
-	line := ""
+	line, gap := "", "  "
+	if w < roomyTabs {
+		gap = ""
+	}
 	for _, s := range [...]struct {
-		digit, name string
-		id          action.ID
+		digit, name, short string
+		id                 action.ID
 	}{
-		{"1", "Overview", action.GoOverview}, {"2", "Chain", action.GoChain}, {"3", "VIPs", action.GoVIPs},
-		{"4", "Limits", action.GoLimits}, {"6", "Trace", action.GoTrace}, {"8", "Handoff", action.GoHandoff}, {"9", "Events", action.GoEvents},
+		{"1", "Overview", "Overview", action.GoOverview}, {"2", "Chain", "Chain", action.GoChain}, {"3", "VIPs", "VIPs", action.GoVIPs},
+		{"4", "Limits", "Limits", action.GoLimits}, {"5", "Connections", "Conns", action.GoConnections}, {"6", "Trace", "Trace", action.GoTrace}, {"7", "Capture", "Capt", action.GoCapture},
+		{"8", "Handoff", "Handoff", action.GoHandoff}, {"9", "Events", "Events", action.GoEvents},
 	} {
-		if s.id == m.place.Screen {
-			line += m.kit.Say(theme.Selection, " "+s.digit+" "+s.name+" ") + " "
-		} else {
-			name := m.kit.Say(theme.Hint, s.name)
-			if s.id == action.GoLimits && m.shown != nil && page.AnyOver(m.shown) {
-				name = m.kit.Say(theme.Warn, s.name+"!")
-			}
-			line += " " + m.kit.Say(theme.Key, s.digit) + " " + name + "  "
+		if w < roomyTabs {
+			s.name = s.short
 		}
+		if s.id == m.place.Screen {
+			line += m.kit.Say(theme.Selection, " "+s.digit+" "+s.name+gap[:len(gap)/2]) + gap[len(gap)/2:]
+			continue
+		}
+		name := m.kit.Say(theme.Hint, s.name)
+		if s.id == action.GoLimits && m.shown != nil && page.AnyOver(m.shown) {
+			name = m.kit.Say(theme.Warn, s.name+"!")
+		}
+		line += " " + m.kit.Say(theme.Key, s.digit) + " " + name + gap
 	}
 	return widget.Fit(line, w, m.kit.Glyphs)
 }

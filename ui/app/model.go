@@ -52,6 +52,7 @@ type Model struct {
 	traces traces
 	rewind rewind
 	link   link
+	look   looking
 	watch  time.Time // when the engine was last asked to measure what stages cost
 	fell   *uint64   // fallbacks seen; nil before the first snapshot
 
@@ -126,7 +127,9 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tickMsg:
 		m.refresh()
-		cmd = tea.Batch(m.tick(), m.lookAtCosts())
+		cmd = tea.Batch(m.tick(), m.lookAtCosts(), m.lookAtPackets())
+	case talkMsg, begunMsg, capturedMsg, savedMsg:
+		cmd = m.looked(msg)
 	case freshMsg:
 		m.refresh()
 	case tea.WindowSizeMsg:
@@ -189,7 +192,7 @@ func (m *Model) relay() {
 
 // view is what pages draw from. Held pictures are seen at their own time.
 func (m *Model) view() page.View {
-	v := page.View{State: m.shown, Now: m.now, Next: m.next, Traced: m.traces.find(m.place)}
+	v := page.View{State: m.shown, Now: m.now, Next: m.next, Traced: m.traces.find(m.place), Talk: m.look.talk, TalkWhy: m.look.why, Capture: m.look.capture}
 	for _, e := range m.staged.Edits() {
 		v.Staged = append(v.Staged, e.String())
 	}

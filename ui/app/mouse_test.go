@@ -23,7 +23,7 @@ func withMouse(o *Options) { o.Mouse = true }
 
 func TestMouse(t *testing.T) {
 	d := open80(t, fake.Busy(), withMouse)
-	d.mouse(tea.MouseButtonLeft, 28, 2)
+	d.mouse(tea.MouseButtonLeft, 21, 2)
 	d.has("3 VIPs")
 	d.has("PROTO")
 	d.clickOn(5, "echo", "10.99.0.1:7")
@@ -44,7 +44,7 @@ func TestMouse(t *testing.T) {
 	if d.screen().Text() == before {
 		t.Error("the wheel does not scroll help")
 	}
-	d.mouse(tea.MouseButtonLeft, 28, 2)
+	d.mouse(tea.MouseButtonLeft, 21, 2)
 	d.has("HELP")
 	d.press("esc")
 	for _, button := range []tea.MouseButton{tea.MouseButtonRight, tea.MouseButtonMiddle, tea.MouseButtonNone} {
@@ -113,11 +113,11 @@ func TestMouseChangesNothing(t *testing.T) {
 
 func TestMouseIsOffUntilAsked(t *testing.T) {
 	d := open80(t, fake.Busy())
-	d.mouse(tea.MouseButtonLeft, 28, 2)
+	d.mouse(tea.MouseButtonLeft, 21, 2)
 	d.has("NIC", "CHAIN")
 	d.byName("mouse")
 	d.has("a click selects")
-	d.mouse(tea.MouseButtonLeft, 28, 2)
+	d.mouse(tea.MouseButtonLeft, 21, 2)
 	d.has("PROTO")
 	d.byName("mouse")
 	d.has("the mouse selects text again")

@@ -84,19 +84,9 @@ func (m *Model) keyToOverlay(name string) tea.Cmd {
 	return nil
 }
 
-// absent are the screens that this version does not have; their digits stay theirs.
-var absent = map[string]string{
-	"5": "Connections", "7": "Capture",
-}
-
 // unknown says that keys mean nothing here.
 func (m *Model) unknown(keys []string) {
-	text := strings.Join(keys, " ")
-	if screen, digit := absent[text]; digit {
-		m.say(theme.Hint, "%s is the screen %s: not in this version", text, screen)
-		return
-	}
-	m.say(theme.Hint, "%s means nothing here; ? lists the keys", text)
+	m.say(theme.Hint, "%s means nothing here; ? lists the keys", strings.Join(keys, " "))
 }
 
 // chord is a row of keys that was begun. Its ways on are shown when the next key takes a while.

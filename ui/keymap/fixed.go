@@ -11,7 +11,9 @@ var always = [...]Binding{
 	{Keys: []string{"2"}, Action: action.GoChain},
 	{Keys: []string{"3"}, Action: action.GoVIPs},
 	{Keys: []string{"4"}, Action: action.GoLimits},
+	{Keys: []string{"5"}, Action: action.GoConnections},
 	{Keys: []string{"6"}, Action: action.GoTrace},
+	{Keys: []string{"7"}, Action: action.GoCapture},
 	{Keys: []string{"8"}, Action: action.GoHandoff},
 	{Keys: []string{"9"}, Action: action.GoEvents},
 }

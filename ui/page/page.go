@@ -19,6 +19,10 @@ type View struct {
 	Running *spec.Spec // what Next was laid over
 	Next    *spec.Spec // the running spec with what is staged; nil when nothing runs
 	Staged  []string   // the edits in between, in words
+
+	Talk    *engine.Connections // who talks; nil = it is not known
+	TalkWhy string              // why not
+	Capture *Capturing          // of this console; nil = there was none
 }
 
 // Place is where a person is: a screen, and what is open on it.
@@ -96,15 +100,17 @@ type Page interface {
 // New is a page for each screen of this version.
 func New() map[action.ID]Page {
 	return map[action.ID]Page{
-		action.GoOverview: NewOverview(),
-		action.GoChain:    NewChain(),
-		action.GoVIPs:     NewVIPs(),
-		action.GoLimits:   NewLimits(),
-		action.GoTrace:    NewTrace(),
-		action.GoHandoff:  NewHandoff(),
-		action.GoEvents:   NewEvents(),
-		action.GoDoctor:   NewDoctor(),
-		action.GoRouting:  NewRouting(),
+		action.GoOverview:    NewOverview(),
+		action.GoChain:       NewChain(),
+		action.GoVIPs:        NewVIPs(),
+		action.GoLimits:      NewLimits(),
+		action.GoConnections: NewConnections(),
+		action.GoTrace:       NewTrace(),
+		action.GoCapture:     NewCapture(),
+		action.GoHandoff:     NewHandoff(),
+		action.GoEvents:      NewEvents(),
+		action.GoDoctor:      NewDoctor(),
+		action.GoRouting:     NewRouting(),
 	}
 }
 
