@@ -39,6 +39,7 @@ type capturing struct {
 	points  uint8
 	read    time.Time
 	packed  []byte                           // records that nobody took yet
+	seen    uint64                           // packets that had come by when it began
 	dropped uint64                           // records for which there was no room in packed
 	sink    func(*datapath.Captured, []byte) // nil: they are packed
 }
@@ -94,6 +95,9 @@ func (o *owner) startCapture(place int, c *capturing, k datapath.Capture) (int, 
 	captor, err := o.kernel.StartCapture(place, k, nums)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if loading := time.Since(c.read); c.sink == nil { // its time begins with its first packet
+		c.status.Began, c.status.Until = c.status.Began.Add(loading), c.status.Until.Add(loading)
 	}
 	return o.captures.add(place, c, captor), nil
 }
@@ -186,6 +190,9 @@ func (c *captures) add(place int, x *capturing, captor *datapath.Captor) int {
 	defer c.mu.Unlock()
 	c.last++
 	x.id, x.status.ID = c.last, c.last
+	if cost, err := captor.Cost(); err == nil {
+		x.seen = cost.Seen
+	}
 	c.at[place] = x
 	if c.captor != captor {
 		c.captor = captor
@@ -337,7 +344,7 @@ func (c *captures) status(place int, x *capturing, now time.Time) CaptureStatus 
 	n := c.captor.Count(place)
 	s.Packets, s.Bytes, s.Lost = n.Taken, n.Bytes, n.Lost+x.dropped
 	if cost, err := c.captor.Cost(); err == nil {
-		s.Seen, s.Torn, s.NS = cost.Seen, cost.Torn, cost.NS
+		s.Seen, s.Torn, s.NS = cost.Seen-min(x.seen, cost.Seen), cost.Torn, cost.NS
 	}
 	switch {
 	case n.Taken >= x.request.Most:

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/cilium/ebpf"
 
 	"hairpin/engine/filter"
 	"hairpin/engine/packet"
@@ -256,4 +259,47 @@ vips: [{name: web, addresses: [10.99.0.1], port: 80, protocol: tcp, ring: 251, b
 		list[1].Packet != list[0].Packet || list[2].Point != 0 || list[2].Fate != 1 {
 		t.Errorf("%+v", list)
 	}
+}
+
+// TestCaptureAll: 100,000 packets a second are captured, and each is either read or counted as lost.
+func TestCaptureAll(t *testing.T) {
+	n := newNode(t, balancerSpec)
+	chain := n.chain(t, "eth0", XDP)
+	captor := n.catch(t, 0, "tcp port 22", Capture{})
+	const batches, each = 20, 5000
+	data := frame(ip4{}, tcp{Dst: 22})
+	var read atomic.Uint64
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			switch _, _, err := captor.Read(20 * time.Millisecond); {
+			case err == nil:
+				read.Add(1)
+			case !errors.Is(err, os.ErrDeadlineExceeded):
+				return
+			}
+		}
+	}()
+	for range batches {
+		began := time.Now()
+		if _, err := n.roots[chain].Run(&ebpf.RunOptions{Data: data, Repeat: each}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Until(began.Add(time.Second * each / 100_000))) // paces what it sends
+	}
+	count := captor.Count(0)
+	for deadline := time.Now().Add(time.Minute); read.Load()+count.Lost < batches*each && time.Now().Before(deadline); count = captor.Count(0) {
+		time.Sleep(time.Millisecond)
+	}
+	cost, err := captor.Cost()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d read, %d lost, %.0f ns a packet", read.Load(), count.Lost, cost.NS)
+	if count.Taken != batches*each || read.Load()+count.Lost != batches*each || cost.Seen != batches*each || cost.Torn != 0 {
+		t.Errorf("%d packets: %d read, %+v, %+v", batches*each, read.Load(), count, cost)
+	}
+	n.EndCapture(0)
+	<-done
 }
