@@ -148,6 +148,21 @@ AI void end(void *ctx, int tc, struct looked *l, struct scratch *s, __u32 verdic
 	}
 }
 
+// When the chain returned, in a packet whose cost parse has timed so far; else 0. A look at the clock is no part of it.
+AI __u64 returned_at(struct scratch *s)
+{
+	if (!(s->captured & CAPTURED_TOOK))
+		return 0;
+	__u64 began = bpf_ktime_get_ns(), at = bpf_ktime_get_ns();
+	return at + (at - began);
+}
+
+AI void add_cost(struct scratch *s, __u64 returned)
+{
+	if (returned)
+		s->seq += bpf_ktime_get_ns() - returned;
+}
+
 // Parse, once more: it sees that the captor has been called, and goes on. What the functions below return themselves is
 // hidden from the compiler, which would take it for what they return.
 AI int hidden(int verdict)
@@ -238,9 +253,11 @@ int around_chain(struct xdp_md *ctx)
 	__u32 fate = verdict == XDP_PASS			    ? FATE_PASS
 		     : verdict == XDP_TX || verdict == XDP_REDIRECT ? FATE_FORWARD
 								    : FATE_DROP;
+	__u64 returned = returned_at(s);
 	data = (void *)(long)ctx->data;
 	tail = (void *)(long)ctx->data_end;
 	end(ctx, 0, l, s, verdict, fate, data, tail, tail - data);
+	add_cost(s, returned);
 	return verdict;
 }
 
@@ -267,9 +284,11 @@ int around_chain_tc(struct __sk_buff *ctx)
 		return verdict;
 	}
 	__u32 fate = verdict == TC_ACT_SHOT ? FATE_DROP : verdict == TC_ACT_REDIRECT ? FATE_FORWARD : FATE_PASS;
+	__u64 returned = returned_at(s);
 	data = (void *)(long)ctx->data;
 	tail = (void *)(long)ctx->data_end;
 	end(ctx, 1, l, s, verdict, fate, data, tail, ctx->len);
+	add_cost(s, returned);
 	return verdict;
 }
 
