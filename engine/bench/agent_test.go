@@ -38,7 +38,7 @@ func newAgent(t *testing.T, bpffs, name, spec string) *node {
 func agentPaths(t *testing.T, bpffs string) (rows []*path, around *path) {
 	plain, knows, floods := newAgent(t, bpffs, "decap", decapSpec), newAgent(t, bpffs, "knows", snatSpec), newAgent(t, bpffs, "snatflood", snatSpec)
 	one := flows{frame: wrapped4(packet.TCP{Flags: "A"}), first: 20 << 24, count: 1}
-	many, syns := flows{one.frame, one.first, 65536}, flows{wrapped4(packet.TCP{Flags: "S"}), one.first, eachNew}
+	many, syns := flows{one.frame, one.first, 16384}, flows{wrapped4(packet.TCP{Flags: "S"}), one.first, eachNew}
 	begun := newWrapper(t, knows.root(t), flows{syns.frame, one.first, many.count}, twoTails)
 	if _, err := begun.run(int(many.count) / twoTails); err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func agentPaths(t *testing.T, bpffs string) (rows []*path, around *path) {
 	rows = []*path{
 		{name: "agent: decap", node: plain, flows: one},
 		{name: "agent: decap and translate, 1 known flow", node: knows, flows: one},
-		{name: "agent: decap and translate, 65,536 known flows", node: knows, flows: many},
+		{name: "agent: decap and translate, 16,384 known flows", node: knows, flows: many},
 		{name: "agent: decap and translate, new SYN each", node: floods, flows: syns},
 	}
 	for _, p := range rows {
