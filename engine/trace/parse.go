@@ -63,7 +63,6 @@ type reader struct {
 	inside []packet.Layer // what stood in brackets
 	layers []packet.Layer
 	ip     packet.IPv4 // the source, destination and TTL of either family
-	df     bool
 	length int
 }
 
