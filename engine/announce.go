@@ -41,25 +41,25 @@ const (
 	announceOff  = "off"
 )
 
-// announcements are what s says that routers should be told, by address. A VIP is fit while enough of its backends can be
-// reached; an address is announced while one of its VIPs is fit, for the others cannot be served better elsewhere by that.
+// announcements are what s says that routers should be told, by address. A VIP is fit while enough of its backends take new
+// flows and can be reached, and its checks do not say otherwise; an address is announced while one of its VIPs is fit, for the others cannot be served better elsewhere by that.
 func announcements(s *State, drained *Drained) (list []Announcement) {
 	if s.Spec == nil || s.Spec.BGP == nil {
 		return nil
 	}
 	sick := nodeSick(s)
-	at := map[netip.Addr]int{}
+	at := map[netip.Prefix]int{}
 	for i := range s.VIPs {
 		v, shown := s.Spec.VIP(s.VIPs[i].Name), &s.VIPs[i]
 		if v == nil {
 			continue
 		}
-		for _, a := range shown.Addresses {
-			k, known := at[a]
+		for _, p := range prefixesOf(v) {
+			k, known := at[p]
 			if !known {
 				k = len(list)
-				at[a] = k
-				list = append(list, Announcement{Prefix: bgp.Host(a), State: announceOff, Why: "the spec says announce: false", Path: pathOf(s.Spec.BGP, v)})
+				at[p] = k
+				list = append(list, Announcement{Prefix: p, State: announceOff, Why: "the spec says announce: false", Path: pathOf(s.Spec.BGP, v)})
 			}
 			list[k].VIPs = append(list[k].VIPs, v.Name)
 			list[k].consider(v, shown, s.Spec.BGP, sick)
@@ -68,7 +68,18 @@ func announcements(s *State, drained *Drained) (list []Announcement) {
 	for i := range list {
 		list[i].drain(s.Time, drained, s.Spec.BGP)
 	}
-	slices.SortFunc(list, func(a, b Announcement) int { return a.Prefix.Addr().Compare(b.Prefix.Addr()) })
+	slices.SortFunc(list, func(a, b Announcement) int {
+		return cmp.Or(a.Prefix.Addr().Compare(b.Prefix.Addr()), b.Prefix.Bits()-a.Prefix.Bits())
+	})
+	return list
+}
+
+// prefixesOf are what routers send to v: its addresses, each alone, and its prefixes.
+func prefixesOf(v *spec.VIP) []netip.Prefix {
+	list := slices.Clone(v.Prefixes)
+	for _, a := range v.Addresses {
+		list = append(list, bgp.Host(a))
+	}
 	return list
 }
 
@@ -92,6 +103,8 @@ func (a *Announcement) consider(v *spec.VIP, shown *VIP, g *spec.BGP, sick strin
 		a.State, a.Why = withdrawn, "no neighbor of its family: one is told of the addresses of its own"
 	case sick != "":
 		a.State, a.Why = withdrawn, sick
+	case shown.Health != nil && shown.Health.Lost:
+		a.State, a.Why = withdrawn, v.Name+" has fewer healthy backends than its quorum"
 	case live < least:
 		a.State, a.Why = withdrawn, fmt.Sprintf("%s has %d live backends of the %d that it needs", v.Name, live, least)
 	default:

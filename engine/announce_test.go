@@ -43,6 +43,10 @@ func TestAnnouncements(t *testing.T) {
 			s.VIPs[0].Backends[0].Share, s.VIPs[0].Backends[1].NextHop, s.VIPs[1].Backends[0].Gone = 0, "its neighbour does not answer", true
 		}, nil, "10.99.0.1/32 web,tls withdrawn: tls has 0 live backends of the 1 that it needs"},
 		{"fewer than it needs", func(s *State) { s.VIPs[2].Backends[0].Share = 0 }, nil, "10.99.0.2/32 dns withdrawn: dns has 1 live backends of the 2 that it needs"},
+		{"the quorum is lost", func(s *State) { s.VIPs[2].Health = &VIPHealth{Lost: true} }, nil, "10.99.0.2/32 dns withdrawn: dns has fewer healthy backends than its quorum"},
+		{"a prefix", func(s *State) {
+			s.Spec.VIPs[3].Prefixes, s.Spec.VIPs[3].Announce = []netip.Prefix{netip.MustParsePrefix("10.98.0.0/24")}, nil
+		}, nil, "10.98.0.0/24 own announced [65000:1]; 10.99.0.1/32 web,tls"},
 		{"the NIC is gone", func(s *State) { s.NICs[0].State = "missing" }, nil, "10.99.0.1/32 web,tls withdrawn: the balancer of eth0 is missing"},
 		{"the balancer is disabled", func(s *State) { s.NICs[0].Stages[0].Disabled = true }, nil, "10.99.0.2/32 dns withdrawn: no chain has a balancer that is not disabled"},
 		{"drained a moment ago", func(*State) {}, &Drained{Since: now.Add(-time.Second)}, "10.99.0.1/32 web,tls shutting down [65000:1 65535:0] preference 0"},

@@ -155,7 +155,7 @@ func (r *reader) announce(n *yaml.Node, a *at) *Announce {
 
 // checkBGP looks at how the node is announced, and whether VIPs that share an address agree on it.
 func checkBGP(s *Spec, f *faults) {
-	first := map[netip.Addr]int{}
+	first := map[netip.Prefix]int{}
 	for i, v := range s.VIPs {
 		here := whole.field("vips").item(i).field("announce")
 		if v.Announce != nil && s.BGP == nil {
@@ -164,18 +164,27 @@ func checkBGP(s *Spec, f *faults) {
 		if v.Announce != nil && v.Announce.Path != nil {
 			v.Announce.Path.check(here, f)
 		}
-		for _, a := range v.Addresses {
+		for _, a := range v.routes() {
 			o, shared := first[a]
 			if !shared {
 				first[a] = i
 			} else if mine, its := v.path(), s.VIPs[o].path(); (mine == nil) != (its == nil) || mine != nil && !mine.Equal(*its) {
-				f.wrong(here, "vips[%d] %s has the same address %s and is announced otherwise: an address is one route, so write the same in both", o, s.VIPs[o].Name, a)
+				f.wrong(here, "vips[%d] %s has the same %s and is announced otherwise: an address is one route, so write the same in both", o, s.VIPs[o].Name, a)
 			}
 		}
 	}
 	if s.BGP != nil {
 		s.BGP.check(whole.field("bgp"), f)
 	}
+}
+
+// routes are what is one route each: prefixes, and addresses alone.
+func (v *VIP) routes() []netip.Prefix {
+	list := slices.Clone(v.Prefixes)
+	for _, a := range v.Addresses {
+		list = append(list, netip.PrefixFrom(a, a.BitLen()))
+	}
+	return list
 }
 
 func (v *VIP) path() *Path {
