@@ -3,6 +3,7 @@ package page
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"hairpin/engine"
@@ -19,7 +20,9 @@ type Connections struct {
 }
 
 // NewConnections tells sources apart, by packets.
-func NewConnections() *Connections { return &Connections{} }
+func NewConnections() *Connections {
+	return &Connections{plain: plain{list{cursor: Cursor{first: true}}}}
+}
 
 // Scope is its own.
 func (p *Connections) Scope() action.Scope { return action.Connections }
@@ -69,15 +72,22 @@ func (p *Connections) Crumb(v View) string {
 	return text
 }
 
-// Sync follows the flows.
+// Sync follows the flows. Most end within a second: the one that somebody has moved to stays until he moves on.
 func (p *Connections) Sync(v View) {
+	name, _ := p.list.cursor.Row()
+	chosen, moved := p.all[name]
+	moved = moved && p.list.cursor.Held()
 	p.all = map[string]engine.Flow{}
 	var entries []entry
 	if v.Talk == nil {
 		p.list.sync(nil)
 		return
 	}
-	for _, f := range v.Talk.Flows {
+	flows := v.Talk.Flows
+	if moved && !slices.ContainsFunc(flows, func(f engine.Flow) bool { return flowName(f) == name }) {
+		flows = append(slices.Clone(flows), chosen)
+	}
+	for _, f := range flows {
 		name := flowName(f)
 		p.all[name] = f
 		entries = append(entries, entry{name: name, fields: []Field{{"proto", protocol(f.Protocol)}, {"src", f.Src.String()}, {"dst", f.Dst.String()}, {"vip", f.VIP},
