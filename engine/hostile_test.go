@@ -25,7 +25,7 @@ import (
 // TestRefusedByDefault: of all verbs there are, and will be, only those in the lists here reach the node from one who is
 // not armed.
 func TestRefusedByDefault(t *testing.T) {
-	looks := []string{"Plan", "WatchCosts", "History", "Past", "At", "Timeline", "Trace"}
+	looks := []string{"Plan", "WatchCosts", "History", "Past", "At", "Timeline", "Trace", "Connections"}
 	for _, row := range []struct {
 		name   string
 		change func(*server)

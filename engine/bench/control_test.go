@@ -98,7 +98,7 @@ func buildRings(t *testing.T, z size) (all, less []time.Duration) {
 // applyWhole applies a spec to new nodes, and returns the last of them.
 func applyWhole(t *testing.T, bpffs string, z size) (n *node, took []time.Duration) {
 	for i := range z.repeats {
-		n = newNode(t, bpffs, fmt.Sprintf("whole%d_%d", z.vips, i))
+		n = newNode(t, bpffs, fmt.Sprintf("whole%d_%d_%d", z.vips, z.ring, i))
 		s, began := z.spec(), time.Now()
 		n.apply(t, s)
 		n.reach()

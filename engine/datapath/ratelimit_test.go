@@ -94,9 +94,9 @@ func TestRateLimit(t *testing.T) {
 	}
 	for _, r := range limited[:3] {
 		t.Run("in shadow, "+r.sentence, func(t *testing.T) {
-			n.judge(t, n.chain(t, "eth2", XDP), r, "other_nic", "vip", true)
+			n.judge(t, n.chain(t, "eth2", XDP), r, "redirected", "vip", true)
 		})
-		t.Run("disabled, "+r.sentence, func(t *testing.T) { n.judge(t, n.chain(t, "eth3", XDP), r, "other_nic", "", false) })
+		t.Run("disabled, "+r.sentence, func(t *testing.T) { n.judge(t, n.chain(t, "eth3", XDP), r, "redirected", "", false) })
 	}
 	friend := row{"a syn that a firewall passes", frame(ip4{Src: addr("192.0.2.7")}, syn), sent("web", gue)}
 	t.Run(friend.sentence, func(t *testing.T) { n.judge(t, n.chain(t, "eth0", XDP), friend, "forwarded", "", false) })
@@ -109,7 +109,11 @@ func (n *node) judge(t *testing.T, chain int, r row, want, stage string, shadow 
 	verdict, _ := n.run(t, chain, r.in, 0)
 	moved := n.ledger(t).since(before)
 	why, _ := reason.ByName(want)
-	if v := verdictOf(n.chains.all[chain].Hook, why.Verdict); verdict != v {
+	v := verdictOf(n.chains.all[chain].Hook, why.Verdict)
+	if want == "redirected" {
+		v = xdpRedirect
+	}
+	if verdict != v {
 		t.Errorf("verdict %d, want %d", int32(verdict), int32(v))
 	}
 	if !strings.Contains(moved, " "+want+" 1/") {
