@@ -13,6 +13,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"hairpin/engine"
 	"hairpin/engine/lab"
 	"hairpin/engine/spec"
 )
@@ -143,6 +144,7 @@ func (n *network) sawNothingElse(t *testing.T) {
 			switch r.Name {
 			case "translated":
 				out, outBytes = out+r.Packets, outBytes+r.Bytes
+				n.hostsBoth(t, s, r.Packets)
 			case "flow_taken", "flows_full", "untranslatable", "internal", "inner_malformed", "no_socket":
 				if r.Packets > 0 {
 					t.Errorf("%s: %d packets left by %s", lab.Backend(i), r.Packets, r.Name)
@@ -152,6 +154,24 @@ func (n *network) sawNothingElse(t *testing.T) {
 	}
 	if out == 0 || outBytes/out < 3000 { // of an MTU of 1600
 		t.Errorf("%d packets with %d bytes were translated: none that the NIC is to cut", out, outBytes)
+	}
+}
+
+// hostsBoth demands that an agent says of both VIPs what came for them, and that as many answers were translated.
+func (n *network) hostsBoth(t *testing.T, s *engine.State, translated uint64) {
+	t.Helper()
+	h := s.Hosting
+	if h == nil || len(h.Addresses) != 2 || !h.Translates || !h.Orphans || h.Room == 0 || h.Flows == 0 || len(h.Strangers) > 0 || h.Unread != "" {
+		t.Fatalf("an agent that translates says %+v", h)
+	}
+	for _, a := range h.Addresses {
+		if a.Address != lab.VIP4 && a.Address != lab.VIP6 || a.Gone || a.Taken.Packets+a.Full.Packets+a.Orphans.Packets > 0 {
+			t.Errorf("of an address it says %+v", a)
+		}
+		translated -= a.Out.Packets
+	}
+	if translated != 0 {
+		t.Errorf("%d more answers were translated than it says", int64(translated))
 	}
 }
 

@@ -38,6 +38,7 @@ const (
 	connOver
 	limitPassed // id is a window
 	limitRefused
+	hostedCount // id is which, word an address
 
 	unknownMeter meterKind = 255
 )
@@ -106,6 +107,7 @@ func (m *meters) read(now time.Time, k *datapath.Kernel) error {
 		}
 	}
 	m.readLimits(k)
+	m.readHosted(k)
 	for name, n := range k.RuleCounts() {
 		m.note(m.shallow, meterKey{kind: ruleMatch, rule: name}, n)
 	}
@@ -188,7 +190,7 @@ func (m *meters) counter(key meterKey) Counter { return m.now[key] }
 func (m *meters) history(key meterKey) []float64 {
 	set := m.deep
 	switch key.kind { // of these there may be many
-	case backendForward, vipStray, connPassed, connOver, limitPassed, limitRefused, chainReason, stageIn, stageDrop, stageShadow, dropRow, ruleMatch, nicReceived, nicLost:
+	case backendForward, vipStray, connPassed, connOver, limitPassed, limitRefused, chainReason, stageIn, stageDrop, stageShadow, dropRow, ruleMatch, nicReceived, nicLost, hostedCount:
 		set = m.shallow
 	}
 	return set.AppendLast(nil, key, historySeconds)

@@ -80,6 +80,7 @@ func (s *State) observeKernel(now time.Time, p Paths, k *datapath.Kernel, r reco
 	s.FlowsLost, s.Unplaced = v.kernel.FlowsUnheld(), v.kernel.FlowsUnplaced()
 	s.Drops, s.DropsLost = v.drops(), m.snap.DropsLost
 	s.EventsLost = m.snap.EventsLost
+	s.Hosting = v.hosting(now)
 	s.Metrics = onceRead(k.Metrics(s.Spec))
 	if s.Spec == nil {
 		return nil

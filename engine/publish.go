@@ -44,7 +44,7 @@ func (o *owner) publish(now time.Time) {
 	s.NICs, s.Reasons, s.VIPs = v.nics(), v.reasons(), v.vips()
 	s.Rules, s.Lists = v.rules(), v.lists()
 	s.Limits, s.Sockets = append(v.rateLimits(), v.connLimits()...), v.sockets()
-	s.Agents, s.Reports = o.agents(now), o.reporting.show()
+	s.Agents, s.Reports, s.Hosting = o.agents(now), o.reporting.show(), v.hosting(now)
 	o.tellHappenings(now, s)
 	showAgents(now, s)
 	s.FlowsLost, s.Unplaced = v.kernel.FlowsUnheld(), v.kernel.FlowsUnplaced()

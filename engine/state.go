@@ -34,6 +34,7 @@ type State struct {
 	Sockets  SocketCount
 	Agents   []Agent        // whose reports limits count by
 	Reports  []ReportTarget // to whom this node reports its connections
+	Hosting  *Hosting       // nil: there is no agent here
 	Events   []Event        `record:"-"` // newest last, bounded
 	Problems []Problem
 	Watched  bool     // somebody looks at what stages cost, so it is measured

@@ -46,6 +46,12 @@ func fakes(name string, asked io.Writer) (*fake, error) {
 		f.now = limited()
 	case "counted":
 		f.now = counted()
+	case "hosted":
+		f.now = hosted()
+	case "unwrapping":
+		f.now = hosted()
+		f.now.Hosting.Translates, f.now.Hosting.Orphans, f.now.Hosting.Strangers = false, false, nil
+		f.now.Spec.Agent.Mode, f.runs, f.now.Role = spec.DSR, false, engine.Pins
 	case "routed":
 		f.now = routed()
 	case "settling":

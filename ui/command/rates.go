@@ -79,6 +79,16 @@ func each(s *engine.State, visit func(key, *engine.Counter)) {
 		visit(key{what: "passed " + l.Scope, of: of, name: l.Source.String()}, &l.Passed)
 		visit(key{what: "over " + l.Scope, of: of, name: l.Source.String()}, &l.Over)
 	}
+	if s.Hosting != nil {
+		for i := range s.Hosting.Addresses {
+			h := &s.Hosting.Addresses[i]
+			visit(key{what: "hosted", address: h.Address}, &h.In)
+			visit(key{what: "hosted out", address: h.Address}, &h.Out)
+			visit(key{what: "hosted orphans", address: h.Address}, &h.Orphans)
+			visit(key{what: "hosted taken", address: h.Address}, &h.Taken)
+			visit(key{what: "hosted full", address: h.Address}, &h.Full)
+		}
+	}
 	for i := range s.VIPs {
 		v := &s.VIPs[i]
 		visit(key{what: "vip", of: v.Name}, &v.Counter)
