@@ -5,9 +5,29 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"unsafe"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
+
+// sums has a NIC leave the checksums of what it sends to its hardware, or not (ETHTOOL_STXCSUM).
+func sums(t *testing.T, name string, left uint32) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	must(t, err)
+	defer unix.Close(fd)
+	command := struct{ number, value uint32 }{unix.ETHTOOL_STXCSUM, left}
+	request := struct {
+		name [unix.IFNAMSIZ]byte
+		data unsafe.Pointer
+		_    [16]byte // struct ifreq is 40 bytes
+	}{data: unsafe.Pointer(&command)}
+	copy(request.name[:], name)
+	if _, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&request))); e != 0 {
+		t.Fatalf("sums of %s: %v", name, e)
+	}
+}
 
 // TestWaysToLose: a machine on which somebody did one of these loses packets that no stage sees, and doctor names it, read
 // from the kernel: what was not named before is named after, on what it was done to, with a command.
@@ -40,6 +60,7 @@ func TestWaysToLose(t *testing.T) {
 			must(t, netlink.LinkSetName(eth0(t), "ens3"))
 		}, Crit, "nic", "eth0"},
 		{"somebody else's program", balancerSpec, func(t *testing.T) { pass(t, "eth0") }, Crit, "foreign program", "eth0"},
+		{"an offload that leaves checksums to nobody", balancerSpec, func(t *testing.T) { sums(t, "far", 1) }, Crit, "veth", "eth0"},
 		{"rp_filter, with replies by another NIC", agentSpec, func(t *testing.T) {
 			write(t, "net/ipv4/conf/all/rp_filter", "1")
 			must(t, netlink.RouteReplace(&netlink.Route{LinkIndex: nic(t, "far").Attrs().Index, Dst: &net.IPNet{IP: net.IPv4zero, Mask: net.CIDRMask(0, 32)}}))
@@ -63,6 +84,10 @@ func TestWaysToLose(t *testing.T) {
 			write(t, "net/ipv4/conf/all/arp_ignore", "1")
 			write(t, "net/ipv4/conf/all/arp_announce", "2")
 			o := Options{Spec: parsed(t, way.spec), BPFFS: t.TempDir(), Node: "test", State: t.TempDir()}
+			if way.check == "veth" {
+				pass(t, "far")
+				sums(t, "far", 0)
+			}
 			named := func() int {
 				return slices.IndexFunc(Examine(Read(o)), func(f Finding) bool {
 					return f.Level == way.level && f.Check == way.check && f.On == way.on && f.Cure != "" && f.Means != ""
