@@ -62,7 +62,7 @@ AI int begin(void *ctx, int tc, struct looked *l, struct entry *e, void *data, v
 	r->chain = e->chain;
 	r->generation = e->generation;
 	r->came_bytes = bytes;
-	int within = parse_within(&l->inner, &l->came, data, end);
+	int within = parse_within(ctx, tc, &l->inner, &l->came, data, end);
 	r->headers = headers_of(within ? &l->inner : &l->came, data, end);
 	l->ending = (struct ending){.layers = within ? LAYER_OUTER | LAYER_INNER : 0};
 	__u32 snap = bytes_to_copy(l->wanted, POINT_CAME, r->headers, bytes);

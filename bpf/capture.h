@@ -87,7 +87,7 @@ AI __u32 around(struct scratch *f)
 }
 
 // Reads the packet behind the outer headers of a frame. Returns whether there is one.
-AI int parse_within(struct scratch *in, struct scratch *f, void *data, void *end)
+AI int parse_within(void *ctx, int tc, struct scratch *in, struct scratch *f, void *data, void *end)
 {
 	__u32 outer = around(f);
 	*(__u64 *)&in->family = 0;
@@ -101,6 +101,8 @@ AI int parse_within(struct scratch *in, struct scratch *f, void *data, void *end
 	if ((void *)(ip + 1) > end)
 		return 0;
 	enum reason reason = ip->version == 6 ? parse_ipv6(&c, in) : parse_ipv4(&c, in);
+	if (!reason && in->kind & KIND_EXTENSION)
+		reason = (tc ? walk_extensions_tc(ctx, in) : walk_extensions(ctx, in)) & (REASONS - 1);
 	return !reason;
 }
 

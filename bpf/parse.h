@@ -173,7 +173,7 @@ AI enum reason parse_frame(void *data, void *end, struct scratch *s)
 // packet elsewhere; else the packet keeps KIND_EXTENSION and has no ports.
 AI enum reason parse_extensions(void *data, void *end, struct scratch *s)
 {
-	struct cursor c = {.at = data + (s->l2_len & 0x1f) + sizeof(struct ipv6hdr), .end = end};
+	struct cursor c = {.at = data + (s->l2_len & 0xff) + sizeof(struct ipv6hdr), .end = end};
 	struct extensions x = {.next = s->l4_proto, .room = s->l3_len - sizeof(struct ipv6hdr)};
 	enum reason reason = skip_extensions(&c, &x);
 	if (reason || (is_extension(x.next) && !x.at))

@@ -2,6 +2,7 @@ package datapath
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"slices"
 	"sync/atomic"
@@ -124,6 +125,20 @@ func TestCapture(t *testing.T) {
 	}
 }
 
+// extendedInside are packets with extension headers in both of their IPv6 headers, or in one, within bounds and beyond them.
+var extendedInside = []row{
+	{in: frame(ip6{}, packet.DestOpts{Options: make([]byte, 70)}, udp{}, ip6{}, packet.HopByHop{Options: make([]byte, 54)}, packet.Fragment{}, syn)},
+	{in: frame(outer6, ip6{}, packet.Fragment{MF: true}, syn)},
+	{in: frame(outer6, udp{}, ip6{}, packet.Fragment{Offset: 9}, fill(40))},
+	{in: frame(outer4, udp{}, ip6{}, packet.DestOpts{Options: make([]byte, 78)}, syn)},
+	{in: frame(outer4, ip6{}, packet.Routing{Left: 1, Route: []netip.Addr{packet.VIP6}}, syn)},
+	{in: frame(outer4, udp{}, ip6{}, packet.DestOpts{Len: 9}, syn)},
+	{in: frame(ip6{}, packet.Fragment{}, ip6{}, packet.DestOpts{}, udp{Dst: 80})},
+	{in: frame(ip6{}, packet.DestOpts{Options: make([]byte, 78)}, udp{}, ip4{}, syn)},
+	{in: frame(ip6{}, packet.Fragment{MF: true}, ip4{}, syn)},
+	{in: frame(vlan{}, ip6{}, packet.HopByHop{}, udp{}, ip6{}, packet.HopByHop{}, syn)},
+}
+
 // TestCaptureFilters: what is captured is what the filter says in Go of what was captured without one.
 func TestCaptureFilters(t *testing.T) {
 	t.Parallel()
@@ -135,8 +150,8 @@ func TestCaptureFilters(t *testing.T) {
 		{balancerSpec, slices.Concat(balanced, undelivered, others, broken), []string{"vip web", "vip web or vip echo", "not vip web", "not reason forwarded", "verdict drop", "stage balancer and verdict drop", "outer dst host 10.1.1.11", "backend 10.1.1.12",
 			"not outer udp", "outer udp or reason no_backend", "tcp and not verdict forward",
 			"not (vip web and reason forwarded)", "outer src net 10.0.0.0/8 and inner ip6"}},
-		{decapSpec, decapRows, []string{"inner tcp port 80", "outer ip6", "reason decapsulated and inner udp", "verdict drop and outer udp", "not inner tcp",
-			"inner host 10.99.0.1 or reason foreign_vip"}},
+		{decapSpec, slices.Concat(decapRows, extendedInside), []string{"inner tcp port 80", "outer ip6", "reason decapsulated and inner udp", "verdict drop and outer udp", "not inner tcp",
+			"inner host 10.99.0.1 or reason foreign_vip", "inner ip6 and inner port 80", "outer udp dst port 6080 and outer ip6", "inner fragment"}},
 	} {
 		n := newNode(t, set.spec)
 		chain := n.chain(t, "eth0", XDP)
@@ -158,7 +173,7 @@ func TestCaptureFilters(t *testing.T) {
 				f := n.fieldsOf(x)
 				wanted := slices.ContainsFunc(all[2], func(y caught) bool { return y.CPU == x.CPU && y.Packet == x.Packet })
 				if e.Match(&f) != wanted {
-					t.Errorf("%s: %q is %v of it in Go, and that it is captured is %v\n%+v", set.rows[i].sentence, text, !wanted, wanted, f)
+					t.Errorf("packet %d, %s: %q is %v of it in Go, and that it is captured is %v\n%+v", i, set.rows[i].sentence, text, !wanted, wanted, f)
 				}
 			}
 			if some := len(all[2]); some == 0 || some == len(set.rows) {
@@ -175,10 +190,10 @@ func (n *node) fieldsOf(x caught) filter.Fields {
 	f.VIP = n.vipName(int(x.VIP))
 	outer := func(with []byte) bool {
 		s, _ := packet.Parse(with, packet.GUEPort, 7000)
-		if s.Inner == nil || s.Inner.Version == 0 || len(s.Extensions) > 0 {
+		o, _ := filter.FieldsOf(with)
+		if s.Inner == nil || s.Inner.Version == 0 || o.Proto != s.Protocol { // the data path's walk over extension headers stops
 			return false
 		}
-		o, _ := filter.FieldsOf(with)
 		kind := map[uint8]uint16{4: packet.TypeIPv4, 6: packet.TypeIPv6}[s.Inner.Version]
 		in, err := filter.FieldsOf(slices.Concat(with[:12], []byte{byte(kind >> 8), byte(kind)}, with[s.Inner.NetworkAt:]))
 		if err == nil && s.Inner.NetworkAt+s.Inner.Length <= s.NetworkAt+s.Length {

@@ -13,7 +13,8 @@
 //   - Addresses are those of IP; ARP has none. Numbers stand for hosts and nets only in the dotted form.
 //   - Ports are those of TCP and UDP. A fragment has none, nor flags, also the first one.
 //   - The protocol of an IPv6 packet is what follows its extension headers, if they are few: six, in 72 bytes, with no route
-//     that leads on. Else it is its next header.
+//     that leads on. Else it is its next header. So it is with what follows "outer" and "inner": nothing is within a packet
+//     whose own protocol is not known.
 //   - tcp[tcpflags] reads TCP over IPv6 as well. Of other bytes only ip[8] and ip6[7] can be asked for.
 //   - Names of hosts are not looked up, a name such as https is a number for TCP and UDP alike, and a number with a leading zero is refused: in tcpdump it is octal.
 //
