@@ -103,6 +103,23 @@ func (o *owner) showHealth(now time.Time, s *State) {
 	}
 }
 
+// showWhy says why backends are in their states, as far as that is known without an engine: not what checks say of one
+// that they left in the ring, nor whether one starts slowly.
+func showWhy(now time.Time, s *State) {
+	for _, v := range s.VIPs {
+		desired := s.Spec.VIP(v.Name)
+		if desired == nil {
+			continue
+		}
+		heard := len(desired.Checks) > 0 || desired.SlowStart > 0
+		for i := range v.Backends {
+			if b := &v.Backends[i]; !heard || b.Gone || b.Out || b.State != spec.Up.String() || b.Weight == 0 {
+				b.Why = whyState(now, *b)
+			}
+		}
+	}
+}
+
 // whyState is why a backend is in its state, in one line. What somebody wants comes before what checks say.
 func whyState(now time.Time, b Backend) string {
 	switch {

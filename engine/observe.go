@@ -91,6 +91,7 @@ func (s *State) observeKernel(now time.Time, p Paths, k *datapath.Kernel, r reco
 		names[vip.Num] = name
 	}
 	showSettling(s.VIPs, settlers{k, &m, s.Spec, names, r.Settling, r.Time, k.Marked}.list(now))
+	showWhy(now, s)
 	return nil
 }
 

@@ -293,7 +293,7 @@ type Backend struct {
 
 	Health   string    `json:",omitempty"` // what its checks say: up, down, unknown; empty = it has none
 	Says     string    `json:",omitempty"` // what they say, in words
-	Why      string    `json:",omitempty"` // why it is in its state, in one line; empty = it is not known, as without an engine
+	Why      string    `json:",omitempty"` // why it is in its state, in one line; empty = it is not known, as some are without an engine
 	Since    time.Time `json:",omitzero"`  // it is down; zero = it is not
 	Out      bool      `json:",omitempty"` // its checks took it out of the ring
 	Held     bool      `json:",omitempty"` // it is down, and stays in the ring since too little would be left
