@@ -28,6 +28,7 @@ type resources struct {
 	Goroutines  int
 	Pins        int
 	Segments    int // of stores, which grow to what was needed at a time; not among the pins and the maps
+	Parts       int // of VIP tables, likewise: every version gets its own when it is first written, and keeps it
 	Files       int
 	Backends    int // ids in use
 	Chains      int
@@ -108,6 +109,9 @@ func leaked(before, after resources) string {
 	if after.Segments < before.Segments+8 {
 		after.Segments = before.Segments
 	}
+	if after.Parts <= datapath.Generations { // one a version: so few VIPs, all of IPv4, take no more
+		after.Parts = before.Parts
+	}
 	after.Goroutines, after.Pins = max(after.Goroutines, before.Goroutines), max(after.Pins, before.Pins)
 	after.Descriptors = maps.Clone(after.Descriptors)
 	for kind, n := range before.Descriptors {
@@ -133,9 +137,12 @@ func (o *owner) count(p Paths, r *resources) error {
 	}
 	r.Backends, r.Chains, r.Numbers = len(o.kernel.Backends()), len(o.kernel.Chains()), len(world.Nums)-1 // less the agent's
 	err = filepath.Walk(datapath.Dir(p.BPFFS, p.Node), func(name string, _ os.FileInfo, err error) error {
-		if base := filepath.Base(name); strings.HasPrefix(base, "segment_") || strings.HasPrefix(base, "prefixes_") {
+		switch base := filepath.Base(name); {
+		case strings.HasPrefix(base, "segment_"), strings.HasPrefix(base, "prefixes_"):
 			r.Segments++
-		} else {
+		case strings.HasPrefix(base, "vips4_"), strings.HasPrefix(base, "vips6_"):
+			r.Parts++
+		default:
 			r.Pins++
 		}
 		return err
@@ -143,7 +150,7 @@ func (o *owner) count(p Paths, r *resources) error {
 	if err != nil {
 		return err
 	}
-	r.Descriptors["anon_inode:bpf-map"] -= r.Segments
+	r.Descriptors["anon_inode:bpf-map"] -= r.Segments + r.Parts
 	files, err := filepath.Glob(filepath.Join(p.State, "generations", ".*"))
 	r.Files = len(files)
 	return err
