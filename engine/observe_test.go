@@ -17,7 +17,7 @@ var withoutRates = cmp.Options{
 	cmpopts.IgnoreFields(NIC{}, "History", "Why"),
 	cmpopts.IgnoreFields(Reason{}, "History"),
 	cmpopts.IgnoreFields(VIP{}, "History", "Settling"),
-	cmpopts.IgnoreFields(Backend{}, "History", "NextHop", "Why"),
+	cmpopts.IgnoreFields(Backend{}, "History", "NextHop"),
 	cmpopts.IgnoreFields(Route{}, "Changed"),
 	cmpopts.EquateComparable(spec.Backend{}.Address),
 	cmpopts.EquateApproxTime(100 * time.Millisecond),
