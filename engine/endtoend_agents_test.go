@@ -123,6 +123,7 @@ func (c *counted) agent(node string) (a engine.Agent) {
 // TestAgentsCount: what agents report is the true number of connections, over connections that come and go, an agent that is
 // killed and comes back, and an engine of lb that does.
 func TestAgentsCount(t *testing.T) {
+	t.Parallel()
 	c := byAgents(t, 1000)
 	c.bothHeard()
 	step := func(open, closed int) {

@@ -78,6 +78,7 @@ func (n *network) fetch(c *http.Client, vip netip.Addr, path string, body io.Rea
 // TestSNATServes: servers that know nothing of the VIPs serve them over both families: HTTP that stays open, answers and
 // uploads larger than any segment, which their kernels leave to the NIC to cut and to sum, and UDP.
 func TestSNATServes(t *testing.T) {
+	t.Parallel()
 	const large = 20 << 20
 	n := unaware(t, 2)
 	c := n.browser()
@@ -217,6 +218,7 @@ func TestSNATKill(t *testing.T) {
 // TestSNATPathMTU: where a way to the client takes less than its ends do, the router says so to the VIP, and the server hears
 // it: its kernel sends what fits, and cuts nothing on its own account.
 func TestSNATPathMTU(t *testing.T) {
+	t.Parallel()
 	const narrow, large = 1300, 3_000_000
 	n := unaware(t, 1)
 	err := n.Do(lab.Router, func() error {

@@ -163,6 +163,7 @@ func near(a, b float64) bool { return a/b > 0.999999 && a/b < 1.000001 }
 
 // TestTimelineOfADay: a day is there by the minute, an hour by ten seconds, ten minutes by the second, and no more.
 func TestTimelineOfADay(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	r, n := direct(dir), newMadeNode(1, 2, recordStart)
 	const hours = 26
