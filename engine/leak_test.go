@@ -173,7 +173,7 @@ func TestNothingLeaks(t *testing.T) {
 	t.Parallel()
 	p := privateNode(t)
 	addNIC(t, "eth1", "")
-	work := victimWork{Paths: p, Seed: uint64(time.Now().UnixNano()), Changes: 150}
+	work := victimWork{Paths: p, Seed: uint64(time.Now().UnixNano()), Changes: 60}
 	if soak() {
 		work.Changes = 10_000
 	}
