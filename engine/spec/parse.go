@@ -111,7 +111,7 @@ func (r *reader) vip(n *yaml.Node, a *at) VIP {
 	}
 	r.fields(n, a,
 		field{"name", "a short name for this VIP", scalar(r, &v.Name, name)},
-		field{"addresses", addresses, list(r, &v.Addresses, 2*MaxAddresses, r.address)},
+		field{"addresses", addresses, list(r, &v.Addresses, 2*MaxAddresses, r.vipAddress)},
 		field{"prefixes", "", list(r, &v.Prefixes, MaxVIPPrefixes, r.prefix)},
 		field{"port", "1 to 65535, two with a dash between them, or 0 for every port", ports(r, &v)},
 		field{"sources", "", list(r, &v.Sources, MaxSources, r.prefix)},

@@ -66,6 +66,18 @@ func choice[T comparable](r *reader, dst *T, words []word[T]) read {
 	return scalar(r, dst, func(s string) (T, string) { return lookup(words, s) })
 }
 
+// vipAddress is address, for one that may have meant the VIP's prefixes.
+func (r *reader) vipAddress(n *yaml.Node, a *at) (addr netip.Addr) {
+	scalar(r, &addr, func(s string) (netip.Addr, string) {
+		v, why := parseAddress(s)
+		if p, err := netip.ParsePrefix(s); why != "" && err == nil {
+			why += fmt.Sprintf(", or all of it under prefixes: [%s]", quote(p.Masked().String()))
+		}
+		return v, why
+	})(n, a)
+	return addr
+}
+
 // address reads an item of a list of addresses; the zero Addr stands for one that could not be read.
 func (r *reader) address(n *yaml.Node, a *at) (addr netip.Addr) {
 	scalar(r, &addr, parseAddress)(n, a)

@@ -97,7 +97,7 @@ func hostingOf(s *engine.State, rates bool) viewHosting {
 func (v viewHosting) write(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	if v.Mode == nil && len(v.Addresses) == 0 {
-		fmt.Fprintln(w, "this node is no backend: the running spec has no block agent")
+		fmt.Fprintln(w, "this node is no backend: no spec with a block agent runs")
 		return w.Flush()
 	}
 	if v.Flows != nil {
