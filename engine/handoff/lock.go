@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,14 +35,23 @@ type Lock struct {
 	file *os.File // must be reachable as long as the lock is meant to be held: its finalizer closes it
 }
 
-// Acquire takes the lock at path, which it creates with its folder, or says at once who holds it.
+// dying is how long a lock may outlive the process that it names: the kernel closes the files of a killed process when the
+// last of its threads is gone, a little after the process itself counts as dead.
+const dying = 2 * time.Second
+
+// Acquire takes the lock at path, which it creates with its folder, or says who holds it: at once when that process lives.
 func Acquire(path string) (*Lock, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, fmt.Errorf("lock node: %w", err)
 	}
-	for {
+	for limit := time.Now().Add(dying); ; {
 		l, err := try(path)
 		if errors.Is(err, errReplaced) {
+			continue
+		}
+		var held *HeldError
+		if errors.As(err, &held) && held.By.PID != 0 && !held.By.alive() && time.Now().Before(limit) {
+			time.Sleep(time.Millisecond) // nothing tells when a lock of others comes free
 			continue
 		}
 		if err != nil {

@@ -319,3 +319,19 @@ func TestOwnerIsPrintable(t *testing.T) {
 		t.Errorf("%q", s)
 	}
 }
+
+// TestDying: a killed process may hold its files a little longer than it counts as alive. Who comes then waits, not forever.
+func TestDying(t *testing.T) {
+	p := path(t)
+	l := acquire(t, p)
+	gone := self()
+	gone.Started++
+	if err := write(l.file, gone); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Acquire(p); !errors.Is(err, ErrHeld) {
+		t.Errorf("a lock that is held was taken, or: %v", err)
+	}
+	time.AfterFunc(20*time.Millisecond, func() { _ = l.file.Close() })
+	free(t, p)
+}
