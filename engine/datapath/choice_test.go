@@ -60,16 +60,7 @@ func choiceProtocol(more string) string {
 // connectionID is one that a server with an id hands out.
 func connectionID(q spec.QUIC, id uint32) []byte {
 	b := fill(8)
-	b[0] = b[0]&0x3f | byte(q)<<6
-	switch q {
-	case spec.QUIC1:
-		b[0] = byte(q)<<6 | byte(id>>10)
-		b[1], b[2] = byte(id>>2), byte(id)<<6|b[2]&0x3f
-	case spec.QUIC2:
-		b[1], b[2], b[3] = byte(id>>16), byte(id>>8), byte(id)
-	case spec.QUIC3:
-		binary.BigEndian.PutUint32(b[1:], id)
-	}
+	q.PutServer(b, id)
 	return b
 }
 

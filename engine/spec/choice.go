@@ -2,6 +2,7 @@ package spec
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"hash/fnv"
 	"net/netip"
@@ -36,6 +37,20 @@ var quicBits = map[QUIC]int{QUIC1: 16, QUIC2: 24, QUIC3: 32}
 
 // Bits is how many bits a server's id has.
 func (q QUIC) Bits() int { return quicBits[q] }
+
+// PutServer writes a server's id into a connection id of 5 bytes at least, whose other bits stay: they tell connections apart.
+func (q QUIC) PutServer(cid []byte, id uint32) {
+	cid[0] = cid[0]&0x3f | byte(q)<<6
+	switch q {
+	case QUIC1:
+		cid[0] = byte(q)<<6 | byte(id>>10)
+		cid[1], cid[2] = byte(id>>2), byte(id)<<6|cid[2]&0x3f
+	case QUIC2:
+		cid[1], cid[2], cid[3] = byte(id>>16), byte(id>>8), byte(id)
+	case QUIC3:
+		binary.BigEndian.PutUint32(cid[1:], id)
+	}
+}
 
 // ServerID is the id by which a VIP with QUIC knows b: the one that is written, or one made of its address, the same on every
 // node and whatever else is in the list. It is never 0.
