@@ -31,7 +31,7 @@ _Static_assert(sizeof(struct trail) == 24 + 8 + POSITIONS * 8 + 8 + SIGHTS * 24,
 // What is seen, and what a and b say of it. Bits of a word count from 0. engine/datapath/sights.go makes values of
 // them.
 enum sight_kind {
-	SAW_VIP = 1,	   // parse: a = kind of packet | has_vip << 8, b = num | flags << 16
+	SAW_VIP = 1,	   // parse, decap of what is inside: a = kind of packet | has_vip << 8, b = num | flags << 16
 	SAW_RULE = 2,	   // firewall: rule a was true; b = its action
 	SAW_LISTED = 3,	   // firewall: on a list; a = 0 by source, 1 by destination
 	SAW_SHADOW = 4,	   // a stage in shadow would have dropped it with reason a

@@ -68,6 +68,17 @@ AI void note_backend(struct scratch *s, __u32 rings, __u32 id, struct backend *b
 		    b->mtu | (__u32)b->chain << 16 | (__u64)b->family << 32);
 }
 
+// Whether the packet came by a tunnel from this node to the same backend, and would go round for as long as its TTL
+// lasts.
+AI int comes_back(struct scratch *s, struct backend *b)
+{
+	if (!(s->kind & KIND_INNER))
+		return 0;
+	if (b->family == 4)
+		return s->outer_src[0] == b->src4 && !s->outer_src[1];
+	return s->outer_src[0] == b->src6[0] && s->outer_src[1] == b->src6[1];
+}
+
 // Sends the packet at hand to the backend of its flow. own: it is one of the flow's own packets.
 AI int send(struct xdp_md *ctx, struct scratch *s, struct frame *f, int own)
 {
@@ -99,6 +110,8 @@ AI int send(struct xdp_md *ctx, struct scratch *s, struct frame *f, int own)
 		return leave_dropped(s, XDP_DROP, REASON_NO_BACKEND);
 	if (!(b->flags & BACKEND_REACHABLE))
 		return leave_dropped(s, XDP_DROP, REASON_NO_NEXT_HOP);
+	if (f->tagged && comes_back(s, b))
+		return leave_dropped(s, XDP_DROP, REASON_LOOPED);
 	__be16 src_port = bpf_htons(EPHEMERAL) | (__u16)hash;
 	if (b->chain != s->chain)
 		return send_elsewhere(ctx, s, id, src_port);

@@ -72,10 +72,12 @@ AI enum reason read_again(void *ctx, int tc, struct scratch *s, void *data, void
 {
 	__u32 generation = (s->next - 1) / (CHAINS * POSITIONS) & (GENERATIONS - 1), counted = s->bytes;
 	struct generation *g = bpf_map_lookup_elem(&generations, &generation);
+	__u8 inner = s->kind & KIND_INNER;
 	count_out(s);
 	if (!g)
 		return REASON_EMPTY_SLOT;
 	enum reason reason = read_packet(ctx, tc, s, g, data, end, bytes);
+	s->kind |= inner;
 	s->bytes = counted;
 	return reason;
 }

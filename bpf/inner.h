@@ -10,6 +10,7 @@ struct inner {
 	__u32 outer; // bytes to take off, from the outer IP header on
 	__be16 eth_proto;
 	__u8 outer_ecn;
+	__u8 strangers;	    // what nobody here hosts is counted
 	enum reason reason; // to leave with, when there is nothing to take off
 };
 
@@ -57,7 +58,8 @@ AI void find_inner4(struct scratch *s, struct iphdr *ip, __u32 room, __u16 scope
 		in->reason = REASON_CONGESTED;
 	else if (!hosted4(s, ip->daddr, scope)) {
 		__u64 address[2] = {ip->daddr, 0};
-		count_stranger(4, address);
+		if (in->strangers)
+			count_stranger(4, address);
 		in->reason = REASON_FOREIGN_VIP;
 	}
 }
@@ -71,7 +73,8 @@ AI void find_inner6(struct scratch *s, struct ipv6hdr *ip, __u32 room, __u16 sco
 	else if (in->outer_ecn == ECN_CE && !(bpf_ntohl(*(__u32 *)ip) >> 20 & ECN_MASK))
 		in->reason = REASON_CONGESTED;
 	else if (!hosted6(s, address, scope)) {
-		count_stranger(6, address);
+		if (in->strangers)
+			count_stranger(6, address);
 		in->reason = REASON_FOREIGN_VIP;
 	}
 }
@@ -109,9 +112,9 @@ AI void find_behind(struct scratch *s, int version, __u16 scope, void *data, voi
 	}
 }
 
-AI struct inner find_inner(struct scratch *s, __u16 scope, void *data, void *end)
+AI struct inner find_inside(struct scratch *s, __u16 scope, void *data, void *end, int strangers)
 {
-	struct inner in = {.outer = outer_len(s), .reason = 0};
+	struct inner in = {.outer = outer_len(s), .strangers = strangers, .reason = 0};
 	if (!in.outer) {
 		in.reason = REASON_NOT_ENCAPSULATED;
 		return in;
@@ -122,6 +125,11 @@ AI struct inner find_inner(struct scratch *s, __u16 scope, void *data, void *end
 		version = gue_version(s, data, end, &in);
 	find_behind(s, version, scope, data, end, &in);
 	return in;
+}
+
+AI struct inner find_inner(struct scratch *s, __u16 scope, void *data, void *end)
+{
+	return find_inside(s, scope, data, end, 1);
 }
 
 // What the inner packet says of congestion, after what the outer one has seen on its way (RFC 6040). That a sender

@@ -68,8 +68,9 @@ struct scratch {
 	__u32 held;			// the entry of the flow that this packet began, plus 1; 0 = it began none
 	__u32 held_tally[HELD_TALLIES]; // where that flow is counted
 	__u64 held_entry;
-	__u64 given_back; // the same entry, when a later stage dropped the packet; until it is free again
-	struct note note; // of a dry run
+	__u64 given_back;   // the same entry, when a later stage dropped the packet; until it is free again
+	__u64 outer_src[2]; // of the tunnel that it came by, where KIND_INNER says so; IPv4 in the first
+	struct note note;   // of a dry run
 };
 
 #define CAPTURED_BY	 1 // the captor, so parse goes on
@@ -83,4 +84,5 @@ struct scratch {
 #define KIND_VLAN	8
 #define KIND_FIRST	16 // fragment, with the ports
 #define KIND_MORE	32 // fragments follow
-#define KIND_UNBALANCED (KIND_FRAGMENT | KIND_EXTENSION | KIND_ICMP | KIND_VLAN)
+#define KIND_INNER	64 // it came by a tunnel that ends here
+#define KIND_UNBALANCED (KIND_FRAGMENT | KIND_EXTENSION | KIND_ICMP | KIND_VLAN | KIND_INNER)

@@ -47,10 +47,10 @@ AI void begin_trail(struct scratch *s)
 	t->clock = bpf_ktime_get_ns() - t->began[0];
 }
 
+// Of the packet as it is at hand.
 AI void saw_vip(struct scratch *s)
 {
-	if (!position(s))
-		saw(s, SAW_VIP, s->kind | s->has_vip << 8, s->vip.num | (__u32)s->vip.flags << 16);
+	saw(s, SAW_VIP, s->kind | s->has_vip << 8, s->vip.num | (__u32)s->vip.flags << 16);
 }
 
 // The stage at hand has ended, and the one that comes next begins.
@@ -59,7 +59,8 @@ AI void end_position(struct scratch *s)
 	struct trail *t = dry ? trail_of_this_cpu() : 0;
 	if (!t)
 		return;
-	saw_vip(s);
+	if (!position(s))
+		saw_vip(s);
 	t->began[s->next % POSITIONS] = bpf_ktime_get_ns();
 }
 
@@ -68,7 +69,8 @@ AI void end_trail(struct scratch *s, __u64 left)
 	struct trail *t = dry ? trail_of_this_cpu() : 0;
 	if (!t)
 		return;
-	saw_vip(s);
+	if (!position(s))
+		saw_vip(s);
 	t->note = s->note;
 	t->left = left;
 }

@@ -179,7 +179,7 @@ func (t tracer) through(s side, c datapath.Chain, frame []byte) TraceOutcome {
 		best = r
 	}
 	in := summaryOf(frame)
-	words := trace.Chain{Spec: s.spec, Hook: c.Hook.String(), Positions: positionsOf(s.spec, c), Packet: trace.Packet{Src: in.Src, Dst: in.Dst},
+	words := trace.Chain{Spec: s.spec, Hook: c.Hook.String(), Positions: positionsOf(s.spec, c), Packet: *endsOf(&in),
 		VIP: func(num uint16) string { return s.names[num] }, Backend: t.kernel.BackendAddress, NIC: t.nicOf, Kernel: t.kernel}
 	o := words.Explain(best)
 	o.NIC, o.Leaves = c.NIC, ""
@@ -187,6 +187,14 @@ func (t tracer) through(s side, c datapath.Chain, frame []byte) TraceOutcome {
 		o.Leaves = describe(o.Out)
 	}
 	return o
+}
+
+// endsOf are the addresses of a packet, and of what is inside.
+func endsOf(in *packet.Summary) *trace.Packet {
+	if in == nil {
+		return nil
+	}
+	return &trace.Packet{Src: in.Src, Dst: in.Dst, Inside: endsOf(in.Inner)}
 }
 
 func summaryOf(frame []byte) packet.Summary {

@@ -30,11 +30,18 @@ func (k *Kernel) needAgent(s *spec.Spec) error {
 	if s.Agent.LooksInside() {
 		return k.need(spec.SNAT)
 	}
+	if slices.ContainsFunc(s.NICs, s.Rebalances) {
+		return k.need(rebalancing)
+	}
 	return nil
 }
 
 // standDecap stands the program that only unwraps where that is enough.
 func (k *Kernel) standDecap(p spot, s *standing) error {
+	if n := p.spec.NIC(cString(k.chains.all[p.chain].NIC[:])); n != nil && p.spec.Rebalances(*n) {
+		s.program, s.dry = k.programs["decap_rebalance"], k.programs["decap_rebalance_dry"]
+		return nil
+	}
 	if p.spec.Agent.LooksInside() {
 		s.program, s.dry = k.programs["decap_snat"], k.programs["decap_snat_dry"]
 		if k.chains.all[p.chain].Hook != XDP {

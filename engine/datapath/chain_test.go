@@ -47,6 +47,8 @@ type fate struct {
 	vip    string // empty: none counts it
 	out    func(t testing.TB, n *node, in []byte) (frame []byte, backend netip.Addr)
 	also   string // kind of a counter of the VIP's that counts it too; empty = none
+	at     int    // position of the stage that drops it; 0 = the first
+	left   []byte // what is left of one that ends here or goes up; nil = all of it
 }
 
 // passed goes up to the kernel as it came.
@@ -204,7 +206,11 @@ func (n *node) check(t *testing.T, chain int, r row, meta int) {
 	if verdict != want {
 		t.Errorf("verdict %d, want %d", int32(verdict), int32(want))
 	}
-	frame, counted := r.in, []string{fmt.Sprintf("chain %d %s", chain, r.want.reason)}
+	frame := r.in
+	if r.want.left != nil {
+		frame = r.want.left
+	}
+	counted := []string{fmt.Sprintf("chain %d %s", chain, r.want.reason)}
 	if r.want.out != nil {
 		var backend netip.Addr
 		if frame, backend = r.want.out(t, n, r.in); backend.IsValid() {
@@ -212,7 +218,7 @@ func (n *node) check(t *testing.T, chain int, r row, meta int) {
 		}
 	}
 	if why.Verdict == reason.Drop {
-		counted = append(counted, dropLine(chain, 1, r.want.vip, r.want.reason, false))
+		counted = append(counted, dropLine(chain, max(1, r.want.at), r.want.vip, r.want.reason, false))
 	}
 	switch {
 	case r.want.vip == "":

@@ -48,6 +48,9 @@ var sources = []struct {
 // reports.
 const counting spec.Stage = "census"
 
+// rebalancing is a decap in front of a balancer, which has programs of its own.
+const rebalancing spec.Stage = "rebalance"
+
 // plain are the maps that no program reads.
 var plain = []struct {
 	of   spec.Stage

@@ -34,6 +34,8 @@ var allPrograms = []program{
 	{spec.Decap, "decap", bpf.LoadDecap, "decap", "rows_xdp", false},
 	{spec.Decap, "decap_tc", bpf.LoadDecap, "decap_tc", "rows_tc", false},
 	{spec.Decap, "decap_dry", bpf.LoadDecap, "decap", "rows_dry", true},
+	{rebalancing, "decap_rebalance", bpf.LoadRebalance, "decap_rebalance", "rows_xdp", false},
+	{rebalancing, "decap_rebalance_dry", bpf.LoadRebalance, "decap_rebalance", "rows_dry", true},
 	{spec.SNAT, "decap_snat", bpf.LoadSnat, "decap_snat", "rows_xdp", false},
 	{spec.SNAT, "decap_snat_tc", bpf.LoadSnat, "decap_snat_tc", "rows_tc", false},
 	{spec.SNAT, "decap_snat_dry", bpf.LoadSnat, "decap_snat", "rows_dry", true},
@@ -100,7 +102,7 @@ func (k *Kernel) need(of spec.Stage) error {
 	if k.needed[of] {
 		return nil
 	}
-	if also := map[spec.Stage]spec.Stage{spec.ConnLimit: counting, spec.SNAT: spec.Decap}[of]; also != "" {
+	if also := map[spec.Stage]spec.Stage{spec.ConnLimit: counting, spec.SNAT: spec.Decap, rebalancing: spec.Decap}[of]; also != "" {
 		if err := k.need(also); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -23,7 +24,7 @@ func check(s *Spec, f *faults) {
 	checkNICs(s, f)
 	checkVIPs(s, f)
 	if s.Agent != nil {
-		checkAgent(s.Agent, f)
+		checkAgent(s.Agent, slices.ContainsFunc(s.NICs, s.Rebalances), f)
 	}
 	checkRoles(s, f)
 	checkBGP(s, f)
@@ -95,10 +96,7 @@ func checkRoles(s *Spec, f *faults) {
 		if s.Has(n, SNAT) {
 			snat = here
 		}
-		if s.Has(n, Balancer) && s.Has(n, Decap) {
-			f.wrong(here, "balancer and decap share a NIC: what decap unwraps is for a VIP, and the balancer is there to "+
-				"send such packets away; give each a NIC of its own")
-		}
+		s.checkRebalanced(n, here, f)
 	}
 	if len(s.VIPs) > 0 && balancer == nil && !s.endsConnections() {
 		f.wrong(whole.field("vips"), "no chain has a balancer to serve them: add one, as in nics: {eth0: {xdp: [balancer]}}")
@@ -119,5 +117,18 @@ func checkRoles(s *Spec, f *faults) {
 		f.wrong(whole.field("agent"), "no chain has decap to work for it: add one, as in nics: {eth0: {xdp: [decap]}}")
 	default:
 		s.checkSides(f)
+	}
+}
+
+// checkRebalanced looks at a NIC with balancer and decap: that gives on to it what tunnels bring for its VIPs.
+func (s *Spec) checkRebalanced(n NIC, here *at, f *faults) {
+	switch {
+	case !s.Has(n, Balancer) || !s.Has(n, Decap):
+	case !s.Rebalances(n) || s.stands(n.TCXIngress, Decap):
+		f.wrong(here, "balancer and decap share a NIC: put them into one chain, as in xdp: [decap, balancer], where decap gives on to the "+
+			"balancer what is for its VIPs; or give each a NIC of its own")
+	case s.Agent.LooksInside():
+		f.wrong(here, "in front of a balancer, decap unwraps and does no more: give each a NIC of its own, or have agent.mode be dsr, and "+
+			"remove agent.mss and agent.orphans")
 	}
 }

@@ -8,9 +8,10 @@ import (
 // MaxHosted is how many addresses an agent takes packets for, each of its taps' included.
 const MaxHosted = 1023
 
-func checkAgent(g *Agent, f *faults) {
+// checkAgent looks at what an agent hosts and does. One that gives packets on to a balancer may host nothing.
+func checkAgent(g *Agent, rebalances bool, f *faults) {
 	here := whole.field("agent")
-	if len(g.VIPs) == 0 && len(g.Taps) == 0 {
+	if len(g.VIPs) == 0 && len(g.Taps) == 0 && !rebalances {
 		f.wrong(here.field("vips"), "empty: write the VIP addresses whose packets come to this host")
 	}
 	if !has(modes, g.Mode) {

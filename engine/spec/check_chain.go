@@ -105,10 +105,12 @@ func (s *Spec) cannotStand(name string, hook Hook) string {
 	return ""
 }
 
-// lastStop is the stage of list behind which no packet goes on; empty when all do.
-func lastStop(s *Spec, list []Position) Stage {
-	for _, p := range list {
-		if k := s.KindOf(p.Name); k == Balancer || k == Decap || k == SNAT {
+// lastStop is the stage among the first of a list, before the i-th, behind which no packet goes on; empty when all do. Decap
+// gives packets on to a balancer behind it.
+func lastStop(s *Spec, list []Position, i int) Stage {
+	rebalances := slices.ContainsFunc(list, func(p Position) bool { return s.KindOf(p.Name) == Balancer })
+	for _, p := range list[:i] {
+		if k := s.KindOf(p.Name); k == Balancer || k == Decap && !rebalances || k == SNAT {
 			return k
 		}
 	}

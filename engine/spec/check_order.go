@@ -9,7 +9,7 @@ func limits(kind Stage) bool { return kind == RateLimit || kind == "connlimit" }
 // if they were not, so that they can always be enabled again.
 func misplaced(s *Spec, c Chain, i int) string {
 	name, kind := c.Stages[i].Name, s.KindOf(c.Stages[i].Name)
-	end := lastStop(s, c.Stages[:i])
+	end := lastStop(s, c.Stages, i)
 	decapNext := slices.ContainsFunc(c.Stages[i+1:], func(p Position) bool { return s.KindOf(p.Name) == Decap })
 	switch {
 	case end == Balancer && limits(kind):
@@ -26,6 +26,9 @@ func misplaced(s *Spec, c Chain, i int) string {
 		return "no packet gets behind decap: it hands all to the host; put decap into xdp and leave " + name + " here"
 	case end == Decap:
 		return "no packet gets behind decap: it hands all to the host; put " + name + " in front of it"
+	case decapNext && limits(kind) && slices.ContainsFunc(c.Stages, func(p Position) bool { return s.KindOf(p.Name) == Balancer }):
+		return "packets may be encapsulated in front of decap, and " + name + " finds no connections in those: put it between decap " +
+			"and the balancer, where all come unwrapped"
 	case decapNext && limits(kind) && c.Hook == XDP:
 		return "packets are encapsulated in front of decap, and " + name + " finds no connections in them: put it into " +
 			"tcx_ingress, where they come unwrapped"

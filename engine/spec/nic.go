@@ -45,3 +45,7 @@ func (s *Spec) Has(n NIC, kind Stage) bool {
 func (s *Spec) stands(list []Position, kind Stage) bool {
 	return slices.ContainsFunc(Enabled(list), func(p Position) bool { return s.KindOf(p.Name) == kind })
 }
+
+// Rebalances tells whether decap stands in front of the balancer of a NIC, to which it gives on what tunnels bring for its
+// VIPs.
+func (s *Spec) Rebalances(n NIC) bool { return s.stands(n.XDP, Decap) && s.stands(n.XDP, Balancer) }

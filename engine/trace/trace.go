@@ -87,6 +87,7 @@ type Chain struct {
 // Packet is what the words say of the packet itself.
 type Packet struct {
 	Src, Dst netip.Addr
+	Inside   *Packet // what it is the tunnel of; nil = of nothing
 }
 
 // Counts is what limits and lists hold now.
@@ -152,6 +153,9 @@ func (c Chain) steps(o *Outcome, r datapath.DryResult, last int) []Step {
 		for _, saw := range r.Sights {
 			if int(saw.Position) == i {
 				c.tell(s, saw, r.Note)
+				if saw.Kind == datapath.SawInner && c.Packet.Inside != nil {
+					c.Packet = *c.Packet.Inside // which is what later stages see
+				}
 			}
 		}
 		if len(s.Facts) > 0 {

@@ -1,0 +1,44 @@
+package trace
+
+import (
+	"net/netip"
+	"testing"
+
+	"hairpin/engine/datapath"
+	"hairpin/engine/spec"
+)
+
+// room1 says of every limit that one connection was counted.
+type room1 struct{ Counts }
+
+func (room1) SourceNow(uint64, uint32) int { return 1 }
+
+// TestInside: behind a decap that gives packets on, the words are about what was inside.
+func TestInside(t *testing.T) {
+	s, err := spec.Parse("node.yaml", []byte(`
+version: 1
+stages: {strict: {kind: ratelimit, limits: [{per: source, rate: 10}]}}
+nics: {eth0: {xdp: [decap, strict, balancer]}}
+agent: {}
+vips: [{name: web, addresses: [10.99.0.1], port: 80, protocol: tcp, backends: [{address: 10.1.1.11}]}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside := Packet{Src: netip.MustParseAddr("198.51.100.7"), Dst: netip.MustParseAddr("10.99.0.1")}
+	c := Chain{Spec: s, Hook: "xdp", Positions: s.NICs[0].XDP, Kernel: room1{}, VIP: func(uint16) string { return "web" },
+		Packet: Packet{Src: netip.MustParseAddr("10.1.5.5"), Dst: netip.MustParseAddr("10.1.0.2"), Inside: &inside}}
+	r := datapath.DryResult{Note: datapath.Note{Reason: 1}, Spans: []datapath.Span{{Reached: true}, {Reached: true}, {Reached: true}, {Reached: true}},
+		Sights: []datapath.Sight{{Position: 1, Kind: datapath.SawInner, A: 28, B: 0x0800}, {Position: 1, Kind: datapath.SawVIP, A: 1 << 8, B: 3},
+			{Position: 2, Kind: datapath.SawSource, B: 10 | 1<<40}}}
+	o := c.Explain(r)
+	if o.VIP != "web" || len(o.Steps) != 4 {
+		t.Fatalf("%+v", o)
+	}
+	if got := o.Steps[1].Facts; len(got) != 2 || got[0].Value != "IPv4, 28 bytes come off" || got[1] != (Fact{"vip", "web"}) {
+		t.Errorf("decap says %+v", got)
+	}
+	if got := o.Steps[2].Facts; len(got) != 1 || got[0].Value != "198.51.100.7: 1 of 10 new connections in a second: room" {
+		t.Errorf("the limit says %+v", got)
+	}
+}
