@@ -85,7 +85,7 @@ var rules = []rule{
 	{"engine/record", nil, "a record is read wherever its file is brought"},
 	{"engine/events", []string{"./engine/datapath", "./engine/reason", "github.com/cilium/ebpf/ringbuf"},
 		"the ring buffer is opened by datapath and only read here"},
-	{"engine/lab", []string{"./engine", "./engine/datapath", "./engine/spec", "./engine/packet", "github.com/vishvananda/netlink/...",
+	{"engine/lab", []string{"./engine", "./engine/bgp/collector", "./engine/datapath", "./engine/spec", "./engine/packet", "github.com/vishvananda/netlink/...",
 		"github.com/vishvananda/netns", "github.com/cilium/ebpf/...", "golang.org/x/sys/unix", "golang.org/x/sync/..."},
 		"the lab builds networks around the program; it is not part of it"},
 	{"engine/trace", []string{"./engine/datapath", "./engine/packet", "./engine/reason", "./engine/spec"},

@@ -12,23 +12,29 @@ import (
 	"hairpin/engine/spec"
 )
 
-// AgentPort is where lb hears agents.
+// AgentPort is where load balancers hear agents.
 const AgentPort = 6090
 
-// CountByAgents has the limits of lb's spec count what agents report, and a backend's agent report it.
+// CountByAgents has the limits of a load balancer's spec count what agents report, and a backend's agent report it.
 func (l *Lab) CountByAgents(s *spec.Spec) error {
 	key, err := l.agentKey()
 	if err != nil {
 		return fmt.Errorf("lab %q: %w", l.name, err)
 	}
-	lb := netip.AddrPortFrom(l.Addresses(LB)[0], AgentPort)
+	own := l.Addresses(LB)[0]
+	if s.BGP != nil {
+		own = s.BGP.RouterID
+	}
 	if s.Agent != nil {
-		s.Agent.Report = &spec.Report{To: []netip.AddrPort{lb}, Every: spec.DefaultReport, Key: key}
+		s.Agent.Report = &spec.Report{Every: spec.DefaultReport, Key: key}
+		for _, n := range l.Balancers() {
+			s.Agent.Report.To = append(s.Agent.Report.To, netip.AddrPortFrom(l.Addresses(n)[0], AgentPort))
+		}
 	}
 	for _, n := range s.Stages {
 		if x, ok := n.Settings.(*spec.Connections); ok {
 			x.Source, x.Idle = spec.Agents, spec.DefaultIdle
-			x.Reported = spec.Reported{Listen: lb, Key: key, Hold: spec.DefaultHold}
+			x.Reported = spec.Reported{Listen: netip.AddrPortFrom(own, AgentPort), Key: key, Hold: spec.DefaultHold}
 		}
 	}
 	return nil

@@ -30,12 +30,17 @@ func (d daemon) logFile() string { return filepath.Join(d.lab.NodeDir(d.node), d
 // start runs the hairpin program with args in the node's namespace. The returned channel is closed when it has ended.
 // extra are further descriptors for it, from 3 on.
 func (d daemon) start(extra []*os.File, args ...string) (ended <-chan struct{}, err error) {
+	return d.startProgram(d.lab.binary, extra, args...)
+}
+
+// startProgram is start for any program.
+func (d daemon) startProgram(path string, extra []*os.File, args ...string) (ended <-chan struct{}, err error) {
 	log, err := os.OpenFile(d.logFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	cmd := exec.Command(d.lab.binary, args...)
+	cmd := exec.Command(path, args...)
 	cmd.Env = d.environ()
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, extra
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

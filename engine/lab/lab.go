@@ -20,6 +20,7 @@ const (
 	DefaultName     = "lab"
 	DefaultBackends = 4
 	MaxBackends     = 250
+	MaxBalancers    = 16
 )
 
 // ErrAbsent is wrapped by Open when no lab of that name is up, or only half of one.
@@ -32,6 +33,8 @@ var ErrNotRoot = errors.New("the lab needs root for its network namespaces and b
 type Config struct {
 	Name     string // one to 32 of a-z, 0-9 and -; empty = DefaultName
 	Backends int    // 0 = as many as the lab has that is up already, else DefaultBackends
+	Nodes    int    // load balancers; 0 = as many as the lab has that is up already, else 1
+	Router   Kind   // who is told of the VIPs by several load balancers; empty = what the lab has that is up already, else BIRD where it is installed, else Builtin
 	Binary   string // path of hairpin, for its `lab` verbs and `run`; empty = this program
 
 	step func(string) // called before each step of the building; tests break off there
@@ -40,14 +43,17 @@ type Config struct {
 // Lab is one that is up. It holds nothing open: everything is in the kernel and below its folder, and any process of
 // root may open it by name.
 type Lab struct {
-	name     string
-	backends int
-	binary   string
+	name   string
+	size   size
+	router Kind // empty: one load balancer, and a route to it that is always there
+	binary string
 }
 
 // record is what the folder of a lab says about it. It is written last, so a lab without one is half built.
 type record struct {
 	Backends int
+	Nodes    int
+	Router   Kind
 	Binary   string
 }
 
@@ -71,7 +77,7 @@ func Open(name string) (*Lab, error) {
 	if err := json.Unmarshal(text, &r); err != nil {
 		return nil, fmt.Errorf("open lab %q: read %s: %w", name, l.recordFile(), err)
 	}
-	l.backends, l.binary = r.Backends, r.Binary
+	l.size, l.router, l.binary = size{max(r.Nodes, 1), r.Backends}, r.Router, r.Binary
 	for _, n := range l.Nodes() {
 		if namespaceInode(l.namespace(n)) == 0 || !isBPF(l.bpf(n)) {
 			return nil, fmt.Errorf("open lab %q: %s is gone: %w", name, n, ErrAbsent)
@@ -99,10 +105,22 @@ func (l *Lab) Down(ctx context.Context) error { return Down(ctx, l.name) }
 func (l *Lab) Name() string { return l.name }
 
 // Backends is their number.
-func (l *Lab) Backends() int { return l.backends }
+func (l *Lab) Backends() int { return l.size.backends }
+
+// Balancers are the names of the load balancers.
+func (l *Lab) Balancers() []string {
+	all := make([]string, l.size.balancers)
+	for i := range all {
+		all[i] = Balancer(i + 1)
+	}
+	return all
+}
+
+// Router is who is told of the VIPs; empty where there is one load balancer.
+func (l *Lab) Router() Kind { return l.router }
 
 // Nodes are the names of all nodes.
-func (l *Lab) Nodes() []string { return names(l.backends) }
+func (l *Lab) Nodes() []string { return names(l.size) }
 
 // Dir is the folder of the lab.
 func (l *Lab) Dir() string { return filepath.Join(Root, l.name) }
@@ -123,7 +141,7 @@ func (l *Lab) has(node string) error {
 	return nil
 }
 
-var nodeName = regexp.MustCompile(`^(client|router|lb|backend[0-9]+)$`)
+var nodeName = regexp.MustCompile(`^(client|router|lb[0-9]*|backend[0-9]+)$`)
 
 // namespaces are the paths of all that exist under the lab's name, whatever its record says. No node's name has a
 // dash, so another lab whose name begins like this one's is not meant.

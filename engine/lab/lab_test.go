@@ -33,14 +33,20 @@ func labName(t *testing.T) string {
 // testUp is a lab for one test, which ends with nothing of it left.
 func testUp(t *testing.T, backends int) *Lab {
 	t.Helper()
+	return testUpWith(t, Config{Backends: backends})
+}
+
+func testUpWith(t *testing.T, c Config) *Lab {
+	t.Helper()
 	name := labName(t)
+	c.Name, c.Binary = name, os.Args[0]
 	t.Cleanup(func() {
 		if err := Down(context.Background(), name); err != nil {
 			t.Error(err)
 		}
 		nothingLeft(t, name)
 	})
-	l, err := Up(testContext(t), Config{Name: name, Backends: backends, Binary: os.Args[0]})
+	l, err := Up(testContext(t), c)
 	if err != nil {
 		t.Fatal(err)
 	}

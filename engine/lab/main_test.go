@@ -37,6 +37,12 @@ func verb(name string, args []string) error {
 			return err
 		}
 		return Serve(context.Background(), args[1], args[4], fd)
+	case "router": // --name L NODES
+		n, err := strconv.Atoi(args[2])
+		if err != nil {
+			return err
+		}
+		return Route(context.Background(), args[1], n)
 	case "exec": // --name L NODE -- ARGV…
 		l, err := Open(args[1])
 		if err != nil {

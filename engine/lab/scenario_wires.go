@@ -21,7 +21,7 @@ func adjacent(l *Lab) error {
 			if err != nil {
 				return fmt.Errorf("find %s: %w", NIC, err)
 			}
-			for i := range l.backends {
+			for i := range l.size.backends {
 				to := netip.PrefixFrom(l.address(i+1), 32)
 				if err := netlink.RouteReplace(&netlink.Route{LinkIndex: nic.Attrs().Index, Dst: ipNet(to), Scope: netlink.SCOPE_LINK}); err != nil {
 					return fmt.Errorf("add route to %s: %w", to, err)
@@ -34,7 +34,7 @@ func adjacent(l *Lab) error {
 		}),
 		inNamespace(l.namespace(Router), func() error {
 			all := []setting{{"ipv4/conf/" + LB + "/proxy_arp", "1"}, {"ipv4/neigh/" + LB + "/proxy_delay", "0"}}
-			for i := range l.backends { // else a wire that comes back has lost its IPv6 addresses
+			for i := range l.size.backends { // else a wire that comes back has lost its IPv6 addresses
 				all = append(all, setting{"ipv6/conf/" + Backend(i+1) + "/keep_addr_on_down", "1"})
 			}
 			return writeAll(all...)

@@ -26,8 +26,8 @@ func (l *Lab) WriteSpecs(edits ...func(*spec.Spec) error) error {
 			continue
 		}
 		s := l.BackendSpec()
-		if n == LB {
-			s = l.LBSpec()
+		if balances(n) {
+			s = l.BalancerSpec(n)
 		}
 		for _, edit := range edits {
 			if err := edit(s); err != nil {
@@ -45,14 +45,23 @@ func (l *Lab) specFile(node string) string {
 	return filepath.Join(l.NodeDir(node), "config", "spec.yaml")
 }
 
-// LBSpec is what runs on lb: the two VIPs of the lab, over IPv4 to every backend, behind a firewall and limits that no load of
+// BalancerSpec is what runs on a load balancer: where there are several, they announce the VIPs.
+func (l *Lab) BalancerSpec(node string) *spec.Spec {
+	s := l.LBSpec()
+	if l.router != "" {
+		s.BGP = l.bgpOf(node)
+	}
+	return s
+}
+
+// LBSpec is what runs on lb where it is alone: the two VIPs of the lab, over IPv4 to every backend, behind a firewall and limits that no load of
 // the lab comes near.
 func (l *Lab) LBSpec() *spec.Spec {
 	web := vip("web", spec.TCP, HTTPPort)
 	web.Addresses = append(web.Addresses, VIP4, VIP6)
 	echo := vip("echo", spec.UDP, EchoPort)
 	echo.Addresses = append(echo.Addresses, VIP4)
-	for i := 1; i <= l.backends; i++ {
+	for i := 1; i <= l.size.backends; i++ {
 		b := spec.Backend{Address: l.Addresses(Backend(i))[0], Weight: spec.DefaultWeight, State: spec.Up}
 		web.Backends = append(web.Backends, b)
 		echo.Backends = append(echo.Backends, b)

@@ -18,7 +18,7 @@ type NodeStatus struct {
 	Namespace string       `json:"namespace"` // as `ip netns` names it
 	Addresses []netip.Addr `json:"addresses"`
 	Engine    int          `json:"engine"`
-	Server    int          `json:"server"`
+	Server    int          `json:"server"` // of the router: what hears load balancers
 	Load      int          `json:"load"`
 }
 
@@ -31,9 +31,17 @@ func (l *Lab) Status() Status {
 			Namespace: filepath.Base(l.namespace(n)),
 			Addresses: l.Addresses(n),
 			Engine:    daemon{l, n, engineDaemon}.pid(),
-			Server:    daemon{l, n, serverDaemon}.pid(),
+			Server:    daemon{l, n, l.server(n)}.pid(),
 			Load:      daemon{l, n, loadDaemon}.pid(),
 		})
 	}
 	return s
+}
+
+// server is the name of the daemon that others on the network speak to.
+func (l *Lab) server(node string) string {
+	if names := l.router.programs(); node == Router && len(names) > 0 {
+		return names[len(names)-1]
+	}
+	return serverDaemon
 }

@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 )
 
-// Names of the nodes; the backends are Backend(1) to Backend(n).
+// Names of the nodes; further load balancers are Balancer(2) and so on, the backends are Backend(1) to Backend(n).
 const (
 	Client = "client"
 	Router = "router"
@@ -35,6 +36,17 @@ var (
 	vipNets = []netip.Prefix{netip.MustParsePrefix("10.99.0.0/24"), netip.MustParsePrefix("fd00:99::/64")}
 )
 
+// Balancer names the i-th load balancer, from 1: the first is LB.
+func Balancer(i int) string {
+	if i == 1 {
+		return LB
+	}
+	return fmt.Sprintf("%s%d", LB, i)
+}
+
+// balances tells whether the node of that name is a load balancer.
+func balances(name string) bool { return strings.HasPrefix(name, LB) }
+
 // Backend names the i-th backend, from 1.
 func Backend(i int) string { return fmt.Sprintf("backend%d", i) }
 
@@ -48,8 +60,11 @@ type node struct {
 	xdpPeer  bool           // sends by XDP_TX, so the router's end must be prepared for it
 }
 
-// leaves are all nodes of a lab but the router.
-func leaves(backends int) []node {
+// size is how many of each a lab has.
+type size struct{ balancers, backends int }
+
+// leaves are all nodes of a lab but the router: the client, the load balancers, the backends.
+func leaves(of size) []node {
 	client := node{
 		name: Client, mtu: clientMTU,
 		gateways: prefixes("198.51.100.1/24", "2001:db8:c::1/64"),
@@ -58,22 +73,28 @@ func leaves(backends int) []node {
 		client.addrs = append(client.addrs, prefixes(
 			fmt.Sprintf("198.51.100.%d/24", i), fmt.Sprintf("2001:db8:c::%d/64", i))...)
 	}
-	lb := fabricNode(LB, 0)
-	lb.xdpPeer = true
-	all := []node{client, lb}
-	for i := 1; i <= backends; i++ {
-		b := fabricNode(Backend(i), i)
+	all := []node{client}
+	for i := 1; i <= of.balancers; i++ {
+		lb := fabricNode(Balancer(i), 1, 0)
+		if i > 1 {
+			lb = fabricNode(Balancer(i), 2, i)
+		}
+		lb.xdpPeer = true
+		all = append(all, lb)
+	}
+	for i := 1; i <= of.backends; i++ {
+		b := fabricNode(Backend(i), 1, i)
 		b.loopback = []netip.Addr{VIP4, VIP6}
 		all = append(all, b)
 	}
 	return all
 }
 
-func fabricNode(name string, net int) node {
+func fabricNode(name string, block, net int) node {
 	return node{
 		name: name, mtu: fabricMTU,
-		addrs:    prefixes(fmt.Sprintf("10.1.%d.10/24", net), fmt.Sprintf("fd00:1:%d::10/64", net)),
-		gateways: prefixes(fmt.Sprintf("10.1.%d.1/24", net), fmt.Sprintf("fd00:1:%d::1/64", net)),
+		addrs:    prefixes(fmt.Sprintf("10.%d.%d.10/24", block, net), fmt.Sprintf("fd00:%d:%d::10/64", block, net)),
+		gateways: prefixes(fmt.Sprintf("10.%d.%d.1/24", block, net), fmt.Sprintf("fd00:%d:%d::1/64", block, net)),
 	}
 }
 
@@ -86,9 +107,9 @@ func prefixes(texts ...string) []netip.Prefix {
 }
 
 // names are all nodes of a lab, the router first.
-func names(backends int) []string {
+func names(of size) []string {
 	all := []string{Router}
-	for _, n := range leaves(backends) {
+	for _, n := range leaves(of) {
 		all = append(all, n.name)
 	}
 	return all
@@ -114,7 +135,7 @@ func mac(ps []netip.Prefix) net.HardwareAddr {
 // Sources are the client's addresses of the family of like.
 func Sources(like netip.Addr) []netip.Addr {
 	var all []netip.Addr
-	for _, p := range leaves(0)[0].addrs {
+	for _, p := range leaves(size{})[0].addrs {
 		if p.Addr().Is4() == like.Is4() {
 			all = append(all, p.Addr())
 		}
@@ -126,7 +147,7 @@ func Sources(like netip.Addr) []netip.Addr {
 // node.
 func (l *Lab) Addresses(name string) []netip.Addr {
 	var all []netip.Addr
-	for _, n := range leaves(l.backends) {
+	for _, n := range leaves(l.size) {
 		own := n.addrs
 		if name == Router {
 			own = n.gateways

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,11 +40,16 @@ func (l *Lab) upLocked(ctx context.Context, c Config) error {
 	defer cancel()
 	old, err := Open(l.name)
 	if err == nil {
-		if c.Backends != 0 && c.Backends != old.backends {
-			return fmt.Errorf("it is up with %d backends: take it down first", old.backends)
+		switch {
+		case c.Backends != 0 && c.Backends != old.size.backends:
+			return fmt.Errorf("it is up with %d backends: take it down first", old.size.backends)
+		case c.Nodes != 0 && c.Nodes != old.size.balancers:
+			return fmt.Errorf("it is up with %d load balancers: take it down first", old.size.balancers)
+		case c.Router != "" && c.Router != old.router:
+			return fmt.Errorf("it is up with the router %s: take it down first", cmp.Or(old.router, "that has one route"))
 		}
-		l.backends = old.backends
-		if err := l.startServers(ctx); err != nil {
+		l.size, l.router = old.size, old.router
+		if err := errors.Join(l.startServers(ctx), l.startRouter(ctx)); err != nil {
 			return err
 		}
 		return l.writeRecord() // the program may be another
@@ -70,12 +76,15 @@ func (c Config) lab() (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.backends = c.Backends
-	if l.backends == 0 {
-		l.backends = DefaultBackends
+	l.size = size{cmp.Or(c.Nodes, 1), cmp.Or(c.Backends, DefaultBackends)}
+	if l.size.backends < 1 || l.size.backends > MaxBackends {
+		return nil, fmt.Errorf("lab %q: %d backends: 1 to %d are possible", l.name, l.size.backends, MaxBackends)
 	}
-	if l.backends < 1 || l.backends > MaxBackends {
-		return nil, fmt.Errorf("lab %q: %d backends: 1 to %d are possible", l.name, l.backends, MaxBackends)
+	if l.size.balancers < 1 || l.size.balancers > MaxBalancers {
+		return nil, fmt.Errorf("lab %q: %d load balancers: 1 to %d are possible", l.name, l.size.balancers, MaxBalancers)
+	}
+	if l.router, err = c.Router.of(l.size); err != nil {
+		return nil, fmt.Errorf("lab %q: %w", l.name, err)
 	}
 	l.binary, err = c.binary()
 	return l, err
@@ -117,6 +126,7 @@ func (l *Lab) build(ctx context.Context, step func(string)) error {
 			})
 		}},
 		{"start servers", func() error { return l.startServers(ctx) }},
+		{"start router", func() error { return l.startRouter(ctx) }},
 		{"write record", l.writeRecord},
 	}
 	for _, s := range steps {
@@ -167,7 +177,7 @@ func (l *Lab) makeNamespace(node string) error {
 
 func (l *Lab) plugAll() error {
 	return inNamespace(l.namespace(Router), func() error {
-		for i, n := range leaves(l.backends) {
+		for i, n := range leaves(l.size) {
 			leaf, err := os.Open(l.namespace(n.name))
 			if err != nil {
 				return err
@@ -183,7 +193,7 @@ func (l *Lab) plugAll() error {
 }
 
 func (l *Lab) configureLeaves() error {
-	for _, n := range leaves(l.backends) {
+	for _, n := range leaves(l.size) {
 		if err := inNamespace(l.namespace(n.name), func() error { return configure(n) }); err != nil {
 			return fmt.Errorf("%s: %w", n.name, err)
 		}
@@ -191,13 +201,17 @@ func (l *Lab) configureLeaves() error {
 	return nil
 }
 
+// routeVIPs is for one load balancer: several announce themselves.
 func (l *Lab) routeVIPs() error {
-	return inNamespace(l.namespace(Router), func() error { return routeVIPs(leaves(l.backends)[1]) })
+	if l.router != "" {
+		return nil
+	}
+	return inNamespace(l.namespace(Router), func() error { return routeVIPs(leaves(l.size)[1]) })
 }
 
 // writeRecord publishes the lab by one rename.
 func (l *Lab) writeRecord() error {
-	text, err := json.Marshal(record{Backends: l.backends, Binary: l.binary})
+	text, err := json.Marshal(record{Backends: l.size.backends, Nodes: l.size.balancers, Router: l.router, Binary: l.binary})
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,8 @@ func settings(name string) []setting {
 		return append(all,
 			setting{"ipv4/ip_local_port_range", "1024 65535"},
 			setting{"ipv4/tcp_tw_reuse", "1"})
-	case LB:
+	}
+	if balances(name) {
 		return all
 	}
 	return append(all, // many short connections to few processes

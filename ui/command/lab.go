@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -21,6 +23,8 @@ import (
 type labFlags struct {
 	name     string
 	backends int
+	nodes    int
+	router   string
 	agents   bool
 	snat     bool
 	quiet    bool
@@ -44,13 +48,15 @@ hairpin-NAME-NODE, everything else is in /run/hairpin-lab/NAME.`,
 	o.register(c)
 	keep := c.Flags().Bool("keep", false, "leave the lab up when the console ends")
 	c.RunE = func(c *cobra.Command, _ []string) error { return labConsole(c, o, *keep) }
-	c.AddCommand(newLabUp(&o), newLabDown(&o), newLabExec(&o), newLabLoad(&o), newLabStatus(&o), newLabServe(&o),
+	c.AddCommand(newLabUp(&o), newLabDown(&o), newLabExec(&o), newLabLoad(&o), newLabStatus(&o), newLabServe(&o), newLabRouter(&o),
 		newLabScenarios(), newLabSolve(&o), newLabPlay(&o))
 	return c
 }
 
 func (o *labFlags) register(c *cobra.Command) {
 	c.Flags().IntVar(&o.backends, "backends", 0, fmt.Sprintf("`NUMBER` of backends, 1 to %d (default %d)", lab.MaxBackends, lab.DefaultBackends))
+	c.Flags().IntVar(&o.nodes, "nodes", 0, fmt.Sprintf("`NUMBER` of load balancers, 1 to %d (default 1): lb, lb2, lb3 ...", lab.MaxBalancers))
+	c.Flags().StringVar(&o.router, "router", "", "what hears several nodes: `bird`, frr or builtin (default bird where it is installed, else builtin)")
 	c.Flags().BoolVar(&o.agents, "agents", false, "limit connections by what the backends' agents report")
 	c.Flags().BoolVar(&o.snat, "snat", false, "backends whose servers know nothing of the VIPs: their agents translate")
 	c.Flags().BoolVar(&o.quiet, "quiet", false, "no load in the background")
@@ -75,7 +81,11 @@ A gentle load runs in the background for an hour at most, unless --quiet.`,
 			if err := o.play(c.Context(), l); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.OutOrStdout(), "lab %s is up with %d backends after %v\n", l.Name(), l.Backends(), time.Since(start).Round(time.Millisecond))
+			several := ""
+			if n := len(l.Balancers()); n > 1 {
+				several = fmt.Sprintf("%d load balancers behind the router %s, and ", n, l.Router())
+			}
+			fmt.Fprintf(c.OutOrStdout(), "lab %s is up with %s%d backends after %v\n", l.Name(), several, l.Backends(), time.Since(start).Round(time.Millisecond))
 			return nil
 		},
 	}
@@ -88,7 +98,7 @@ func (o *labFlags) up(ctx context.Context, engines ...string) (*lab.Lab, error) 
 	if err := o.fresh(); err != nil {
 		return nil, err
 	}
-	l, err := lab.Up(ctx, lab.Config{Name: o.name, Backends: o.backends})
+	l, err := lab.Up(ctx, lab.Config{Name: o.name, Backends: o.backends, Nodes: o.nodes, Router: lab.Kind(o.router)})
 	if err != nil {
 		return nil, err
 	}
@@ -108,16 +118,37 @@ func (o *labFlags) up(ctx context.Context, engines ...string) (*lab.Lab, error) 
 	if err := l.WriteSpecs(edits...); err != nil {
 		return nil, err
 	}
+	engines = append(engines, l.Balancers()[1:]...)
+	announced := slices.Clone(engines)
 	for i := 1; i <= l.Backends(); i++ {
 		engines = append(engines, lab.Backend(i))
 	}
 	if err := l.StartEngine(ctx, engines...); err != nil {
 		return nil, err
 	}
+	if err := l.AwaitAnnounced(ctx, announced...); err != nil {
+		return nil, err
+	}
 	if !o.quiet {
 		err = l.StartLoad(ctx)
 	}
 	return l, err
+}
+
+func newLabRouter(o *labFlags) *cobra.Command {
+	return &cobra.Command{
+		Use:    "router NODES",
+		Short:  "Hear so many load balancers on the router, as part of a lab",
+		Hidden: true,
+		Args:   usage(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			n, err := strconv.Atoi(args[0])
+			if err != nil {
+				return err
+			}
+			return lab.Route(c.Context(), o.name, n)
+		},
+	}
 }
 
 func newLabDown(o *labFlags) *cobra.Command {

@@ -3,7 +3,6 @@ package bgptest
 
 import (
 	"fmt"
-	"log/slog"
 	"maps"
 	"net"
 	"net/netip"
@@ -18,6 +17,7 @@ import (
 	wire "github.com/osrg/gobgp/v4/pkg/packet/bgp"
 	"github.com/osrg/gobgp/v4/pkg/server"
 
+	"hairpin/engine/bgp/collector"
 	"hairpin/engine/spec"
 )
 
@@ -40,33 +40,21 @@ const (
 // New is a router at a loopback address, for a node at the same. It keeps the routes of one that is gone for restart.
 func New(t *testing.T, at, secret string, restart time.Duration) *Router {
 	t.Helper()
-	r := &Router{Neighbor: spec.Neighbor{Address: netip.MustParseAddr(at), AS: RouterAS, Port: freePort(t), Hops: 1},
-		server: server.NewBgpServer(server.LoggerOption(slog.New(slog.DiscardHandler), new(slog.LevelVar))), routes: map[netip.Prefix]*apiutil.Path{}}
-	go r.server.Serve()
-	t.Cleanup(r.server.Stop)
-	err := r.server.StartBgp(t.Context(), &api.StartBgpRequest{Global: &api.Global{Asn: RouterAS, RouterId: "10.255.0.1", ListenPort: int32(r.Neighbor.Port), ListenAddresses: []string{at}}})
+	address := netip.MustParseAddr(at)
+	r := &Router{Neighbor: spec.Neighbor{Address: address, AS: RouterAS, Port: freePort(t), Hops: 1}, routes: map[netip.Prefix]*apiutil.Path{}}
+	x, err := collector.New(t.Context(), collector.Config{AS: RouterAS, ID: netip.MustParseAddr("10.255.0.1"), Listen: []netip.Addr{address},
+		Port: r.Neighbor.Port, Restart: restart, Nodes: []collector.Node{{Address: address, AS: NodeAS, Secret: secret}}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(x.Stop)
+	r.server = x.Server
 	seen := server.WatchEventMessageCallbacks{OnBestPath: func(paths []*apiutil.Path, _ time.Time) {
 		for _, p := range paths {
 			r.learn(p)
 		}
 	}}
 	if err := r.server.WatchEvent(t.Context(), seen, server.WatchBestPath(true)); err != nil {
-		t.Fatal(err)
-	}
-	f := &api.Family{Afi: api.Family_AFI_IP, Safi: api.Family_SAFI_UNICAST}
-	if r.Neighbor.Address.Is6() {
-		f.Afi = api.Family_AFI_IP6
-	}
-	err = r.server.AddPeer(t.Context(), &api.AddPeerRequest{Peer: &api.Peer{
-		Conf:            &api.PeerConf{NeighborAddress: at, PeerAsn: NodeAS, AuthPassword: secret},
-		Transport:       &api.Transport{PassiveMode: true},
-		GracefulRestart: &api.GracefulRestart{Enabled: restart > 0, RestartTime: uint32(restart / time.Second)},
-		AfiSafis: []*api.AfiSafi{{Config: &api.AfiSafiConfig{Family: f, Enabled: true},
-			MpGracefulRestart: &api.MpGracefulRestart{Config: &api.MpGracefulRestartConfig{Enabled: restart > 0}}}}}})
-	if err != nil {
 		t.Fatal(err)
 	}
 	return r
