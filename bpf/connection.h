@@ -36,8 +36,8 @@ AI __u64 lives(__u32 confirmed)
 AI __u64 entry_alive(__u64 entry, __u32 tick, __u64 lives)
 {
 	__u64 life = lives >> (entry >> 11 & 0x30) & 0xffff, age = entry_age(entry, tick);
-	__u64 young = (age - life - SKEW - 1) >> 63, used = (entry | -entry) >> 63;
-	return young & used;
+	__u64 young = (age - life - SKEW - 1) >> 63;
+	return young & nonzero(entry);
 }
 
 AI __u64 connection_hash(struct scratch *s)

@@ -63,7 +63,7 @@ AI struct set *find_flow(struct scratch *s, struct flow *f)
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < SET_WAYS; i++) {
 		__u64 entry = *(volatile __u64 *)&set->entry[i], differs = (entry ^ f->tag) >> FLOW_TAG_SHIFT;
-		hits |= ((differs - 1) >> 63 & (entry | -entry) >> 63) << i;
+		hits |= ((differs - 1) >> 63 & nonzero(entry)) << i;
 	}
 	if (!hits)
 		return set;

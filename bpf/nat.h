@@ -87,7 +87,7 @@ FUNCTION int find_nat(struct nat *n)
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < NAT_WAYS; i++) {
 		__u64 differs = set->flow[i] ^ n->flow;
-		hits |= (((differs | -differs) >> 63) ^ 1) << i;
+		hits |= (nonzero(differs) ^ 1) << i;
 	}
 	if (!hits)
 		return 0;

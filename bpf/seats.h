@@ -126,7 +126,7 @@ AI __u32 ways_of(struct set *set, __u64 hash)
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < SET_WAYS; i++) {
 		__u64 differs = *(volatile __u64 *)&set->entry[i] ^ hash;
-		hits |= (~(differs | -differs) >> 63) << i;
+		hits |= (nonzero(differs) ^ 1) << i;
 	}
 	return hits;
 }
