@@ -260,7 +260,7 @@ struct admission {
 	struct count over; // refused, or would have been
 };
 
-// Packets of QUIC that said which server is theirs.
+// Packets that said which server is theirs, in a connection id of QUIC or elsewhere.
 struct quic {
 	__u64 known;
 	__u64 unknown; // no server of the VIP has that id, or it takes nothing any more

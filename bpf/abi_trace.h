@@ -51,4 +51,5 @@ enum sight_kind {
 	SAW_RETURNED = 18, // that program gave the packet back
 	SAW_ANSWERED = 19, // a limit answers with a reset
 	SAW_SPECIAL = 20,  // balancer: the backend was not looked up in the ring
+	SAW_SERVER = 21,   // balancer: the packet names server a, which is backend b; 0 = of none
 };

@@ -29,7 +29,8 @@ _Static_assert(sizeof(struct vip) == 24, "vip");
 #define VIP_LOCAL      128		     // what a socket of this host serves passes up to it
 #define VIP_REHASHED   256		     // its ring before was read by another hash; see struct settling
 #define VIP_TUNNEL     512		     // it takes what may be our own encapsulation
-#define VIP_SPECIAL    (VIP_HASH | VIP_QUIC | VIP_LOCAL | VIP_TUNNEL)
+#define VIP_ID	       1024		     // so do those in an option of TCP, or at the beginning of a UDP payload
+#define VIP_SPECIAL    (VIP_HASH | VIP_QUIC | VIP_LOCAL | VIP_TUNNEL | VIP_ID)
 #define VIP_HASH_SHIFT 4
 
 // What of a packet says where in the ring it goes.
@@ -70,8 +71,8 @@ struct vip6_table {
 	struct vip6 entry[VIP_TABLE];
 };
 
-// The servers of VIPs with QUIC, a store like those of the VIPs. An entry, from bit 0: id 32, num of the VIP 13,
-// backend 15, 1. An entry is 0 when free.
+// The servers of VIPs whose packets name them, a store like those of the VIPs. An entry, from bit 0: id 32, num of the
+// VIP 13, backend 15, 1. An entry is 0 when free.
 #define QUIC_PARTS 64 // of a version, at most
 struct quic_table {
 	__u64 entry[VIP_TABLE];

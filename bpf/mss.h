@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #pragma once
+#include "option.h"
 #include "parse.h"
 #include "orphan.h"
 #include "rewrite.h"
@@ -7,10 +8,8 @@
 // The most that one side says the other may send in a segment (RFC 9293, MSS): lowered to what fits the way between
 // them, encapsulation included.
 
-#define OPTION_END   0
-#define OPTION_NONE  1
-#define OPTION_MSS   2
-#define OPTIONS_MOST 20 // that are looked at
+#define OPTION_MSS	 2
+#define OPTION_MSS_BYTES 4
 
 struct mss {
 	__u32 place; // of the value, from the frame's beginning; 0 = none, or none that is too large
@@ -21,29 +20,22 @@ struct mss {
 
 AI void find_mss(struct scratch *s, void *data, void *end, __u16 most, struct mss *m)
 {
-	__u32 l4 = (s->l2_len + s->l4_off) & PLACE_MASK, at = sizeof(struct tcphdr);
+	__u32 l4 = (s->l2_len + s->l4_off) & PLACE_MASK;
 	__u8 *tcp = data + l4;
 	m->place = 0;
-	if (!most || s->l4_proto != IPPROTO_TCP || !(s->tcp_flags & TCP_SYN) ||
-	    (void *)(tcp + sizeof(struct tcphdr)) > end)
+	if (!most || s->l4_proto != IPPROTO_TCP || !(s->tcp_flags & TCP_SYN))
 		return;
-	__u32 header = (tcp[12] >> 4) * 4;
-	for (__u32 i = 0; i < OPTIONS_MOST; i++) {
-		__u8 *o = tcp + (at & 0x3f);
-		if (at + 4 > header || (void *)(o + 4) > end || *o == OPTION_END)
-			return;
-		if (*o == OPTION_MSS) {
-			__u16 was = (__u16)o[2] << 8 | o[3];
-			if (o[1] != 4 || was <= most)
-				return;
-			m->place = l4 + at + 2;
-			m->was = bpf_htons(was);
-			m->now = bpf_htons(most);
-			m->sum = l4 + offsetof(struct tcphdr, check);
-			return;
-		}
-		at += *o == OPTION_NONE ? 1 : o[1] < 2 ? 64 : o[1];
-	}
+	__u32 at = find_option(tcp, end, OPTION_MSS, OPTION_MSS_BYTES);
+	__u8 *o = tcp + (at & 0x3f);
+	if (!at || (void *)(o + OPTION_MSS_BYTES) > end)
+		return;
+	__u16 was = (__u16)o[2] << 8 | o[3];
+	if (was <= most)
+		return;
+	m->place = l4 + at + 2;
+	m->was = bpf_htons(was);
+	m->now = bpf_htons(most);
+	m->sum = l4 + offsetof(struct tcphdr, check);
 }
 
 FUNCTION int find_mss_xdp(struct xdp_md *ctx, __u32 most, struct mss *m)

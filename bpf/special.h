@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #pragma once
+#include "option.h"
 #include "settle.h"
 
 // VIPs that do not choose by the tuple of addresses and ports alone. Each thing here is asked of few packets, behind
@@ -11,6 +12,12 @@
 #define QUIC_ID_BYTES	 5   // of a connection id that may say which server it is of
 #define QUIC_DEEPEST	 128 // behind VLAN tags and options
 #define QUIC_SHORTEST_ID 8   // what is shorter says nothing
+
+#define OPTION_SERVER	    0xb7 // behind its kind and length, the id, its lowest byte first
+#define OPTION_SERVER_BYTES 6
+
+#define PAYLOAD_SERVER	     0x52 // its id is in the three bytes behind this one, the highest first
+#define PAYLOAD_SERVER_BYTES 8	  // which the head of such a payload has
 
 // The head of a long header. Connection ids follow, each behind its length.
 struct quic_long {
@@ -25,7 +32,7 @@ struct quic_short {
 	__u8 id[QUIC_SHORTEST_ID];
 };
 
-// The servers of QUIC: version × QUIC_PARTS + part, each an open-addressed table.
+// The servers that packets name: version × QUIC_PARTS + part, each an open-addressed table.
 VIP_STORE(quic_servers, GENERATIONS *QUIC_PARTS, quic_table);
 
 // The server's id that a connection id holds, by the layout that its first two bits name; 0 where they name none.
@@ -51,8 +58,8 @@ AI int chosen_by_client(struct quic_long *l)
 	return type < 2;	       // Initial, 0-RTT
 }
 
-// The server's id that a packet names, or 0.
-AI __u32 named_server(struct xdp_md *ctx, struct scratch *s)
+// The server's id that a packet of QUIC names, or 0.
+AI __u32 quic_server(struct xdp_md *ctx, struct scratch *s)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	__u32 at = s->l2_len + s->l4_off + sizeof(struct udphdr);
@@ -67,6 +74,40 @@ AI __u32 named_server(struct xdp_md *ctx, struct scratch *s)
 	if ((void *)(l + 1) > end || l->id_len < QUIC_SHORTEST_ID || chosen_by_client(l))
 		return 0;
 	return server_id(l->id);
+}
+
+// The server's id in an option of a packet's TCP header, or 0. A SYN begins a connection, so it is nobody's yet.
+FUNCTION __u32 option_server(struct xdp_md *ctx, struct scratch *s)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	if (!s || s->tcp_flags & TCP_SYN)
+		return 0;
+	__u8 *tcp = data + (s->l2_len & 0x1f) + (s->l4_off & 0x7f);
+	__u32 at = find_option(tcp, end, OPTION_SERVER, OPTION_SERVER_BYTES);
+	__u8 *o = tcp + (at & 0x3f);
+	if (!at || (void *)(o + OPTION_SERVER_BYTES) > end)
+		return 0;
+	return o[2] | o[3] << 8 | o[4] << 16 | (__u32)o[5] << 24;
+}
+
+// The server's id at the beginning of a packet's UDP payload, or 0.
+FUNCTION __u32 payload_server(struct xdp_md *ctx, struct scratch *s)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	if (!s || s->l3_len < s->l4_off + sizeof(struct udphdr) + PAYLOAD_SERVER_BYTES)
+		return 0; // it is not of the packet, but of what fills the frame
+	__u8 *p = data + (s->l2_len & 0x1f) + (s->l4_off & 0x7f) + sizeof(struct udphdr);
+	if ((void *)(p + PAYLOAD_SERVER_BYTES) > end || *p != PAYLOAD_SERVER)
+		return 0;
+	return (__u32)p[1] << 16 | p[2] << 8 | p[3];
+}
+
+// The server's id that a packet names, or 0.
+AI __u32 named_server(struct xdp_md *ctx, struct scratch *s)
+{
+	if (s->vip.flags & VIP_QUIC)
+		return quic_server(ctx, s);
+	return s->l4_proto == IPPROTO_TCP ? option_server(ctx, s) : payload_server(ctx, s);
 }
 
 // The backend that a server's id belongs to, or 0.
@@ -91,7 +132,7 @@ AI __u32 find_server(struct scratch *s, __u32 server)
 	return 0;
 }
 
-// The backend whose server a packet of QUIC names, or 0 where the ring decides.
+// The backend whose server a packet names, or 0 where the ring decides.
 AI __u32 choose_server(struct xdp_md *ctx, struct scratch *s)
 {
 	__u32 server = named_server(ctx, s);
@@ -100,6 +141,8 @@ AI __u32 choose_server(struct xdp_md *ctx, struct scratch *s)
 	__u32 id = find_server(s, server);
 	if (id && backend_flags(id) & BACKEND_GONE)
 		id = 0;
+	if (dry)
+		saw(s, SAW_SERVER, server, id);
 	struct counters *c = counters_of_this_cpu();
 	if (!c || dry)
 		return id;
@@ -151,5 +194,5 @@ FUNCTION int choose_specially(struct xdp_md *ctx, struct scratch *s, int own)
 		return SERVED_HERE;
 	if (s->vip.flags & VIP_HASH)
 		s->slot_hash = hash_by(s, (s->vip.flags & VIP_HASH) >> VIP_HASH_SHIFT) >> 32;
-	return s->vip.flags & VIP_QUIC && own ? choose_server(ctx, s) : 0;
+	return s->vip.flags & (VIP_QUIC | VIP_ID) && own ? choose_server(ctx, s) : 0;
 }

@@ -266,7 +266,7 @@ func (v view) vips() []VIP {
 
 func (v view) choice(of *spec.VIP, num uint16) Choice {
 	quic := v.kernel.QUIC(num)
-	return Choice{Hash: of.Hash.String(), Flow: of.Flow.String(), QUIC: of.QUIC.String(), Local: of.Local, Migrate: of.Migrate,
+	return Choice{Hash: of.Hash.String(), Flow: of.Flow.String(), QUIC: of.QUIC.String(), IDIn: of.IDIn.String(), Local: of.Local, Migrate: of.Migrate,
 		Known: quic.Known, Unknown: quic.Unknown}
 }
 
@@ -276,7 +276,7 @@ func (v view) backend(b datapath.Backend, vip spec.VIP, shares map[uint16]int, s
 		Share: float64(shares[b.ID]) / float64(max(slots, 1)), NextHop: v.nextHop(b), Out: b.Out}
 	if d := vip.Backend(b.Address); d != nil {
 		shown.Weight, shown.State = d.Weight, d.State.String()
-		if vip.QUIC != spec.NoQUIC {
+		if vip.NamesServers() {
 			shown.Server = vip.ServerID(*d)
 		}
 	} else {

@@ -263,9 +263,10 @@ type Choice struct {
 	Hash    string // what of a packet says where in the ring it goes
 	Flow    string // sticky, none
 	QUIC    string // off, or the layout of the ids of servers
+	IDIn    string // off, or where else packets have such ids
 	Local   bool   // sockets of this host are served
 	Migrate bool   // UDP flows leave a backend that is down at once
-	Known   uint64 // packets of QUIC that named a server of the VIP, ever
+	Known   uint64 // packets that named a server of the VIP, ever
 	Unknown uint64 // that named none it has, ever
 }
 
@@ -289,7 +290,7 @@ type Backend struct {
 	Counter
 	History []float64 `record:"-"`
 	NextHop string    // MAC, or why there is none
-	Server  uint32    // its id in QUIC connection ids; 0 = none
+	Server  uint32    // its id, by which packets may name it; 0 = none
 
 	Health   string    `json:",omitempty"` // what its checks say: up, down, unknown; empty = it has none
 	Says     string    `json:",omitempty"` // what they say, in words

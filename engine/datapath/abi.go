@@ -190,7 +190,7 @@ type ruleName struct{ Stage, Rule [32]byte }
 // admission is what the limits of connections of one chain or VIP did with SYNs.
 type admission struct{ Passed, Over Count }
 
-// QUICCount is the packets of QUIC that said which server is theirs: one that the VIP has, or not.
+// QUICCount is the packets that said which server is theirs: one that the VIP has, or not.
 type QUICCount struct{ Known, Unknown uint64 }
 
 // counters of one CPU.

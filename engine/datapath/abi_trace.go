@@ -36,6 +36,7 @@ const (
 	SawReturned
 	SawAnswered
 	SawSpecial
+	SawServer
 )
 
 // trail is what the newest dry run on one CPU left behind.

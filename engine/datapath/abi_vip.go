@@ -10,6 +10,7 @@ const (
 	VIPLocal    = 128
 	VIPRehashed = 256
 	VIPTunnel   = 512
+	VIPID       = 1024
 
 	vipHashShift = 4 // of a spec.Hash
 )
@@ -44,7 +45,7 @@ type (
 	vip6Table [VIPTable]vip6
 )
 
-// A server of QUIC, from bit 0: id 32, num of the VIP 13, backend 15, 1; 0 = free.
+// A server that packets name, from bit 0: id 32, num of the VIP 13, backend 15, 1; 0 = free.
 const (
 	quicNumShift     = 32
 	quicBackendShift = 45

@@ -8,6 +8,9 @@ func choiceFlags(v *spec.VIP) (flags uint16) {
 	if v.QUIC != spec.NoQUIC {
 		flags |= VIPQUIC
 	}
+	if v.IDIn != spec.IDNowhere {
+		flags |= VIPID
+	}
 	if v.Local {
 		flags |= VIPLocal
 	}
@@ -17,7 +20,7 @@ func choiceFlags(v *spec.VIP) (flags uint16) {
 	return flags
 }
 
-// quicServer is an entry of the servers of QUIC.
+// quicServer is an entry of the servers that packets name.
 func quicServer(num uint16, server uint32, backend uint16) uint64 {
 	return uint64(server) | uint64(num)<<quicNumShift | uint64(backend)<<quicBackendShift | quicUsed
 }
@@ -35,7 +38,7 @@ func (v *VIP) settle(before place, size uint32, by spec.Hash) {
 	v.Flags = flags
 }
 
-// QUIC is what the packets of QUIC of a VIP named, ever.
+// QUIC is what the packets of a VIP named, ever.
 func (k *Kernel) QUIC(num uint16) (sum QUICCount) {
 	for _, c := range k.counted {
 		sum.Known += c.QUIC[num].Known

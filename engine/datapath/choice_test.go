@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -30,7 +31,7 @@ func choiceText() (text string, names []string) {
 						address = fmt.Sprintf("\"fd00:1:1::%d\"", b)
 					}
 					id := ""
-					if b%2 == 1 && more[:4] == "quic" { // the others have an id by their address
+					if b%2 == 1 && more[:4] != "hash" { // the others have an id by their address
 						id = fmt.Sprintf(", id: %d", 0x1230+b)
 					}
 					backends += fmt.Sprintf("{address: %s%s},", address, id)
@@ -47,11 +48,13 @@ func choiceText() (text string, names []string) {
 	for _, q := range []string{"v1", "v2", "v3"} {
 		add("q-"+q, "quic: "+q)
 	}
+	add("i-option", "id_in: tcp_option")
+	add("i-payload", "id_in: payload")
 	return text, names
 }
 
 func choiceProtocol(more string) string {
-	if more[:4] == "quic" {
+	if more[:4] == "quic" || more == "id_in: payload" {
 		return "udp"
 	}
 	return "tcp"
@@ -92,7 +95,7 @@ func wrapOf(v *spec.VIP) wrapping {
 
 // hashRows are packets that the ring places by what the VIP says. What does not decide changes from row to row.
 func hashRows(v *spec.VIP) (rows []row) {
-	if v.QUIC != spec.NoQUIC {
+	if v.NamesServers() {
 		return nil
 	}
 	for _, six := range []bool{false, true} {
@@ -157,7 +160,7 @@ func TestChoices(t *testing.T) {
 	rows := 0
 	for i := range n.spec.VIPs {
 		v := &n.spec.VIPs[i]
-		for _, r := range append(hashRows(v), quicRows(t, n, v)...) {
+		for _, r := range slices.Concat(hashRows(v), quicRows(t, n, v), optionRows(v), payloadRows(v)) {
 			rows++
 			t.Run(v.Name+": "+r.sentence, func(t *testing.T) { n.check(t, chain, r, 0) })
 		}

@@ -154,7 +154,7 @@ func (k *Kernel) stageVIPs(p *plan.Plan) (*vipVersion, uint16, error) {
 				seen[s] = true
 			}
 		}
-		if c.Spec.QUIC != spec.NoQUIC {
+		if c.Spec.NamesServers() {
 			for j, b := range c.Spec.Backends {
 				say.servers = append(say.servers, quicServer(c.Num, c.Spec.ServerID(b), c.IDs[j]))
 			}

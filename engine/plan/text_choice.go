@@ -16,6 +16,9 @@ func chosen(v spec.VIP) (text string) {
 	if v.QUIC != spec.NoQUIC {
 		text += fmt.Sprintf(", quic %s", v.QUIC)
 	}
+	if v.IDIn != spec.IDNowhere {
+		text += fmt.Sprintf(", id_in %s", v.IDIn)
+	}
 	if v.Local {
 		text += ", local"
 	}
@@ -36,6 +39,9 @@ func choiceLines(before spec.VIP, c *Change) (lines []string) {
 	}
 	if before.QUIC != now.QUIC {
 		lines = append(lines, fmt.Sprintf("  quic %s → %s: connections go where their ids by it say", before.QUIC, now.QUIC))
+	}
+	if before.IDIn != now.IDIn {
+		lines = append(lines, fmt.Sprintf("  id_in %s → %s: packets go where their ids by it say", before.IDIn, now.IDIn))
 	}
 	if before.Local != now.Local {
 		lines = append(lines, fmt.Sprintf("  local %t → %t", before.Local, now.Local))

@@ -24,7 +24,7 @@ func otherLines(before spec.VIP, c *Change) []string {
 	before.Backends, before.Addresses, before.Port, before.Protocol, before.Encap, before.EncapPort = nil, now.Addresses, now.Port, now.Protocol, now.Encap, now.EncapPort
 	before.Ring, before.Settle, before.Flow = now.Ring, now.Settle, now.Flow
 	before.Prefixes, before.LastPort, before.Sources = now.Prefixes, now.LastPort, now.Sources
-	before.Hash, before.QUIC, before.Local, before.Migrate = now.Hash, now.QUIC, now.Local, now.Migrate
+	before.Hash, before.QUIC, before.IDIn, before.Local, before.Migrate = now.Hash, now.QUIC, now.IDIn, now.Local, now.Migrate
 	before.Checks, before.Health, before.SlowStart = now.Checks, now.Health, now.SlowStart
 	alone := func(v spec.VIP) *spec.Spec { return &spec.Spec{Version: spec.Version, VIPs: []spec.VIP{v}} }
 	return changes("  ", "vips[0].", alone(before), alone(now))

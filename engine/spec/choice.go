@@ -38,6 +38,31 @@ var quicBits = map[QUIC]int{QUIC1: 16, QUIC2: 24, QUIC3: 32}
 // Bits is how many bits a server's id has.
 func (q QUIC) Bits() int { return quicBits[q] }
 
+// IDPlace says where in its packets, but for connection ids of QUIC, a flow names its server.
+type IDPlace uint8
+
+// IDOption is an option of TCP headers, of kind 183 and 6 bytes: 32 bits, the lowest byte first. IDPayload is the beginning of
+// UDP payloads of 8 bytes at least: a byte 0x52, and 24 bits. Clients repeat what they heard from their server.
+const (
+	IDNowhere IDPlace = iota
+	IDOption
+	IDPayload
+)
+
+// NamesServers tells whether packets of v may say which backend is theirs.
+func (v *VIP) NamesServers() bool { return v.QUIC != NoQUIC || v.IDIn != IDNowhere }
+
+// idBits is how many bits a server's id has.
+func (v *VIP) idBits() int {
+	switch v.IDIn {
+	case IDOption:
+		return 32
+	case IDPayload:
+		return 24
+	}
+	return v.QUIC.Bits()
+}
+
 // PutServer writes a server's id into a connection id of 5 bytes at least, whose other bits stay: they tell connections apart.
 func (q QUIC) PutServer(cid []byte, id uint32) {
 	cid[0] = cid[0]&0x3f | byte(q)<<6
@@ -52,13 +77,13 @@ func (q QUIC) PutServer(cid []byte, id uint32) {
 	}
 }
 
-// ServerID is the id by which a VIP with QUIC knows b: the one that is written, or one made of its address, the same on every
+// ServerID is the id by which packets of v name b: the one that is written, or one made of its address, the same on every
 // node and whatever else is in the list. It is never 0.
 func (v *VIP) ServerID(b Backend) uint32 {
 	if b.ID != 0 {
 		return b.ID
 	}
-	return addressID(b.Address, v.QUIC.Bits())
+	return addressID(b.Address, v.idBits())
 }
 
 func addressID(a netip.Addr, bits int) uint32 {
@@ -75,6 +100,9 @@ func writeChoice(b *bytes.Buffer, v *VIP) {
 	}
 	if v.QUIC != NoQUIC {
 		fmt.Fprintf(b, "    quic: %s\n", v.QUIC)
+	}
+	if v.IDIn != IDNowhere {
+		fmt.Fprintf(b, "    id_in: %s\n", v.IDIn)
 	}
 	if v.Local {
 		b.WriteString("    local: true\n")
@@ -104,10 +132,14 @@ func checkChoice(v *VIP, here *at, f *faults) {
 	if v.Migrate && v.Protocol != UDP {
 		f.wrong(here.field("migrate"), "only flows of UDP can go to another backend: remove it, or write protocol: udp")
 	}
-	if v.QUIC == NoQUIC || !has(quics, v.QUIC) {
+	checkIDPlace(v, here.field("id_in"), f)
+	if !has(quics, v.QUIC) || !has(idPlaces, v.IDIn) {
+		return
+	}
+	if !v.NamesServers() {
 		for i, b := range v.Backends {
 			if b.ID != 0 {
-				f.wrong(here.field("backends").item(i).field("id"), "only a VIP with quic has use for it: remove it, or write quic: v1")
+				f.wrong(here.field("backends").item(i).field("id"), "only a VIP with quic or id_in has use for it: remove it, or write quic: v1")
 			}
 		}
 		return
@@ -115,12 +147,29 @@ func checkChoice(v *VIP, here *at, f *faults) {
 	checkServerIDs(v, here.field("backends"), f)
 }
 
+func checkIDPlace(v *VIP, here *at, f *faults) {
+	switch {
+	case !has(idPlaces, v.IDIn):
+		f.wrong(here, "%s is not known", v.IDIn)
+	case v.IDIn == IDOption && v.Protocol != TCP:
+		f.wrong(here, "UDP has no options: write payload, or protocol: tcp")
+	case v.IDIn == IDPayload && v.Protocol != UDP:
+		f.wrong(here, "a connection of TCP has no beginning in each packet: write tcp_option, or protocol: udp")
+	case v.IDIn != IDNowhere && v.QUIC != NoQUIC:
+		f.wrong(here, "quic says that ids are in connection ids: remove one of both")
+	}
+}
+
 func checkServerIDs(v *VIP, list *at, f *faults) {
-	bits, seen := v.QUIC.Bits(), map[uint32]int{}
+	bits, seen := v.idBits(), map[uint32]int{}
+	ids := "quic: " + v.QUIC.String()
+	if v.IDIn != IDNowhere {
+		ids = "id_in: " + v.IDIn.String()
+	}
 	for i, b := range v.Backends {
 		here, id := list.item(i), v.ServerID(b)
 		if uint64(id)>>bits != 0 {
-			f.wrong(here.field("id"), "%d is not within 1 to %d, the ids of quic: %s", id, uint64(1)<<bits-1, v.QUIC)
+			f.wrong(here.field("id"), "%d is not within 1 to %d, the ids of %s", id, uint64(1)<<bits-1, ids)
 			continue
 		}
 		first, taken := seen[id]

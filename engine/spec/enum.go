@@ -17,6 +17,7 @@ var (
 	flows        = []word[Flow]{{"sticky", FlowSticky}, {"none", FlowNone}}
 	hashes       = []word[Hash]{{"tuple", HashTuple}, {"no_source_port", HashNoSourcePort}, {"addresses", HashAddresses}, {"destination_port", HashDestinationPort}}
 	quics        = []word[QUIC]{{"off", NoQUIC}, {"v1", QUIC1}, {"v2", QUIC2}, {"v3", QUIC3}}
+	idPlaces     = []word[IDPlace]{{"off", IDNowhere}, {"tcp_option", IDOption}, {"payload", IDPayload}}
 	states       = []word[State]{{"up", Up}, {"drain", Drain}, {"down", Down}, {"maintenance", Maintenance}}
 	modes        = []word[AgentMode]{{"dsr", DSR}, {"snat", SNATMode}}
 	orphans      = []word[Orphans]{{"ignore", OrphansIgnored}, {"count", OrphansCounted}}
@@ -37,6 +38,7 @@ func (e Encap) String() string     { return nameOf(encaps, e, "encap", int(e)) }
 func (f Flow) String() string      { return nameOf(flows, f, "flow", int(f)) }
 func (h Hash) String() string      { return nameOf(hashes, h, "hash", int(h)) }
 func (q QUIC) String() string      { return nameOf(quics, q, "quic", int(q)) }
+func (i IDPlace) String() string   { return nameOf(idPlaces, i, "id_in", int(i)) }
 func (s State) String() string     { return nameOf(states, s, "state", int(s)) }
 func (m AgentMode) String() string { return nameOf(modes, m, "mode", int(m)) }
 func (o Orphans) String() string   { return nameOf(orphans, o, "orphans", int(o)) }
@@ -62,6 +64,7 @@ func (e Encap) MarshalText() ([]byte, error)     { return marshalWord("encap", e
 func (f Flow) MarshalText() ([]byte, error)      { return marshalWord("flow", flows, f) }
 func (h Hash) MarshalText() ([]byte, error)      { return marshalWord("hash", hashes, h) }
 func (q QUIC) MarshalText() ([]byte, error)      { return marshalWord("quic", quics, q) }
+func (i IDPlace) MarshalText() ([]byte, error)   { return marshalWord("id_in", idPlaces, i) }
 func (s State) MarshalText() ([]byte, error)     { return marshalWord("state", states, s) }
 func (m AgentMode) MarshalText() ([]byte, error) { return marshalWord("mode", modes, m) }
 func (o Orphans) MarshalText() ([]byte, error)   { return marshalWord("orphans", orphans, o) }
@@ -80,6 +83,7 @@ func (e *Encap) UnmarshalText(b []byte) error     { return unmarshalWord("encap"
 func (f *Flow) UnmarshalText(b []byte) error      { return unmarshalWord("flow", flows, f, b) }
 func (h *Hash) UnmarshalText(b []byte) error      { return unmarshalWord("hash", hashes, h, b) }
 func (q *QUIC) UnmarshalText(b []byte) error      { return unmarshalWord("quic", quics, q, b) }
+func (i *IDPlace) UnmarshalText(b []byte) error   { return unmarshalWord("id_in", idPlaces, i, b) }
 func (s *State) UnmarshalText(b []byte) error     { return unmarshalWord("state", states, s, b) }
 func (m *AgentMode) UnmarshalText(b []byte) error { return unmarshalWord("mode", modes, m, b) }
 func (o *Orphans) UnmarshalText(b []byte) error   { return unmarshalWord("orphans", orphans, o, b) }

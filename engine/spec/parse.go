@@ -122,6 +122,7 @@ func (r *reader) vip(n *yaml.Node, a *at) VIP {
 		field{"flow", "", choice(r, &v.Flow, flows)},
 		field{"hash", "", choice(r, &v.Hash, hashes)},
 		field{"quic", "", choice(r, &v.QUIC, quics)},
+		field{"id_in", "", choice(r, &v.IDIn, idPlaces)},
 		field{"local", "", choice(r, &v.Local, truths)},
 		field{"migrate", "", choice(r, &v.Migrate, truths)},
 		field{"settle", "", scalar(r, &v.Settle, parseDuration)},

@@ -101,10 +101,10 @@ func (d dice) rates() *Rates {
 
 // serverID is most likely no other backend's.
 func (d dice) serverID(v VIP) uint32 {
-	if v.QUIC == NoQUIC || d.IntN(2) == 0 {
+	if !v.NamesServers() || d.IntN(2) == 0 {
 		return 0
 	}
-	return uint32(1 + d.IntN(1<<v.QUIC.Bits()-1))
+	return uint32(1 + d.IntN(1<<v.idBits()-1))
 }
 
 func (d dice) object() Object {
@@ -188,6 +188,11 @@ func (d dice) vip(i int) VIP {
 	v.Flow, v.Hash, v.Local = pick(d, FlowSticky, FlowNone), pick(d, HashTuple, HashNoSourcePort, HashAddresses, HashDestinationPort), d.IntN(4) == 0
 	if v.Protocol == UDP {
 		v.QUIC, v.Migrate = pick(d, NoQUIC, QUIC2, QUIC3), d.IntN(2) == 0
+		if v.QUIC == NoQUIC {
+			v.IDIn = pick(d, IDNowhere, IDPayload)
+		}
+	} else {
+		v.IDIn = pick(d, IDNowhere, IDOption)
 	}
 	for _, a := range d.addresses(200, d.IntN(5)) {
 		v.Backends = append(v.Backends, Backend{a, uint32(d.IntN(MaxWeight + 1)), pick(d, Up, Drain, Down, Maintenance), d.serverID(v)})

@@ -94,6 +94,7 @@ type VIP struct {
 	Flow      Flow
 	Hash      Hash
 	QUIC      QUIC
+	IDIn      IDPlace
 	Local     bool // packets that a socket of this host serves pass up to it
 	Migrate   bool // UDP flows leave a backend that is down at once
 	Settle    time.Duration
@@ -109,7 +110,7 @@ type Backend struct {
 	Address netip.Addr
 	Weight  uint32 // share of new flows relative to the others; 0 = none
 	State   State
-	ID      uint32 // in QUIC connection ids; 0 = one made of the address
+	ID      uint32 // by which packets name it; 0 = one made of the address
 }
 
 // State is what the operator wants of a backend.

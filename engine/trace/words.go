@@ -33,6 +33,7 @@ var kinds = map[datapath.SightKind]words{
 	datapath.SawReturned: says("program", "gave the packet back"),
 	datapath.SawAnswered: says("answer", "a reset"),
 	datapath.SawSpecial:  says("ring", "not asked: the packet or a socket names its backend"),
+	datapath.SawServer:   Chain.tellServer,
 }
 
 func (c Chain) tell(s *Step, saw datapath.Sight, n datapath.Note) {
@@ -227,6 +228,14 @@ func (c Chain) tellBackend(s *Step, saw datapath.Sight, _ datapath.Note) {
 		text += fmt.Sprintf(", out of %s, mtu %d", c.NIC(int(saw.B>>16&0xffff)), saw.B&0xffff)
 	}
 	s.add("backend", "%s", text)
+}
+
+func (c Chain) tellServer(s *Step, saw datapath.Sight, _ datapath.Note) {
+	if saw.B == 0 {
+		s.add("server", "id %d, which no backend of the VIP has", saw.A)
+		return
+	}
+	s.add("server", "id %d, of the packet", saw.A)
 }
 
 func (c Chain) tellInner(s *Step, saw datapath.Sight, _ datapath.Note) {

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +18,7 @@ func newSpec(t *tree) *cobra.Command {
 		Short: "Show or check a spec",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return &failure{exitUsage, errors.New("spec needs a verb"), `"hairpin spec show" or "hairpin spec check FILE"`}
+			return &failure{exitUsage, errors.New("spec needs a verb"), `"hairpin spec show", "hairpin spec check FILE" or "hairpin spec ids"`}
 		},
 	}
 	c.AddCommand(
@@ -27,6 +28,7 @@ func newSpec(t *tree) *cobra.Command {
 			Args:  usage(cobra.NoArgs),
 			RunE:  func(c *cobra.Command, _ []string) error { return t.showSpec(c) },
 		},
+		newSpecIDs(t),
 		&cobra.Command{
 			Use:   "check FILE",
 			Short: "Check a spec file (- = stdin) and change nothing",
@@ -37,15 +39,24 @@ func newSpec(t *tree) *cobra.Command {
 }
 
 func (t *tree) showSpec(c *cobra.Command) error {
-	s, err := t.shown(c.Context())
+	s, err := t.runningSpec(c.Context())
 	if err != nil {
 		return err
 	}
-	if s.Spec == nil {
-		return &failure{exitAbsent, errors.New("no spec was ever applied on this node"), `"hairpin apply -f FILE" applies one`}
-	}
-	_, err = t.Stdout.Write(spec.Marshal(s.Spec))
+	_, err = t.Stdout.Write(spec.Marshal(s))
 	return err
+}
+
+// runningSpec is the one that the node runs.
+func (t *tree) runningSpec(ctx context.Context) (*spec.Spec, error) {
+	s, err := t.shown(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if s.Spec == nil {
+		return nil, &failure{exitAbsent, errors.New("no spec was ever applied on this node"), `"hairpin apply -f FILE" applies one`}
+	}
+	return s.Spec, nil
 }
 
 func (t *tree) checkSpec(file string) error {

@@ -174,8 +174,8 @@ func (c viewChoice) text() string {
 	if c.Flow == "none" {
 		parts = append(parts, "the ring alone (flow none)")
 	}
-	if c.quic() {
-		parts = append(parts, fmt.Sprintf("quic %s (%d packets named a server, %d one that it has not)", c.QUIC, *c.Known, *c.Unknown))
+	if ids := c.ids(); ids != "" {
+		parts = append(parts, fmt.Sprintf("%s (%d packets named a server, %d one that it has not)", ids, *c.Known, *c.Unknown))
 	}
 	if c.Local {
 		parts = append(parts, "local sockets first")

@@ -134,18 +134,27 @@ type viewChoice struct {
 	Hash    string  `json:"hash"`
 	Flow    string  `json:"flow"`
 	QUIC    string  `json:"quic"`
+	IDIn    string  `json:"id_in"`
 	Local   bool    `json:"local"`
 	Migrate bool    `json:"migrate"`
-	Known   *uint64 `json:"quic_known,omitempty"`   // packets that named a server of the VIP; of a VIP with QUIC
-	Unknown *uint64 `json:"quic_unknown,omitempty"` // that named none it has
+	Known   *uint64 `json:"id_known,omitempty"`   // packets that named a server of the VIP; of one whose packets may
+	Unknown *uint64 `json:"id_unknown,omitempty"` // that named none it has
 }
 
-// quic tells whether servers' ids are looked at; empty is of a record that is older.
-func (c viewChoice) quic() bool { return c.QUIC != "off" && c.QUIC != "" }
+// ids says where servers' ids are looked for; empty = nowhere. Fields are empty in a record that is older.
+func (c viewChoice) ids() string {
+	switch {
+	case c.QUIC != "off" && c.QUIC != "":
+		return "quic " + c.QUIC
+	case c.IDIn != "off" && c.IDIn != "":
+		return "id_in " + c.IDIn
+	}
+	return ""
+}
 
 func viewOfChoice(c engine.Choice) viewChoice {
-	v := viewChoice{Hash: c.Hash, Flow: c.Flow, QUIC: c.QUIC, Local: c.Local, Migrate: c.Migrate}
-	if v.quic() {
+	v := viewChoice{Hash: c.Hash, Flow: c.Flow, QUIC: c.QUIC, IDIn: c.IDIn, Local: c.Local, Migrate: c.Migrate}
+	if v.ids() != "" {
 		v.Known, v.Unknown = &c.Known, &c.Unknown
 	}
 	return v
@@ -167,7 +176,7 @@ type viewBackend struct {
 	Gone    bool       `json:"gone"`
 	Share   float64    `json:"share"`
 	NextHop string     `json:"next_hop"`
-	Server  uint32     `json:"server_id,omitempty"` // in QUIC connection ids
+	Server  uint32     `json:"server_id,omitempty"` // by which packets may name it
 	viewCounter
 	viewChecked
 }

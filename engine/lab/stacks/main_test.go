@@ -101,6 +101,9 @@ func withVIPs(s *spec.Spec) *spec.Spec {
 		v.Name, v.Port, v.QUIC, v.Addresses = q.name, q.port, q.layout, []netip.Addr{lab.VIP4, lab.VIP6}
 		s.VIPs = append(s.VIPs, v)
 	}
+	byPayload := s.VIPs[1]
+	byPayload.Name, byPayload.IDIn, byPayload.Addresses = "payload", spec.IDPayload, []netip.Addr{lab.VIP6}
+	s.VIPs = append(s.VIPs, byPayload)
 	return s
 }
 

@@ -290,7 +290,7 @@ func (n *network) roam(t *testing.T, ctx context.Context, to netip.AddrPort) (el
 // connect begins a connection, which is of the backend that the ring has for it.
 func (n *network) connect(t *testing.T, ctx context.Context, from *quic.Transport, to netip.AddrPort, config *tls.Config) (*quic.Conn, string) {
 	t.Helper()
-	c, err := from.DialEarly(ctx, net.UDPAddrFromAddrPort(to), config, &quic.Config{})
+	c, err := from.DialEarly(ctx, udpAddr(to), config, &quic.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,5 +301,7 @@ func (n *network) connect(t *testing.T, ctx context.Context, from *quic.Transpor
 	}
 	return c, backend
 }
+
+func udpAddr(a netip.AddrPort) net.Addr { return net.UDPAddrFromAddrPort(a) }
 
 func endOf(c *net.UDPConn) netip.AddrPort { return c.LocalAddr().(*net.UDPAddr).AddrPort() }
