@@ -34,27 +34,8 @@ func up(t *testing.T, backends, inSpec int) *network {
 // upAs is up with specs as edit leaves them.
 func upAs(t *testing.T, backends, inSpec int, edit func(*lab.Lab, *spec.Spec) error) *network {
 	t.Helper()
-	binary, err := engine.Program()
-	if err != nil {
-		t.Fatal(err)
-	}
-	patience := 3 * time.Minute
-	if os.Getenv("HAIRPIN_SOAK") != "" {
-		patience = time.Hour
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
-	name := fmt.Sprintf("e%d-%d", os.Getpid(), labs.Add(1))
-	t.Cleanup(func() {
-		if err := lab.Down(context.Background(), name); err != nil {
-			t.Error(err)
-		}
-		nothingLeft(t, name)
-	})
-	l, err := lab.Up(ctx, lab.Config{Name: name, Backends: backends, Binary: binary})
-	if err != nil {
-		t.Fatal(err)
-	}
+	n := newNetwork(t, lab.Config{Backends: backends})
+	l, ctx := n.Lab, n.ctx
 	s := l.LBSpec()
 	for i := range s.VIPs {
 		s.VIPs[i].Backends = s.VIPs[i].Backends[:inSpec]
@@ -67,6 +48,34 @@ func upAs(t *testing.T, backends, inSpec int, edit func(*lab.Lab, *spec.Spec) er
 		errs = append(errs, edit(l, s), l.WriteSpec(lab.Backend(i), s))
 	}
 	if err := errors.Join(append(errs, l.StartEngine(ctx, engines...))...); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// newNetwork is a lab without engines, which goes with the test.
+func newNetwork(t *testing.T, c lab.Config) *network {
+	t.Helper()
+	binary, err := engine.Program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	patience := 3 * time.Minute
+	if os.Getenv("HAIRPIN_SOAK") != "" {
+		patience = time.Hour
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	name := fmt.Sprintf("e%d-%d", os.Getpid(), labs.Add(1))
+	c.Name, c.Binary = name, binary
+	t.Cleanup(func() {
+		if err := lab.Down(context.Background(), name); err != nil {
+			t.Error(err)
+		}
+		nothingLeft(t, name)
+	})
+	l, err := lab.Up(ctx, c)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return &network{l, ctx}

@@ -41,6 +41,9 @@ const (
 	returnsFor   = 5 * time.Minute
 )
 
+// firstCall is how long a new engine may take until it has sessions.
+const firstCall = 10 * time.Second
+
 // secretsEvery is how often the files of passwords are read again.
 const secretsEvery = 10 * time.Second
 
@@ -207,7 +210,7 @@ func bgpProblems(s *State) (list []Problem) {
 		list = append(list, Problem{Key: "bgp", Severity: "crit", What: "not all routers are told what they should be: " + s.BGP.Trouble})
 	}
 	for _, x := range s.BGP.Sessions {
-		if x.State != "established" {
+		if x.State != "established" && !(x.Since.IsZero() && s.Time.Sub(s.Since) < firstCall) {
 			list = append(list, Problem{Key: "router " + x.Neighbor.String(), Severity: "crit",
 				What: fmt.Sprintf("no BGP session with %s (%s): %s", x.Neighbor, x.State, x.Why), Cure: "look whether it is up and expects this node"})
 		}

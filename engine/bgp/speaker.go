@@ -121,7 +121,7 @@ func peer(want *spec.BGP, p spec.Neighbor, secret string, restarted bool) *api.P
 	peer := &api.Peer{
 		Conf:      &api.PeerConf{NeighborAddress: p.Address.String(), PeerAsn: p.AS, AuthPassword: secret},
 		Transport: &api.Transport{RemotePort: uint32(p.Port)},
-		Timers:    &api.Timers{Config: &api.TimersConfig{HoldTime: uint64(want.HoldTime / time.Second), KeepaliveInterval: uint64(want.HoldTime / time.Second / 3), ConnectRetry: 5, IdleHoldTimeAfterReset: 1}},
+		Timers:    &api.Timers{Config: &api.TimersConfig{HoldTime: uint64(want.HoldTime / time.Second), KeepaliveInterval: uint64(want.HoldTime / time.Second / 3), ConnectRetry: 2, IdleHoldTimeAfterReset: 1}},
 		GracefulRestart: &api.GracefulRestart{Enabled: keeps, RestartTime: uint32(want.Restart / time.Second),
 			DeferralTime: uint32(deferral / time.Second), LocalRestarting: keeps && restarted},
 		ApplyPolicy: &api.ApplyPolicy{ImportPolicy: &api.PolicyAssignment{DefaultAction: api.RouteAction_ROUTE_ACTION_REJECT}},

@@ -123,6 +123,9 @@ func (l *Lab) startRouter(ctx context.Context) error {
 		return nil
 	}
 	spread := append(byPorts(), setting{"ipv4/conf/all/ignore_routes_with_linkdown", "1"}, setting{"ipv6/conf/all/ignore_routes_with_linkdown", "1"})
+	for _, n := range l.Balancers() { // else a wire that comes back has lost its IPv6 addresses
+		spread = append(spread, setting{"ipv6/conf/" + n + "/keep_addr_on_down", "1"})
+	}
 	if err := l.Do(Router, func() error { return writeAll(spread...) }); err != nil {
 		return err
 	}

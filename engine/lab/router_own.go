@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"hairpin/engine/bgp/collector"
 	"hairpin/engine/spec"
@@ -41,16 +43,38 @@ func Route(ctx context.Context, lab string, balancers int) error {
 		default:
 		}
 	})
+	wires := make(chan netlink.LinkUpdate)
+	err = errors.Join(err, netlink.LinkSubscribe(wires, ctx.Done()))
 	for routes := map[netip.Prefix][]netip.Addr(nil); err == nil; {
 		select {
 		case <-ctx.Done():
 			return nil
+		case wire := <-wires:
+			if err := l.unplugged(ctx, x, wire); err != nil {
+				return err
+			}
 		case <-changed:
 		case <-time.After(time.Second): // should the table come after the word of it
 		}
 		routes, err = follow(x, routes)
 	}
 	return err
+}
+
+// unplugged drops the sessions over a wire that has no carrier: what was told in them does not hold until it is told again.
+func (l *Lab) unplugged(ctx context.Context, x *collector.Collector, wire netlink.LinkUpdate) error {
+	if wire.IfInfomsg.Flags&unix.IFF_LOWER_UP != 0 && wire.Header.Type == unix.RTM_NEWLINK {
+		return nil
+	}
+	for _, s := range l.sessions() {
+		if s.node != wire.Attrs().Name {
+			continue
+		}
+		if err := x.Drop(ctx, s.own); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // follow makes the kernel's routes those of x, and returns them.

@@ -23,6 +23,7 @@ type Scenario struct {
 	Cure  string
 	After time.Duration // of calm before it happens
 	For   time.Duration // until it is over by itself; 0 = it lasts, or is over at once
+	Nodes int           // load balancers that it needs; 0 = it plays on one alone
 
 	settings func(*Lab, *spec.Spec) error            // what lb runs with from the start; nil = LBSpec as it is
 	traffic  func(context.Context, *Lab) error       // besides the load, from the start to the end; nil = none

@@ -153,4 +153,12 @@ func upgrade(ctx context.Context, l *Lab) error {
 	return l.insist(ctx, "handoff", "--why", "new version")
 }
 
+func drainNode(ctx context.Context, l *Lab) error {
+	return l.insist(ctx, "drain", "node", "--why", "new kernel")
+}
+
+func powerOff(ctx context.Context, l *Lab) error { return l.PowerOff(ctx, Balancer(2)) }
+
+func reshuffle(_ context.Context, l *Lab) error { return l.Reshuffle() }
+
 func killEngine(ctx context.Context, l *Lab) error { return l.KillEngine(ctx, LB) }

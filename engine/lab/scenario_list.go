@@ -57,5 +57,17 @@ func Scenarios() []Scenario {
 			Seen:  "the numbers on the screen stand still; no client notices anything",
 			Cause: "the engine was killed with SIGKILL: packets flow by the kernel's programs, but nobody follows neighbours, lists and routes",
 			Cure:  "start the engine again: hairpin run; in the lab: hairpin lab up"},
+		{Name: "node-drained", After: calm, Nodes: 3, fault: drainNode,
+			Seen:  "lb gets less and less traffic, then none; no client notices anything",
+			Cause: "a colleague drained lb: routers were asked to prefer other nodes, then its VIPs were withdrawn",
+			Cure:  "none is needed: hairpin undrain node, once the work on it is done"},
+		{Name: "node-killed", After: calm, Nodes: 3, fault: powerOff,
+			Seen:  "some requests take half a second longer, once; lb gets half as much traffic again",
+			Cause: "lb2 has no power: the router sends its flows to the other nodes, whose rings are the same, so they reach the same backends",
+			Cure:  "look after lb2; when it is back it announces the VIPs again by itself"},
+		{Name: "ecmp-reshuffle", After: calm, Nodes: 3, fault: reshuffle,
+			Seen:  "established flows come to lb that it never saw begin; no client notices anything",
+			Cause: "the router spreads flows over the nodes in another way: most came to another node, which chooses the same backend",
+			Cure:  "none is needed: nodes with the same spec have the same rings"},
 	}
 }

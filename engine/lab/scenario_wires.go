@@ -53,12 +53,12 @@ func writeAll(all ...setting) error {
 	return nil
 }
 
-// plugged pulls the cable of a backend at the router, or puts it back.
-func (l *Lab) plugged(backend string, is bool) error {
+// plugged pulls the cable of a node at the router, or puts it back.
+func (l *Lab) plugged(node string, is bool) error {
 	return inNamespace(l.namespace(Router), func() error {
-		wire, err := netlink.LinkByName(backend)
+		wire, err := netlink.LinkByName(node)
 		if err != nil {
-			return fmt.Errorf("find %s: %w", backend, err)
+			return fmt.Errorf("find %s: %w", node, err)
 		}
 		if is {
 			return netlink.LinkSetUp(wire)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -52,12 +53,20 @@ func (o *labFlags) fresh() error {
 		return nil
 	}
 	if o.scenario == anyScenario {
-		all := lab.Scenarios()
+		all := slices.DeleteFunc(lab.Scenarios(), func(s lab.Scenario) bool { return !fits(s, o.nodes) })
+		if len(all) == 0 {
+			return &failure{exitUsage, fmt.Errorf("--nodes %d: no scenario plays on so many load balancers", o.nodes), "leave --nodes away: a scenario brings as many as it needs"}
+		}
 		o.scenario = all[rand.IntN(len(all))].Name
 	}
-	if _, err := scenarioNamed(o.scenario); err != nil {
+	s, err := scenarioNamed(o.scenario)
+	if err != nil {
 		return err
 	}
+	if !fits(s, o.nodes) {
+		return &failure{exitUsage, fmt.Errorf("--nodes %d: scenario %s needs %d", o.nodes, s.Name, max(s.Nodes, 1)), "leave --nodes away: a scenario brings as many as it needs"}
+	}
+	o.nodes = max(o.nodes, s.Nodes)
 	switch _, err := lab.Open(o.name); {
 	case err == nil:
 		return &failure{exitRefused, fmt.Errorf("lab %q is up already, and a scenario needs one of its own", o.name),
@@ -69,6 +78,11 @@ func (o *labFlags) fresh() error {
 		return &failure{exitUsage, fmt.Errorf("--backends %d: a scenario needs %d at least", o.backends, lab.ScenarioBackends), ""}
 	}
 	return nil
+}
+
+// fits tells whether a lab with so many load balancers has what s needs; 0 = as many as that is.
+func fits(s lab.Scenario, nodes int) bool {
+	return nodes == 0 || nodes == max(s.Nodes, 1) || s.Nodes > 0 && nodes > s.Nodes
 }
 
 // prepare makes a lab that has no engines yet ready for the scenario, if there is one, and returns the edit for its specs.

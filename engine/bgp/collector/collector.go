@@ -68,10 +68,27 @@ func peer(n Node, restart time.Duration) *api.Peer {
 	return &api.Peer{
 		Conf:            &api.PeerConf{NeighborAddress: n.Address.String(), PeerAsn: n.AS, AuthPassword: n.Secret},
 		Transport:       &api.Transport{PassiveMode: true},
+		Timers:          &api.Timers{Config: &api.TimersConfig{IdleHoldTimeAfterReset: 1}},
 		GracefulRestart: &api.GracefulRestart{Enabled: restart > 0, RestartTime: uint32(restart / time.Second)},
 		AfiSafis: []*api.AfiSafi{{Config: &api.AfiSafiConfig{Family: f, Enabled: true},
 			MpGracefulRestart: &api.MpGracefulRestart{Config: &api.MpGracefulRestartConfig{Enabled: restart > 0}}}},
 	}
+}
+
+// Drop ends the session with a node and forgets what it told of, until it calls again.
+func (x *Collector) Drop(ctx context.Context, node netip.Addr) error {
+	for _, n := range x.of.Nodes {
+		if n.Address != node {
+			continue
+		}
+		if err := x.Server.DeletePeer(ctx, &api.DeletePeerRequest{Address: node.String()}); err != nil {
+			return fmt.Errorf("drop %s: %w", node, err)
+		}
+		if err := x.Server.AddPeer(ctx, &api.AddPeerRequest{Peer: peer(n, x.of.Restart)}); err != nil {
+			return fmt.Errorf("expect %s again: %w", node, err)
+		}
+	}
+	return nil
 }
 
 // Stop ends all sessions.
