@@ -266,6 +266,17 @@ struct quic {
 	__u64 unknown; // no server of the VIP has that id, or it takes nothing any more
 };
 
+// Which drops for a reason are told: of each tick of 32 jiffies one in 2^shift, which follows how many there are.
+struct told {
+	__u32 dropped; // in this tick
+	__u16 tick;
+	__u8 shift;
+	__u8 pad;
+};
+_Static_assert(sizeof(struct told) == 8, "told");
+#define TOLD                                                                                                           \
+	4 // from a tick and CPU, at least where there are so many; twice as many and some at the beginning of a flood
+
 // Counters of one CPU. Nobody else writes them.
 struct counters {
 	struct count exit[CHAINS][REASONS];
@@ -276,7 +287,7 @@ struct counters {
 	__u64 stray_at[VIPS]; // ns of CLOCK_MONOTONIC of the last of them
 	__u64 unheld[VIPS];   // SYNs that could not be remembered
 	struct quic quic[VIPS];
-	__u64 event_at[REASONS]; // jiffies >> 5 of the last event of a reason
+	struct told told[REASONS]; // drops that were told, by reason
 	__u64 events_lost;
 	__u64 budget_tick;
 	__u64 budget_used;   // entries made in the connection table in this tick
@@ -350,7 +361,8 @@ struct drop_event {
 	__u8 family; // 4, 6; 0 = not IP
 	__u8 l4_proto;
 	__u8 tcp_flags;
-	__u8 pad[6];
+	__u8 pad[2];
+	__u32 one_in; // of so many drops for this reason it is one
 	__u8 src[16]; // IPv4 in the first four
 	__u8 dst[16];
 };

@@ -5,7 +5,7 @@
 // Captures: packets copied to user space, as they came into a chain and as they left it. The captor is a program that
 // stands in front of a chain while somebody looks; see capture.bpf.c.
 
-#define CAPTURES     4	  // at a time
+#define CAPTURES     6	  // at a time
 #define CAPTURE_SNAP 2048 // bytes of a frame, at most
 
 enum captor {

@@ -33,14 +33,16 @@ AI __u32 who_may_want(void *ctx, int tc, struct looked *l, struct entry *e, stru
 		      __u32 bytes)
 {
 	__u64 now = bpf_ktime_get_coarse_ns();
-	__u32 asked = 0, wanted = 0;
+	*(volatile __u32 *)&l->asked = 0;
+	*(volatile __u32 *)&l->wanted = 0;
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < CAPTURES; i++) {
 		__u32 at = i;
 		struct capture *c = bpf_map_lookup_elem(&captures, &at);
 		if (c && goes_on(c, e->chain, now))
-			asked |= 1 << i;
+			set_bit(&l->asked, i);
 	}
+	__u32 asked = mask_now(&l->asked);
 	if (!asked)
 		return 0;
 	l->came.chain = e->chain;
@@ -48,8 +50,8 @@ AI __u32 who_may_want(void *ctx, int tc, struct looked *l, struct entry *e, stru
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < CAPTURES; i++)
 		if (asked >> i & 1 && may_be_wanted(l, i))
-			wanted |= 1 << i;
-	return wanted;
+			set_bit(&l->wanted, i);
+	return mask_now(&l->wanted);
 }
 
 // Copies the frame as it comes. Returns whether it is to be asked for after each stage.
@@ -70,15 +72,15 @@ AI int begin(void *ctx, int tc, struct looked *l, struct entry *e, void *data, v
 	if (snap && !load_frame(ctx, tc, l->frame, snap))
 		l->came_snap = snap;
 	r->came_snap = l->came_snap;
-	__u32 between = 0;
+	*(volatile __u32 *)&l->here = 0;
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < CAPTURES; i++) {
 		__u32 at = i;
 		struct capture *c = bpf_map_lookup_elem(&captures, &at);
-		if (c && l->wanted >> i & 1)
-			between |= c->points & POINT_BETWEEN;
+		if (c && l->wanted >> i & 1 && c->points & POINT_BETWEEN)
+			set_bit(&l->here, i);
 	}
-	return !!between;
+	return !!mask_now(&l->here);
 }
 
 // Where the packet stands in its chain.
@@ -222,7 +224,6 @@ AI int before(void *ctx, int tc, struct way *w, void *data, void *end, __u32 byt
 		return 0;
 	w->t->matched++;
 	w->l->packet++;
-	w->l->wanted = wanted;
 	if (begin(ctx, tc, w->l, w->e, data, end, bytes))
 		w->s->captured |= CAPTURED_BETWEEN;
 	w->s->reason = 0;
@@ -301,15 +302,16 @@ AI void look_after(void *ctx, int tc, struct looked *l, struct scratch *s, __u32
 	r->reason = 0;
 	r->fate = 0;
 	r->left_bytes = bytes;
-	__u32 wanted = 0;
+	*(volatile __u32 *)&l->here = 0;
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < CAPTURES; i++) {
 		__u32 at = i;
 		struct capture *c = bpf_map_lookup_elem(&captures, &at);
 		if (c && l->wanted >> i & 1 && c->points & POINT_BETWEEN && r->account &&
 		    c->after[r->chain & (CHAINS - 1)] == r->account)
-			wanted |= 1 << i;
+			set_bit(&l->here, i);
 	}
+	__u32 wanted = mask_now(&l->here);
 	if (!wanted)
 		return;
 	__u32 now = copy_now(ctx, tc, l, bytes_to_copy(wanted, POINT_BETWEEN, headers_now(l, bytes), bytes));

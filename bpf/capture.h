@@ -19,7 +19,9 @@ struct {
 struct looked {
 	__u64 packet; // number of the packet
 	__u64 began;
-	__u32 wanted;	      // bit i: capture i may want it
+	__u32 asked;	      // bit i: capture i looks at it
+	__u32 wanted;	      // and may want it
+	__u32 here;	      // and wants it at this point
 	__u32 came_snap;      // bytes of the frame that are here, as it came
 	struct scratch came;  // what the frame says as it came
 	struct scratch inner; // and the packet within it
@@ -51,6 +53,19 @@ CAPTURE_FILTERS(0)
 CAPTURE_FILTERS(1)
 CAPTURE_FILTERS(2)
 CAPTURE_FILTERS(3)
+CAPTURE_FILTERS(4)
+CAPTURE_FILTERS(5)
+
+// Sets a bit of a mask of captures in memory, of which the verifier knows no value: it would follow all that there are.
+AI void set_bit(__u32 *mask, __u32 i)
+{
+	*(volatile __u32 *)mask |= 1U << i;
+}
+
+AI __u32 mask_now(__u32 *mask)
+{
+	return *(volatile __u32 *)mask;
+}
 
 AI struct looked *looked_at_this_cpu(void)
 {
@@ -86,6 +101,19 @@ AI __u32 around(struct scratch *f)
 	return 0;
 }
 
+#define GUE_WORD    4 // bytes of the header of variant 0, and of each word behind it
+#define GUE_CONTROL 0x20
+#define GUE_HLEN    0x1f
+
+// Bytes of a GUE header at `at`: none in variant 1; 0 too where the words of variant 0 say that no IP packet follows.
+AI __u32 gue_header(void *at, void *end)
+{
+	__u8 *gue = at;
+	if ((void *)(gue + GUE_WORD) > end || *gue >> 6 || *gue & GUE_CONTROL || *(__be16 *)(gue + 2))
+		return 0;
+	return gue[1] == IPPROTO_IPIP || gue[1] == IPPROTO_IPV6 ? GUE_WORD + (*gue & GUE_HLEN) * GUE_WORD : 0;
+}
+
 // Reads the packet behind the outer headers of a frame. Returns whether there is one.
 AI int parse_within(void *ctx, int tc, struct scratch *in, struct scratch *f, void *data, void *end)
 {
@@ -93,6 +121,8 @@ AI int parse_within(void *ctx, int tc, struct scratch *in, struct scratch *f, vo
 	*(__u64 *)&in->family = 0;
 	if (!outer)
 		return 0;
+	if (f->l4_proto == IPPROTO_UDP)
+		outer += gue_header(data + (outer & 0xff), end);
 	in->bytes = f->l2_len + f->l3_len;
 	in->l2_len = outer;
 	in->ports = 0;
@@ -144,8 +174,12 @@ AI int is_wanted(struct looked *l, __u32 i, struct scratch *outer, struct scratc
 		return wants1(&l->came, 0, outer, inner, &l->ending);
 	case 2:
 		return wants2(&l->came, 0, outer, inner, &l->ending);
+	case 3:
+		return wants3(&l->came, 0, outer, inner, &l->ending);
+	case 4:
+		return wants4(&l->came, 0, outer, inner, &l->ending);
 	}
-	return wants3(&l->came, 0, outer, inner, &l->ending);
+	return wants5(&l->came, 0, outer, inner, &l->ending);
 }
 
 AI int may_be_wanted(struct looked *l, __u32 i)
@@ -157,8 +191,12 @@ AI int may_be_wanted(struct looked *l, __u32 i)
 		return may_want1(&l->came);
 	case 2:
 		return may_want2(&l->came);
+	case 3:
+		return may_want3(&l->came);
+	case 4:
+		return may_want4(&l->came);
 	}
-	return may_want3(&l->came);
+	return may_want5(&l->came);
 }
 
 // Gives a record to user space, for one capture: what of the frame is in l->frame as it came, and behind it `left`

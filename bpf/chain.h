@@ -34,13 +34,39 @@ AI struct counters *counters_of_this_cpu(void)
 	return bpf_map_lookup_elem(&counters, &cpu);
 }
 
-// One event a reason, CPU and 32 jiffies: enough to see who is dropped, too few to matter under a flood.
+#define MIX 0x9e3779b1U // spreads numbers that follow each other
+
+// Of how many drops one is told in a tick that begins: as in the one before, or of half as many.
+AI __u8 shift_of_next(struct told *t, __u16 tick)
+{
+	if (!t->shift || (__u16)(t->tick + 1) != tick)
+		return 0;
+	return t->shift - (t->dropped >> t->shift < TOLD);
+}
+
+// Of how many drops for a reason the one at hand is told; 0 = it is not. Drops are taken from all of a tick alike,
+// enough of them to see who is dropped, too few to matter under a flood.
+AI __u32 one_told_in(struct told *t)
+{
+	__u16 tick = bpf_jiffies64() >> 5;
+	if (t->tick != tick) {
+		t->shift = shift_of_next(t, tick);
+		t->tick = tick;
+		t->dropped = 0;
+	}
+	__u32 n = t->dropped++, shift = t->shift & 31;
+	if ((__u64)(n * MIX) << shift >> 32) // spread, so that senders who take turns are told alike
+		return 0;
+	if (n >> shift >= 2 * TOLD && shift < 31)
+		t->shift++;
+	return 1U << shift;
+}
+
 AI void drop_event(struct scratch *s, struct counters *c, enum reason reason)
 {
-	__u64 now = bpf_jiffies64() >> 5;
-	if (c->event_at[reason] == now)
+	__u32 one_in = one_told_in(&c->told[reason]);
+	if (!one_in)
 		return;
-	c->event_at[reason] = now;
 	struct drop_event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {
 		c->events_lost++;
@@ -57,6 +83,7 @@ AI void drop_event(struct scratch *s, struct counters *c, enum reason reason)
 		.family = s->family,
 		.l4_proto = s->l4_proto,
 		.tcp_flags = s->tcp_flags,
+		.one_in = one_in,
 	};
 	__builtin_memcpy(e->src, s->src6, 16);
 	__builtin_memcpy(e->dst, s->dst6, 16);
@@ -83,15 +110,13 @@ AI __u32 account_at_hand(struct scratch *s)
 	return r ? r->accounts >> position(s) * 4 & (POSITIONS - 1) : 0;
 }
 
-#define LEDGER_MIX 0x9e3779b1U
-
 // Notes in the ledger who dropped what of whom; shadow says that it only would have.
 AI void count_drop(struct scratch *s, struct counters *c, enum reason reason, __u32 shadow)
 {
 	__u32 vip = s->has_vip ? s->vip.num & (VIPS - 1) : 0;
 	__u32 key = reason | vip << DROP_VIP_SHIFT | account_at_hand(s) << DROP_ACCOUNT_SHIFT |
 		    (s->chain & (CHAINS - 1)) << DROP_CHAIN_SHIFT | shadow | DROP_USED;
-	__u32 home = key * LEDGER_MIX >> 20;
+	__u32 home = key * MIX >> 20;
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < DROP_PROBES; i++) {
 		struct drop *d = &c->drop[(home + i) & (DROPS - 1)];

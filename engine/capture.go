@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"hairpin/engine/capture"
@@ -81,6 +82,12 @@ func CheckCaptureFilter(text string) error {
 	return err
 }
 
+// Check says what is wrong with a request, as far as that can be said without a node.
+func (r CaptureRequest) Check() error {
+	_, _, err := r.complete()
+	return err
+}
+
 // complete is r with its defaults, and its filter; nil = every packet.
 func (r CaptureRequest) complete() (CaptureRequest, *filter.Expr, error) {
 	for _, n := range []struct {
@@ -96,10 +103,13 @@ func (r CaptureRequest) complete() (CaptureRequest, *filter.Expr, error) {
 	} {
 		if n.is != 0 && (n.is < n.from || n.is > n.most) {
 			if n.name == "time" {
-				return r, nil, fmt.Errorf("%w: time: %v, and at most %v go", ErrInvalid, r.For, MaxCaptureTime)
+				return r, nil, fmt.Errorf("time: %v, and at most %v go", r.For, MaxCaptureTime)
 			}
-			return r, nil, fmt.Errorf("%w: %s: %d is not from %d to %d", ErrInvalid, n.name, int64(n.is), n.from, n.most)
+			return r, nil, fmt.Errorf("%s: %d is not from %d to %d", n.name, int64(n.is), n.from, n.most)
 		}
+	}
+	if hooks := []string{"", "xdp", "tcx_ingress", "tcx_egress", "clsact_ingress", "clsact_egress"}; !slices.Contains(hooks, r.Hook) {
+		return r, nil, fmt.Errorf("hook: %q is none: xdp, tcx_ingress, tcx_egress", r.Hook)
 	}
 	r.Most, r.Bytes = cmp.Or(r.Most, DefaultCapture), cmp.Or(r.Bytes, DefaultCaptureBytes)
 	r.OneIn, r.For = cmp.Or(r.OneIn, 1), cmp.Or(r.For, DefaultCaptureTime)
@@ -111,11 +121,11 @@ func (r CaptureRequest) complete() (CaptureRequest, *filter.Expr, error) {
 	}
 	e, err := filter.Parse(r.Filter, captureWords)
 	if err != nil {
-		return r, nil, fmt.Errorf("%w: filter: %w", ErrInvalid, err)
+		return r, nil, fmt.Errorf("filter: %w", err)
 	}
 	if r.After != "" && !e.Early() {
-		return r, nil, fmt.Errorf("%w: filter: what it asks for is known only when a packet has left the chain, and after %s it has not: "+
-			"leave out outer, inner, backend, stage, verdict and reason, or the point after a stage", ErrInvalid, r.After)
+		return r, nil, fmt.Errorf("filter: what it asks for is known only when a packet has left the chain, and after %s it has not: "+
+			"leave out outer, inner, backend, stage, verdict and reason, or the point after a stage", r.After)
 	}
 	r.Filter = e.String()
 	return r, e, nil

@@ -12,11 +12,11 @@ import (
 	"hairpin/engine/reason"
 )
 
-// The places of the captor: two captures by people, and the samples of which connections are made.
+// The places of the captor: four captures by people, and the samples of which connections are made.
 const (
-	peoplesCaptures = 2
-	sampledPlace    = 2
-	sampledSYNs     = 3
+	peoplesCaptures = 4
+	sampledPlace    = 4
+	sampledSYNs     = 5
 )
 
 // captures are those that go on. The loop begins and ends them; one goroutine reads what the kernel took; whoever began one
@@ -60,7 +60,7 @@ func (o *owner) beginCapture(r CaptureRequest, who string, party uint64) (int, e
 	}
 	r, e, err := r.complete()
 	if err != nil {
-		return 0, fmt.Errorf("capture: %w", err)
+		return 0, fmt.Errorf("capture: %w: %w", ErrInvalid, err)
 	}
 	if o.spec == nil {
 		return 0, fmt.Errorf("capture: %w: nothing runs on this node: apply a spec", ErrInvalid)

@@ -220,7 +220,8 @@ func (o *owner) release() {
 	}
 }
 
-// readDrops reads sampled drops in a goroutine of its own. What the loop has no time for is dropped: they are samples.
+// readDrops reads sampled drops in a goroutine of its own. While the loop has no time they wait in the ring buffer, which counts
+// those for which it has no room.
 func (o *owner) readDrops(ctx context.Context) <-chan events.Drop {
 	out := make(chan events.Drop, 64)
 	reader, err := events.Open(o.kernel)
@@ -237,7 +238,8 @@ func (o *owner) readDrops(ctx context.Context) <-chan events.Drop {
 			}
 			select {
 			case out <- d:
-			default:
+			case <-ctx.Done():
+				return
 			}
 		}
 	}()

@@ -193,6 +193,14 @@ type admission struct{ Passed, Over Count }
 // QUICCount is the packets that said which server is theirs: one that the VIP has, or not.
 type QUICCount struct{ Known, Unknown uint64 }
 
+// told is of how many drops for a reason one is an event.
+type told struct {
+	Dropped uint32 // in this tick
+	Tick    uint16
+	Shift   uint8
+	_       uint8
+}
+
 // counters of one CPU.
 type counters struct {
 	Exit         [Chains][Reasons]Count
@@ -203,7 +211,7 @@ type counters struct {
 	StrayAt      [VIPs]uint64
 	Unheld       [VIPs]uint64
 	QUIC         [VIPs]QUICCount
-	EventAt      [Reasons]uint64
+	Told         [Reasons]told
 	EventsLost   uint64
 	BudgetTick   uint64
 	BudgetUsed   uint64
@@ -274,7 +282,8 @@ type DropEvent struct {
 	Family   uint8
 	L4Proto  uint8
 	TCPFlags uint8
-	_        [6]byte
+	_        [2]byte
+	OneIn    uint32 // of so many drops for its reason it is one
 	Src      [16]byte
 	Dst      [16]byte
 }

@@ -2,7 +2,7 @@ package datapath
 
 // Sizes of bpf/abi_capture.h.
 const (
-	Captures    = 4
+	Captures    = 6
 	CaptureSnap = 2048
 
 	captors      = 2

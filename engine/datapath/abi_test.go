@@ -77,7 +77,7 @@ func TestLayout(t *testing.T) {
 		{bpf.LoadBalancer, "counters", counters{}},
 		{bpf.LoadBalancer, "count", Count{}},
 		{bpf.LoadBalancer, "drop", drop{}},
-		{bpf.LoadBalancer, "cost", Cost{}},
+		{bpf.LoadBalancer, "cost", Cost{}}, {bpf.LoadBalancer, "told", told{}},
 		{bpf.LoadBalancer, "passage", passage{}},
 		{bpf.LoadBalancer, "note", Note{}},
 		{bpf.LoadBalancer, "clients", Clients{}},

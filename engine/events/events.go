@@ -14,7 +14,7 @@ import (
 	"hairpin/engine/reason"
 )
 
-// Drop is one dropped packet of many: at most a few a second for each reason are told.
+// Drop is one dropped packet of many: of each reason some in a second are told, from all of it alike.
 type Drop struct {
 	Reason   reason.Reason
 	Chain    int // number
@@ -23,6 +23,7 @@ type Drop struct {
 	Src, Dst netip.AddrPort
 	TCPFlags uint8
 	Bytes    int // of the frame
+	OneIn    int // of so many drops for this reason it is one
 }
 
 // Reader reads drops until it is closed. Only the owner has one.
@@ -67,7 +68,7 @@ func Decode(raw []byte) (Drop, bool) {
 	if !ok {
 		return Drop{}, false
 	}
-	d := Drop{Reason: why, Chain: int(e.Chain), VIP: e.VIP, Protocol: e.L4Proto, TCPFlags: e.TCPFlags, Bytes: int(e.Bytes)}
+	d := Drop{Reason: why, Chain: int(e.Chain), VIP: e.VIP, Protocol: e.L4Proto, TCPFlags: e.TCPFlags, Bytes: int(e.Bytes), OneIn: int(e.OneIn)}
 	src, dst := uint16(e.SrcPort[0])<<8|uint16(e.SrcPort[1]), uint16(e.DstPort[0])<<8|uint16(e.DstPort[1])
 	switch e.Family {
 	case 4:

@@ -106,11 +106,21 @@ func (p *parser) udp(s *Summary, at, end int, dst netip.Addr) error {
 	return p.gueInside(s, at+8, end)
 }
 
-// gueInside reads the packet inside GUE. Variant 1 begins with the version of the inner packet, 01 in two bits; variant 0 is
-// not spoken here.
+// gueInside reads the packet inside GUE. Variant 1 begins with the version of the inner packet, 01 in two bits; variant 0 has a
+// header, which says its length and, where it has neither flags nor control messages, what follows.
 func (p *parser) gueInside(s *Summary, at, end int) error {
-	if slices.Contains(p.gue, s.DstPort) && len(s.Payload) > 0 && s.Payload[0]>>6 == 1 {
+	if !slices.Contains(p.gue, s.DstPort) || len(s.Payload) == 0 {
+		return nil
+	}
+	if s.Payload[0]>>6 == 1 {
 		return p.inside(s, at, end)
+	}
+	const control, words = 0x20, 0x1f
+	if b := s.Payload; len(b) > 4 && b[0]>>6 == 0 && b[0]&control == 0 && b[2] == 0 && b[3] == 0 {
+		header := 4 + 4*int(b[0]&words)
+		if (b[1] == ProtoIPv4 || b[1] == ProtoIPv6) && len(b) > header { // the packet's own version counts, as in variant 1
+			return p.inside(s, at+header, end)
+		}
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ type Summary struct {
 	Rest             uint32 // of ICMP: identifier and sequence, or MTU
 
 	ARP   uint16   // operation; Src and Dst are its addresses; 0 = not ARP
-	Inner *Summary // the packet inside, of GUE variant 1 or IP in IP
+	Inner *Summary // the packet inside, of GUE or IP in IP
 	Quote *Summary // what an ICMP error quotes, as far as it goes; nil when that is not even an IP header
 
 	Payload []byte   // behind the last header that was read

@@ -267,6 +267,7 @@ func handedOver(s *engine.State, began, ended time.Duration) {
 
 // sends says who sends what is dropped for a reason.
 func sends(s *engine.State, name string, w engine.Senders) {
+	w.Packets, w.NetPackets = uint64(w.Samples)*8, uint64(w.NetSamples)*8
 	for i := range s.Reasons {
 		if s.Reasons[i].Name == name {
 			s.Reasons[i].Senders = &w

@@ -25,7 +25,7 @@ func sentBy(s *engine.State, name string) string {
 func senderWords(w *engine.Senders) string {
 	switch {
 	case w.Net.IsSingleIP():
-		return fmt.Sprintf(", %s of %s", widget.Percent(float64(w.NetSamples)/float64(w.Samples)), w.Net.Addr())
+		return fmt.Sprintf(", %s of %s", widget.Percent(float64(w.NetPackets)/float64(max(w.Packets, 1))), w.Net.Addr())
 	case w.Net.IsValid():
 		return fmt.Sprintf(", from %s", w.Net)
 	case everNew(w.Addresses, w.Samples):
@@ -47,7 +47,7 @@ func Refused(s *engine.State, l engine.Limit) string {
 		if r.Name != reasonOf(l) || w == nil || w.Samples < sampled || l.Over.PPS == 0 {
 			continue
 		}
-		text := fmt.Sprintf("%d packets were sampled of those refused, from %d addresses", w.Samples, w.Addresses)
+		text := fmt.Sprintf("%d of %d packets refused lately were sampled, from %d addresses", w.Samples, w.Packets, w.Addresses)
 		addresses, samples := w.Addresses, w.Samples
 		if w.Net.IsValid() {
 			text += fmt.Sprintf(", %d of %s", w.NetAddresses, w.Net)

@@ -54,8 +54,8 @@ because it shows what clients send; without --snap only headers are copied.`,
 	whole := f.BoolP("hex", "x", false, "show every header and the bytes")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		r.Filter = strings.Join(args, " ")
-		if err := engine.CheckCaptureFilter(r.Filter); err != nil {
-			return &failure{exitUsage, fmt.Errorf("filter: %w", err), ""}
+		if err := r.Check(); err != nil {
+			return &failure{exitUsage, err, ""}
 		}
 		sink, err := t.sink(*file, *show, *whole)
 		if err != nil {

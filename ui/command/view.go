@@ -104,9 +104,11 @@ type viewReason struct {
 
 type viewSenders struct {
 	Samples   int    `json:"samples"`
+	Packets   uint64 `json:"packets"`   // that they stand for
 	Addresses int    `json:"addresses"` // different ones
 	Net       string `json:"net"`       // the narrowest that most addresses are in; empty = they are everywhere
 	InNet     int    `json:"net_samples"`
+	NetPkts   uint64 `json:"net_packets"`
 	NetAddrs  int    `json:"net_addresses"`
 }
 
@@ -265,7 +267,8 @@ func (w viewer) stage(s engine.Stage) viewStage {
 func (w viewer) reason(r engine.Reason) viewReason {
 	v := viewReason{Name: r.Name, Verdict: r.Verdict, Stage: r.Stage, viewCounter: w.counter(r.Counter)}
 	if r.Senders != nil {
-		v.Senders = &viewSenders{Samples: r.Senders.Samples, Addresses: r.Senders.Addresses, InNet: r.Senders.NetSamples, NetAddrs: r.Senders.NetAddresses}
+		v.Senders = &viewSenders{Samples: r.Senders.Samples, Packets: r.Senders.Packets, Addresses: r.Senders.Addresses, InNet: r.Senders.NetSamples,
+			NetPkts: r.Senders.NetPackets, NetAddrs: r.Senders.NetAddresses}
 		if r.Senders.Net.IsValid() {
 			v.Senders.Net = r.Senders.Net.String()
 		}
