@@ -87,6 +87,7 @@ type owner struct {
 	pasts        pasts
 	usuals       usuals
 	senders      senders
+	glances      glances
 	rings        map[uint16]ringView // by VIP number
 	named        vipNames
 	problems     map[string]Problem // by key, of the last snapshot

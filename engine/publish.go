@@ -50,7 +50,7 @@ func (o *owner) publish(now time.Time) {
 	s.FlowsLost, s.Unplaced = v.kernel.FlowsUnheld(), v.kernel.FlowsUnplaced()
 	s.Drops, s.DropsLost = v.drops(), o.meters.snap.DropsLost
 	s.EventsLost, s.Watched = o.meters.snap.EventsLost, !o.watched.IsZero()
-	s.Captures = o.captures.show(now)
+	s.Captures, s.Talkers = o.captures.show(now), o.glances.show(now)
 	s.Metrics = o.watchers.show(now, o.kernel.Metrics(o.spec))
 	showSettling(s.VIPs, o.settling(now))
 	if o.checking.live = nil; o.checking.prober != nil {

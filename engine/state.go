@@ -49,6 +49,8 @@ type State struct {
 	Doctor   *Diagnosis      // what of the machine stands in the way, by the last look; nil = none yet
 	Captures []CaptureStatus `record:"-"` // of packets, that go on now
 
+	Talkers *Talkers // who sent most lately; nil = nobody looked, or little comes
+
 	UsualOver time.Duration // of how much of the last day it is known what is usual; 0 = too little
 
 	DropsLost  uint64 // drops that Drops had no row for, ever

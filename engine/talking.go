@@ -36,6 +36,7 @@ type talking struct {
 	pps      float64
 	looked   time.Time
 	cut      bool
+	asked    bool   // by somebody
 	settling uint64 // entries of the connection table when it was last swept
 }
 
@@ -48,13 +49,7 @@ func (o *owner) startTalking() error {
 		return nil
 	}
 	now := time.Now()
-	pps := 0.0
-	if s := o.state.Load(); s != nil {
-		for _, n := range s.NICs {
-			pps += n.In.PPS
-		}
-	}
-	oneIn := sampling(pps, samplesWanted)
+	oneIn := sampling(o.incoming(), samplesWanted)
 	o.captures.beginBook(now, oneIn)
 	e, err := filter.Parse(openings, captureWords)
 	if err != nil {
@@ -189,6 +184,7 @@ func (c *captures) connections(a asked, now time.Time) *Connections {
 	defer c.mu.Unlock()
 	t := &c.talk
 	v := &Connections{Settling: t.settling}
+	t.asked = true
 	for _, place := range []int{sampledPlace, sampledSYNs} {
 		if x := c.at[place]; x != nil {
 			x.read = now
@@ -205,10 +201,7 @@ func (c *captures) connections(a asked, now time.Time) *Connections {
 			v.NS = cost.NS
 		}
 	}
-	for _, x := range t.book.Top(a.by, a.sort, a.most, now) {
-		v.Talkers = append(v.Talkers, Talker{Name: x.Name, PPS: x.Rate[talkers.Packets], BPS: x.Rate[talkers.Bytes], New: x.Rate[talkers.New],
-			PPSOff: x.Bound[talkers.Packets], BPSOff: x.Bound[talkers.Bytes], NewOff: x.Bound[talkers.New]})
-	}
+	v.Talkers = t.top(a.by, a.sort, a.most, now)
 	flows := t.book.Flows(now, func(f *talkers.Flow) bool { v.Known++; return a.wants(f) })
 	v.Wanted = len(flows)
 	v.Flows = a.grouped(flows)

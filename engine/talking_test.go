@@ -63,6 +63,12 @@ func TestConnections(t *testing.T) {
 		}
 	})
 	until(t, o, "nothing is sampled any more", func(*State) bool { return !o.captures.any() })
+	inside(t, o, func() { o.glances = glances{last: time.Now().Add(-glanceEvery)} })
+	until(t, o, "a glance says who talked", func(s *State) bool {
+		w.sendTCP(t, "eth0", "10.99.0.1", 200, "S")
+		return s.Talkers != nil && len(s.Talkers.List) > 0 && s.Talkers.List[0].New > 0
+	})
+	until(t, o, "the glance is over", func(*State) bool { return !o.captures.any() })
 	for _, r := range []ConnectionsRequest{{By: "colour"}, {Sort: "age"}, {Group: "x"}, {Filter: "vip"}, {Most: 5000}} {
 		if _, err := o.Connections(t.Context(), r); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%+v: %v", r, err)
@@ -106,5 +112,23 @@ func TestRemoteConnections(t *testing.T) {
 	}
 	if calls := node.all(); len(calls) != 1 || calls[0] != "connections by vip" {
 		t.Errorf("the node was asked %v", calls)
+	}
+}
+
+// TestGlanceDue: a glance is taken each minute, sooner where there is suddenly more, and not of next to nothing.
+func TestGlanceDue(t *testing.T) {
+	start := time.Unix(1000, 0)
+	g := glances{last: start, pps: 1000, seen: &Talkers{Time: start}}
+	for _, row := range []struct {
+		after time.Duration
+		pps   float64
+		due   bool
+	}{{glanceEvery, 100, true}, {glanceEvery, 99, false}, {glanceEvery - 1, 1999, false}, {glanceAgain, 2000, true}, {glanceAgain - 1, 9000, false}} {
+		if due := g.due(start.Add(row.after), row.pps); due != row.due {
+			t.Errorf("%v after the last with %.0f packets a second: %v", row.after, row.pps, due)
+		}
+	}
+	if g.show(start.Add(glanceKeeps)) == nil || g.show(start.Add(glanceKeeps+1)) != nil {
+		t.Error("what a glance saw is shown too long, or not long enough")
 	}
 }

@@ -24,6 +24,7 @@ func (o *owner) upkeep(now time.Time) {
 	}
 	o.endWatch(now)
 	o.followCaptures(now)
+	o.glance(now)
 	o.lookAtKernel(now)
 	o.kernel.Retire()
 	if err := o.kernel.RetireExternals(); err != nil {

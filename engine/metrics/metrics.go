@@ -36,6 +36,8 @@ func Write(w io.Writer, s *engine.State) error {
 	p.stages(s)
 	p.vips(s)
 	p.limits(s)
+	p.peers(s)
+	p.captures(s)
 	p.metric("hairpin_metrics_omitted_series", gauge, "Series that a metric was too long for.", func(add add) {
 		for _, name := range p.names {
 			if n := p.omitted[name]; n > 0 {

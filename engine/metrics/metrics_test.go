@@ -28,16 +28,21 @@ func full() *engine.State {
 			Stages: []engine.Stage{{Name: "balancer", Kind: "balancer", Position: 1, In: c, NS: 11}}, Lost: []engine.Lost{{Name: "rx_missed_errors", Where: "before", Counter: c}},
 			Reasons: []engine.Reason{{Name: "forwarded", Verdict: "forward", Counter: c}}}},
 		VIPs: []engine.VIP{{Name: "web", Counter: c, Ring: 251, Settling: &engine.Settling{Stray: 2},
-			Backends: []engine.Backend{{Address: netip.MustParseAddr("10.1.1.11"), State: "up", Share: 1, Counter: c}}}},
+			Health:   &engine.VIPHealth{Live: 1, Quorum: 1},
+			Backends: []engine.Backend{{Address: netip.MustParseAddr("10.1.1.11"), State: "up", Share: 1, Counter: c, Health: "up"}}}},
 		Drops: []engine.Drop{{NIC: "eth0", Hook: "xdp", Stage: "balancer", VIP: "web", Reason: "no_backend", Counter: c}},
 		Rules: []engine.Rule{{Stage: "firewall", Name: "r", Action: "drop", Counter: c}}, Lists: []engine.List{{Stage: "firewall", Of: "sources", File: "a\\b\nc"}},
 		Limits: []engine.Limit{{NIC: "eth0", Hook: "xdp", Stage: "syns", Kind: "ratelimit", Scope: "nic", Max: 10, Now: 3, Passed: c, Over: c},
 			{NIC: "eth0", Hook: "xdp", Stage: "syns", Kind: "ratelimit", Scope: "source", Source: netip.MustParsePrefix("10.0.0.1/32")}},
-		Routes:  []engine.Route{{Backend: netip.MustParseAddr("10.1.1.11")}},
-		Doctor:  &engine.Diagnosis{Time: now, Findings: []engine.Finding{{Check: "lro", On: "eth0", Level: engine.FindingCrit}}},
-		Agents:  []engine.Agent{{State: "fresh"}},
-		Metrics: []engine.Metric{{Probe: "p", Map: "m", Name: "n", Kind: "scalar", Value: 0.5}, {Probe: "p", Map: "m", Name: "x", Why: "gone"}},
-		Events:  []engine.Event{{Seq: 41}}, Problems: []engine.Problem{{Severity: "crit"}}}
+		BGP: &engine.BGP{Sessions: []engine.BGPSession{{Neighbor: netip.MustParseAddr("10.1.0.1"), State: "active"}}, Routes: []engine.Announcement{{State: "announced"}}},
+		Hosting: &engine.Hosting{Translates: true, Orphans: true, Flows: 3, Room: 9, Addresses: []engine.Hosted{{Address: netip.MustParseAddr("10.99.0.1"), In: c, Taken: c}},
+			Strangers: []engine.Stranger{{Address: netip.MustParseAddr("10.99.0.66"), Packets: 1}}},
+		Captures: []engine.CaptureStatus{{ID: 4, Packets: 9, Lost: 1, NS: 52}},
+		Routes:   []engine.Route{{Backend: netip.MustParseAddr("10.1.1.11")}},
+		Doctor:   &engine.Diagnosis{Time: now, Findings: []engine.Finding{{Check: "lro", On: "eth0", Level: engine.FindingCrit}}},
+		Agents:   []engine.Agent{{State: "fresh"}},
+		Metrics:  []engine.Metric{{Probe: "p", Map: "m", Name: "n", Kind: "scalar", Value: 0.5}, {Probe: "p", Map: "m", Name: "x", Why: "gone"}},
+		Events:   []engine.Event{{Seq: 41}}, Problems: []engine.Problem{{Severity: "crit"}}}
 }
 
 var (
@@ -92,12 +97,14 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s has no series in a state that has everything", name)
 		}
 	}
-	for _, want := range []string{`version="v1 \"beta\""`, `file="a\\b\nc"`, "hairpin_stage_cost_seconds{", "1.1e-08", `scope="nic"`, "hairpin_events_total 41"} {
+	for _, want := range []string{`version="v1 \"beta\""`, `file="a\\b\nc"`, "hairpin_stage_cost_seconds{", "1.1e-08", `scope="nic"`, "hairpin_events_total 41",
+		`hairpin_bgp_session_up{neighbor="10.1.0.1"} 0`, `hairpin_agent_refused_packets_total{address="10.99.0.1",reason="flow_taken"} 7`, "hairpin_agent_strangers 1",
+		`hairpin_capture_lost_records_total{capture="4"} 1`, `hairpin_backend_healthy{vip="web",backend="10.1.1.11"} 1`} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("%s is not there", want)
 		}
 	}
-	if strings.Contains(b.String(), "10.0.0.1/32") || strings.Contains(b.String(), `name="x"`) {
+	if strings.Contains(b.String(), "10.0.0.1/32") || strings.Contains(b.String(), `name="x"`) || strings.Contains(b.String(), "10.99.0.66") {
 		t.Error("a source, or what could not be read, is a series")
 	}
 }
@@ -112,6 +119,8 @@ func names() []string {
 	p.stages(s)
 	p.vips(s)
 	p.limits(s)
+	p.peers(s)
+	p.captures(s)
 	return append(p.names, "hairpin_metrics_omitted_series")
 }
 

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -29,6 +30,9 @@ packets. All are estimates: behind ± stands how far a rate may be off, which 99
 
 Filters choose connections: hairpin connections vip web and not port 443
 
+With --at or --file it prints who sent most at an earlier time: the engine looks
+for a second of each minute where nobody else does.
+
 With --sockets it lists the TCP connections that end on this host instead of
 sampling alone, as its sockets know them: bytes, retransmits, round trip time.`,
 	}
@@ -41,6 +45,8 @@ sampling alone, as its sockets know them: bytes, retransmits, round trip time.`,
 	f.IntVar(&r.Most, "rows", 20, "at most `N` rows of each list")
 	f.BoolVar(&r.Sockets, "sockets", false, "also the connections that end on this host")
 	over := f.Duration("for", sampleFor, "sample for this `TIME`")
+	var past pastFlags
+	past.add(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		r.Filter = strings.Join(args, " ")
 		for _, w := range []struct {
@@ -53,6 +59,16 @@ sampling alone, as its sockets know them: bytes, retransmits, round trip time.`,
 		}
 		if err := engine.CheckFlowFilter(r.Filter); err != nil {
 			return &failure{exitUsage, fmt.Errorf("filter: %w", err), ""}
+		}
+		if past.asked() {
+			s, _, err := t.then(c.Context(), &past)
+			if err != nil {
+				return err
+			}
+			if s.Talkers == nil {
+				return errors.New("who sent most at that time is not recorded: little came, or the engine had just begun")
+			}
+			return show.print(t.Stdout, s.Talkers, func() error { return writeTalkers(t.Stdout, "source", s.Talkers) })
 		}
 		v, err := t.connections(c.Context(), r, *over)
 		if err != nil {
@@ -97,13 +113,7 @@ func writeConnections(out io.Writer, c *engine.Connections, r engine.Connections
 		fmt.Fprintf(out, "samples were left out: rates are lower bounds (%d lost)\n", c.Lost)
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "\n%s\tPACKETS/s\t±\tBYTES/s\t±\tNEW/s\t±\n", strings.ToUpper(r.By))
-	for _, t := range c.Talkers {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.Name, number(t.PPS), number(t.PPSOff), number(t.BPS), number(t.BPSOff), number(t.New), number(t.NewOff))
-	}
-	if len(c.Talkers) == 0 {
-		fmt.Fprintln(w, "nobody was seen")
-	}
+	writeTop(w, r.By, c.Talkers)
 	writeFlows(w, c)
 	if r.Sockets {
 		fmt.Fprintf(w, "\nLOCAL\tREMOTE\tSTATE\tRECEIVED\tACKED\tRETRANSMITS\tRTT\n")
@@ -123,6 +133,24 @@ func writeConnections(out io.Writer, c *engine.Connections, r engine.Connections
 	}
 	_, err := fmt.Fprintln(out)
 	return err
+}
+
+// writeTalkers is who sent most at an earlier time.
+func writeTalkers(out io.Writer, by string, v *engine.Talkers) error {
+	fmt.Fprintf(out, "at %s, 1 of %d packets sampled over %s\n", v.Time.Format(time.DateTime), v.OneIn, seconds(v.Over))
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	writeTop(w, by, v.List)
+	return w.Flush()
+}
+
+func writeTop(w io.Writer, by string, list []engine.Talker) {
+	fmt.Fprintf(w, "\n%s\tPACKETS/s\t±\tBYTES/s\t±\tNEW/s\t±\n", strings.ToUpper(by))
+	for _, t := range list {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.Name, number(t.PPS), number(t.PPSOff), number(t.BPS), number(t.BPSOff), number(t.New), number(t.NewOff))
+	}
+	if len(list) == 0 {
+		fmt.Fprintln(w, "nobody was seen")
+	}
 }
 
 func writeFlows(w io.Writer, c *engine.Connections) {

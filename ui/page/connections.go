@@ -162,7 +162,7 @@ func (p *Connections) Draw(k Kit, v View, w, h int) []string {
 		if v.TalkWhy != "" {
 			text = v.TalkWhy
 		}
-		return widget.Fill([]string{" " + k.Say(theme.Dim, text)}, w, h, k.Glyphs)
+		return widget.Fill(p.earlier(k, v, text, w, h), w, h, k.Glyphs)
 	}
 	if wide(w, h) {
 		left := plainLeft(w)
@@ -184,17 +184,30 @@ func (p *Connections) Draw(k Kit, v View, w, h int) []string {
 	return out
 }
 
+// earlier is who sent most when packets were sampled last, where they are not now.
+func (p *Connections) earlier(k Kit, v View, why string, w, h int) []string {
+	out := []string{" " + k.Say(theme.Dim, why)}
+	if t := v.State.Talkers; t != nil {
+		out = append(out, " "+k.Say(theme.Text, fmt.Sprintf("who sent most at %s, 1 of %d packets sampled over %s", clock(t.Time, v.Now), t.OneIn, widget.Age(t.Over))), "")
+		out = append(out, p.top(k, "source", "packets", t.List, w, h-len(out))...)
+	}
+	return out
+}
+
 func (p *Connections) talkers(k Kit, c *engine.Connections, w, h int) []string {
-	by, sort := engine.TalkersBy()[p.by], engine.TalkersSort()[p.sort]
+	return p.top(k, engine.TalkersBy()[p.by], engine.TalkersSort()[p.sort], c.Talkers, w, h)
+}
+
+func (p *Connections) top(k Kit, by, sort string, list []engine.Talker, w, h int) []string {
 	titles := []string{"PKT/s", "BYTE/s", "NEW/s"}
-	titles[p.sort] += k.Glyphs.Down
+	titles[slices.Index(engine.TalkersSort(), sort)] += k.Glyphs.Down
 	t := k.table(
 		widget.Column{Title: "TOP " + strings.ToUpper(by), Width: 20},
 		widget.Column{Title: titles[0], Width: 7, Right: true}, widget.Column{Title: "+-", Width: 6, Right: true, Drop: 3},
 		widget.Column{Title: titles[1], Width: 7, Right: true}, widget.Column{Title: "+-", Width: 6, Right: true, Drop: 4},
 		widget.Column{Title: titles[2], Width: 7, Right: true}, widget.Column{Title: "+-", Width: 6, Right: true, Drop: 2},
 	)
-	for _, x := range c.Talkers {
+	for _, x := range list {
 		number := func(name string, v float64, t theme.Token) widget.Cell { return k.rate("talkers."+name, v, t) }
 		t.Rows = append(t.Rows, widget.Row{Cells: []widget.Cell{k.cell(theme.Text, x.Name), number("pps", x.PPS, theme.Text), number("pps", x.PPSOff, theme.Dim),
 			number("bps", x.BPS, theme.Text), number("bps", x.BPSOff, theme.Dim), number("new", x.New, theme.Text), number("new", x.NewOff, theme.Dim)}})
