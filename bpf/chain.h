@@ -34,32 +34,34 @@ AI struct counters *counters_of_this_cpu(void)
 	return bpf_map_lookup_elem(&counters, &cpu);
 }
 
-#define MIX 0x9e3779b1U // spreads numbers that follow each other
-
-// Of how many drops one is told in a tick that begins: as in the one before, or of half as many.
-AI __u8 shift_of_next(struct told *t, __u16 tick)
+// Tells the drop at hand, and says after how many the next one is: on average one in 2^shift, at random, so that
+// senders who take turns are told alike. As many come out of each tick whatever comes: enough to see who is dropped,
+// too few to matter under a flood.
+AI __u32 tell_drop(struct told *t, __u16 tick)
 {
-	if (!t->shift || (__u16)(t->tick + 1) != tick)
-		return 0;
-	return t->shift - (t->dropped >> t->shift < TOLD);
+	if (t->tick != tick) {
+		int follows = (__u16)(t->tick + 1) == tick;
+		t->shift = follows && t->shift ? t->shift - (t->told < TOLD) : 0;
+		t->tick = tick;
+		t->told = 0;
+	}
+	__u32 one_in = 1U << (t->shift & 31);
+	if (++t->told > 2 * TOLD && t->shift < 30) {
+		t->shift++;
+		t->told = TOLD;
+	}
+	t->skip = bpf_get_prandom_u32() & ((2U << (t->shift & 31)) - 2);
+	return one_in;
 }
 
-// Of how many drops for a reason the one at hand is told; 0 = it is not. Drops are taken from all of a tick alike,
-// enough of them to see who is dropped, too few to matter under a flood.
+// Of how many drops for a reason the one at hand is told; 0 = it is not.
 AI __u32 one_told_in(struct told *t)
 {
 	__u16 tick = bpf_jiffies64() >> 5;
-	if (t->tick != tick) {
-		t->shift = shift_of_next(t, tick);
-		t->tick = tick;
-		t->dropped = 0;
-	}
-	__u32 n = t->dropped++, shift = t->shift & 31;
-	if ((__u64)(n * MIX) << shift >> 32) // spread, so that senders who take turns are told alike
-		return 0;
-	if (n >> shift >= 2 * TOLD && shift < 31)
-		t->shift++;
-	return 1U << shift;
+	if (t->tick != tick || !t->skip)
+		return tell_drop(t, tick);
+	t->skip--;
+	return 0;
 }
 
 AI void drop_event(struct scratch *s, struct counters *c, enum reason reason)
@@ -110,13 +112,15 @@ AI __u32 account_at_hand(struct scratch *s)
 	return r ? r->accounts >> position(s) * 4 & (POSITIONS - 1) : 0;
 }
 
+#define LEDGER_MIX 0x9e3779b1U
+
 // Notes in the ledger who dropped what of whom; shadow says that it only would have.
 AI void count_drop(struct scratch *s, struct counters *c, enum reason reason, __u32 shadow)
 {
 	__u32 vip = s->has_vip ? s->vip.num & (VIPS - 1) : 0;
 	__u32 key = reason | vip << DROP_VIP_SHIFT | account_at_hand(s) << DROP_ACCOUNT_SHIFT |
 		    (s->chain & (CHAINS - 1)) << DROP_CHAIN_SHIFT | shadow | DROP_USED;
-	__u32 home = key * MIX >> 20;
+	__u32 home = key * LEDGER_MIX >> 20;
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < DROP_PROBES; i++) {
 		struct drop *d = &c->drop[(home + i) & (DROPS - 1)];

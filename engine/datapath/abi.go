@@ -195,10 +195,10 @@ type QUICCount struct{ Known, Unknown uint64 }
 
 // told is of how many drops for a reason one is an event.
 type told struct {
-	Dropped uint32 // in this tick
-	Tick    uint16
-	Shift   uint8
-	_       uint8
+	Skip  uint32
+	Tick  uint16
+	Shift uint8
+	Told  uint8
 }
 
 // counters of one CPU.
