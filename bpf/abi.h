@@ -375,6 +375,7 @@ struct meta {
 	char version[32];
 	__u64 epoch;	  // of the owner that was to end the takeover by a switch
 	__u32 generation; // to this one
-	__u32 pad;
+	__u32 flags;	  // META_*
 };
+#define META_FRAGS 1 // programs at XDP take frames in several buffers: all that share an array of programs must agree
 _Static_assert(sizeof(struct meta) == 80, "meta");

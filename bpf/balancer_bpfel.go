@@ -39,6 +39,7 @@ const (
 	BalancerProgBalancer   = "balancer"
 	BalancerVarConnKey     = "conn_key"
 	BalancerVarDry         = "dry"
+	BalancerVarFrags       = "frags"
 )
 
 // LoadBalancer returns the embedded CollectionSpec for Balancer.
@@ -118,6 +119,7 @@ type BalancerMapSpecs struct {
 type BalancerVariableSpecs struct {
 	ConnKey *ebpf.VariableSpec `ebpf:"conn_key"`
 	Dry     *ebpf.VariableSpec `ebpf:"dry"`
+	Frags   *ebpf.VariableSpec `ebpf:"frags"`
 }
 
 // BalancerObjects contains all objects after they have been loaded into the kernel.
@@ -193,6 +195,7 @@ func (m *BalancerMaps) Close() error {
 type BalancerVariables struct {
 	ConnKey *ebpf.Variable `ebpf:"conn_key"`
 	Dry     *ebpf.Variable `ebpf:"dry"`
+	Frags   *ebpf.Variable `ebpf:"frags"`
 }
 
 // BalancerPrograms contains all programs after they have been loaded into the kernel.

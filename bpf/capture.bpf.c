@@ -116,7 +116,7 @@ AI void read_layers(struct looked *l, struct scratch *s, void *data, void *end, 
 	l->left.decap_port = s->vip.encap_port;
 	*(__u64 *)&l->left.family = 0;
 	l->left.ports = 0;
-	if (!parse_frame(data, end, &l->left) && around(&l->left))
+	if (!parse_frame(0, data, end, &l->left) && around(&l->left))
 		l->ending.layers = LAYER_OUTER | LAYER_INNER;
 }
 
@@ -237,7 +237,7 @@ int around_chain(struct xdp_md *ctx)
 	if (!find_way(&w))
 		return XDP_PASS;
 	void *data = (void *)(long)ctx->data, *tail = (void *)(long)ctx->data_end;
-	if (!before(ctx, 0, &w, data, tail, tail - data)) {
+	if (!before(ctx, 0, &w, data, tail, frame_bytes(ctx))) {
 		bpf_tail_call(ctx, &rows, row_of(w.e->generation, w.e->chain));
 		return XDP_PASS;
 	}
@@ -257,7 +257,7 @@ int around_chain(struct xdp_md *ctx)
 	__u64 returned = returned_at(s);
 	data = (void *)(long)ctx->data;
 	tail = (void *)(long)ctx->data_end;
-	end(ctx, 0, l, s, verdict, fate, data, tail, tail - data);
+	end(ctx, 0, l, s, verdict, fate, data, tail, frame_bytes(ctx));
 	add_cost(s, returned);
 	return verdict;
 }
@@ -332,7 +332,7 @@ int after_stage(struct xdp_md *ctx)
 	struct scratch *s = scratch_of_this_cpu();
 	if (!s || !l)
 		return XDP_PASS;
-	look_after(ctx, 0, l, s, ctx->data_end - ctx->data);
+	look_after(ctx, 0, l, s, frame_bytes(ctx));
 	bpf_tail_call(ctx, &rows, s->next++);
 	return leave_at_end(s, XDP_PASS);
 }

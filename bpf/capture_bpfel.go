@@ -39,6 +39,7 @@ const (
 	CaptureProgAroundChainTc  = "around_chain_tc"
 	CaptureVarConnKey         = "conn_key"
 	CaptureVarDry             = "dry"
+	CaptureVarFrags           = "frags"
 )
 
 // LoadCapture returns the embedded CollectionSpec for Capture.
@@ -118,6 +119,7 @@ type CaptureMapSpecs struct {
 type CaptureVariableSpecs struct {
 	ConnKey *ebpf.VariableSpec `ebpf:"conn_key"`
 	Dry     *ebpf.VariableSpec `ebpf:"dry"`
+	Frags   *ebpf.VariableSpec `ebpf:"frags"`
 }
 
 // CaptureObjects contains all objects after they have been loaded into the kernel.
@@ -187,6 +189,7 @@ func (m *CaptureMaps) Close() error {
 type CaptureVariables struct {
 	ConnKey *ebpf.Variable `ebpf:"conn_key"`
 	Dry     *ebpf.Variable `ebpf:"dry"`
+	Frags   *ebpf.Variable `ebpf:"frags"`
 }
 
 // CapturePrograms contains all programs after they have been loaded into the kernel.

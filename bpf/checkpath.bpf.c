@@ -97,7 +97,8 @@ int checkpath(struct __sk_buff *ctx)
 	s->l2_len = sizeof(struct ethhdr);
 	*(__u64 *)&s->family = 0; // family to has_vip, eight bytes in a row
 	s->ports = 0;
-	if (parse_frame((void *)(long)ctx->data, (void *)(long)ctx->data_end, s) || s->l2_len != sizeof(struct ethhdr))
+	if (parse_frame(0, (void *)(long)ctx->data, (void *)(long)ctx->data_end, s) ||
+	    s->l2_len != sizeof(struct ethhdr))
 		return TC_ACT_SHOT;
 	s->no_sum |= s->family == 4 && s->l4_proto == IPPROTO_ICMP; // whose sum has no pseudo header
 	s->ttl++;						    // nobody has lowered it

@@ -28,6 +28,7 @@ const (
 	CheckpathMapTrail       = "trail"
 	CheckpathProgCheckpath  = "checkpath"
 	CheckpathVarDry         = "dry"
+	CheckpathVarFrags       = "frags"
 )
 
 // LoadCheckpath returns the embedded CollectionSpec for Checkpath.
@@ -95,7 +96,8 @@ type CheckpathMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type CheckpathVariableSpecs struct {
-	Dry *ebpf.VariableSpec `ebpf:"dry"`
+	Dry   *ebpf.VariableSpec `ebpf:"dry"`
+	Frags *ebpf.VariableSpec `ebpf:"frags"`
 }
 
 // CheckpathObjects contains all objects after they have been loaded into the kernel.
@@ -149,7 +151,8 @@ func (m *CheckpathMaps) Close() error {
 //
 // It can be passed to LoadCheckpathObjects or ebpf.CollectionSpec.LoadAndAssign.
 type CheckpathVariables struct {
-	Dry *ebpf.Variable `ebpf:"dry"`
+	Dry   *ebpf.Variable `ebpf:"dry"`
+	Frags *ebpf.Variable `ebpf:"frags"`
 }
 
 // CheckpathPrograms contains all programs after they have been loaded into the kernel.

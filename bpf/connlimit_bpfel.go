@@ -43,6 +43,7 @@ const (
 	ConnlimitProgConnlimitTc      = "connlimit_tc"
 	ConnlimitVarConnKey           = "conn_key"
 	ConnlimitVarDry               = "dry"
+	ConnlimitVarFrags             = "frags"
 )
 
 // LoadConnlimit returns the embedded CollectionSpec for Connlimit.
@@ -126,6 +127,7 @@ type ConnlimitMapSpecs struct {
 type ConnlimitVariableSpecs struct {
 	ConnKey *ebpf.VariableSpec `ebpf:"conn_key"`
 	Dry     *ebpf.VariableSpec `ebpf:"dry"`
+	Frags   *ebpf.VariableSpec `ebpf:"frags"`
 }
 
 // ConnlimitObjects contains all objects after they have been loaded into the kernel.
@@ -203,6 +205,7 @@ func (m *ConnlimitMaps) Close() error {
 type ConnlimitVariables struct {
 	ConnKey *ebpf.Variable `ebpf:"conn_key"`
 	Dry     *ebpf.Variable `ebpf:"dry"`
+	Frags   *ebpf.Variable `ebpf:"frags"`
 }
 
 // ConnlimitPrograms contains all programs after they have been loaded into the kernel.

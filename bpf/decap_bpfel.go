@@ -34,6 +34,7 @@ const (
 	DecapProgDecapTc      = "decap_tc"
 	DecapVarConnKey       = "conn_key"
 	DecapVarDry           = "dry"
+	DecapVarFrags         = "frags"
 )
 
 // LoadDecap returns the embedded CollectionSpec for Decap.
@@ -108,6 +109,7 @@ type DecapMapSpecs struct {
 type DecapVariableSpecs struct {
 	ConnKey *ebpf.VariableSpec `ebpf:"conn_key"`
 	Dry     *ebpf.VariableSpec `ebpf:"dry"`
+	Frags   *ebpf.VariableSpec `ebpf:"frags"`
 }
 
 // DecapObjects contains all objects after they have been loaded into the kernel.
@@ -171,6 +173,7 @@ func (m *DecapMaps) Close() error {
 type DecapVariables struct {
 	ConnKey *ebpf.Variable `ebpf:"conn_key"`
 	Dry     *ebpf.Variable `ebpf:"dry"`
+	Frags   *ebpf.Variable `ebpf:"frags"`
 }
 
 // DecapPrograms contains all programs after they have been loaded into the kernel.

@@ -10,6 +10,7 @@
 struct cursor {
 	void *at;
 	void *end;
+	void *xdp; // the context of a frame at XDP, which may go on behind its end; 0 = it does not
 };
 
 #define EXTENSIONS	6

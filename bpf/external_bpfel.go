@@ -36,6 +36,7 @@ const (
 	ExternalProgResumeTc   = "resume_tc"
 	ExternalVarConnKey     = "conn_key"
 	ExternalVarDry         = "dry"
+	ExternalVarFrags       = "frags"
 )
 
 // LoadExternal returns the embedded CollectionSpec for External.
@@ -112,6 +113,7 @@ type ExternalMapSpecs struct {
 type ExternalVariableSpecs struct {
 	ConnKey *ebpf.VariableSpec `ebpf:"conn_key"`
 	Dry     *ebpf.VariableSpec `ebpf:"dry"`
+	Frags   *ebpf.VariableSpec `ebpf:"frags"`
 }
 
 // ExternalObjects contains all objects after they have been loaded into the kernel.
@@ -175,6 +177,7 @@ func (m *ExternalMaps) Close() error {
 type ExternalVariables struct {
 	ConnKey *ebpf.Variable `ebpf:"conn_key"`
 	Dry     *ebpf.Variable `ebpf:"dry"`
+	Frags   *ebpf.Variable `ebpf:"frags"`
 }
 
 // ExternalPrograms contains all programs after they have been loaded into the kernel.

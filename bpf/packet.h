@@ -24,7 +24,7 @@ AI enum reason read_packet(void *ctx, int tc, struct scratch *s, struct generati
 	s->l2_len = sizeof(struct ethhdr);
 	*(__u64 *)&s->family = 0; // family to has_vip, eight bytes in a row
 	s->ports = 0;
-	enum reason reason = parse_frame(data, end, s);
+	enum reason reason = parse_frame(tc ? 0 : ctx, data, end, s);
 	if (!reason && s->kind & KIND_EXTENSION)
 		reason = (tc ? walk_extensions_tc(ctx, s) : walk_extensions(ctx, s)) & (REASONS - 1);
 	if (!reason)

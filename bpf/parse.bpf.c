@@ -70,8 +70,10 @@ int parse(struct xdp_md *ctx)
 		return XDP_PASS;
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	enum reason reason = parse_once(ctx, 0, s, data, end, end - data);
-	if (reason)
+	if (reason) {
+		s->bytes = frame_bytes(ctx);
 		return leave(s, XDP_PASS, reason);
+	}
 	next_stage(ctx, s);
 	return leave_at_end(s, XDP_PASS);
 }

@@ -9,6 +9,7 @@
 #include <bpf/bpf_endian.h>
 #include "chain.h"
 #include "extension.h"
+#include "frame.h"
 
 // The only parser of the data path. Each parse_x checks bounds, fills in what it read, and moves the cursor on.
 
@@ -81,6 +82,17 @@ AI enum reason parse_ports(struct cursor *c, struct scratch *s)
 	return 0;
 }
 
+// Whether a frame ends before so many bytes.
+AI int ends_before(struct cursor *c, struct scratch *s, __u32 bytes)
+{
+	if (bytes <= s->bytes)
+		return 0;
+	if (!frags || !c->xdp)
+		return 1;
+	s->bytes = bpf_xdp_get_buff_len(c->xdp);
+	return bytes > s->bytes;
+}
+
 AI enum reason parse_ipv4(struct cursor *c, struct scratch *s)
 {
 	struct iphdr *ip = c->at;
@@ -89,7 +101,7 @@ AI enum reason parse_ipv4(struct cursor *c, struct scratch *s)
 	__u32 header = ip->ihl * 4, total = bpf_ntohs(ip->tot_len);
 	if (ip->version != 4 || header < sizeof(*ip) || total < header)
 		return REASON_MALFORMED;
-	if (s->l2_len + total > s->bytes)
+	if (ends_before(c, s, s->l2_len + total))
 		return REASON_TRUNCATED;
 	s->family = 4;
 	s->l3_len = total;
@@ -118,7 +130,7 @@ AI enum reason parse_ipv6(struct cursor *c, struct scratch *s)
 	__u32 total = sizeof(*ip) + bpf_ntohs(ip->payload_len);
 	if (ip->version != 6)
 		return REASON_MALFORMED;
-	if (s->l2_len + total > s->bytes)
+	if (ends_before(c, s, s->l2_len + total))
 		return REASON_TRUNCATED;
 	s->family = 6;
 	s->l3_len = total;
@@ -140,9 +152,9 @@ AI enum reason parse_ipv6(struct cursor *c, struct scratch *s)
 }
 
 // Fills in what the packet says. Returns the reason to let it pass, or 0.
-AI enum reason parse_frame(void *data, void *end, struct scratch *s)
+AI enum reason parse_frame(void *xdp, void *data, void *end, struct scratch *s)
 {
-	struct cursor c = {.at = data, .end = end};
+	struct cursor c = {.at = data, .end = end, .xdp = xdp};
 	struct ethhdr *eth = data;
 	if ((void *)(eth + 1) > end)
 		return REASON_TRUNCATED;

@@ -33,6 +33,7 @@ const (
 	ParseProgParseTc    = "parse_tc"
 	ParseVarConnKey     = "conn_key"
 	ParseVarDry         = "dry"
+	ParseVarFrags       = "frags"
 )
 
 // LoadParse returns the embedded CollectionSpec for Parse.
@@ -106,6 +107,7 @@ type ParseMapSpecs struct {
 type ParseVariableSpecs struct {
 	ConnKey *ebpf.VariableSpec `ebpf:"conn_key"`
 	Dry     *ebpf.VariableSpec `ebpf:"dry"`
+	Frags   *ebpf.VariableSpec `ebpf:"frags"`
 }
 
 // ParseObjects contains all objects after they have been loaded into the kernel.
@@ -167,6 +169,7 @@ func (m *ParseMaps) Close() error {
 type ParseVariables struct {
 	ConnKey *ebpf.Variable `ebpf:"conn_key"`
 	Dry     *ebpf.Variable `ebpf:"dry"`
+	Frags   *ebpf.Variable `ebpf:"frags"`
 }
 
 // ParsePrograms contains all programs after they have been loaded into the kernel.

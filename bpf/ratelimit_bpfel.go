@@ -32,6 +32,7 @@ const (
 	RatelimitProgRatelimitTc = "ratelimit_tc"
 	RatelimitVarConnKey      = "conn_key"
 	RatelimitVarDry          = "dry"
+	RatelimitVarFrags        = "frags"
 )
 
 // LoadRatelimit returns the embedded CollectionSpec for Ratelimit.
@@ -104,6 +105,7 @@ type RatelimitMapSpecs struct {
 type RatelimitVariableSpecs struct {
 	ConnKey *ebpf.VariableSpec `ebpf:"conn_key"`
 	Dry     *ebpf.VariableSpec `ebpf:"dry"`
+	Frags   *ebpf.VariableSpec `ebpf:"frags"`
 }
 
 // RatelimitObjects contains all objects after they have been loaded into the kernel.
@@ -163,6 +165,7 @@ func (m *RatelimitMaps) Close() error {
 type RatelimitVariables struct {
 	ConnKey *ebpf.Variable `ebpf:"conn_key"`
 	Dry     *ebpf.Variable `ebpf:"dry"`
+	Frags   *ebpf.Variable `ebpf:"frags"`
 }
 
 // RatelimitPrograms contains all programs after they have been loaded into the kernel.

@@ -36,6 +36,7 @@ const (
 	RebalanceProgDecapRebalance = "decap_rebalance"
 	RebalanceVarConnKey         = "conn_key"
 	RebalanceVarDry             = "dry"
+	RebalanceVarFrags           = "frags"
 )
 
 // LoadRebalance returns the embedded CollectionSpec for Rebalance.
@@ -112,6 +113,7 @@ type RebalanceMapSpecs struct {
 type RebalanceVariableSpecs struct {
 	ConnKey *ebpf.VariableSpec `ebpf:"conn_key"`
 	Dry     *ebpf.VariableSpec `ebpf:"dry"`
+	Frags   *ebpf.VariableSpec `ebpf:"frags"`
 }
 
 // RebalanceObjects contains all objects after they have been loaded into the kernel.
@@ -181,6 +183,7 @@ func (m *RebalanceMaps) Close() error {
 type RebalanceVariables struct {
 	ConnKey *ebpf.Variable `ebpf:"conn_key"`
 	Dry     *ebpf.Variable `ebpf:"dry"`
+	Frags   *ebpf.Variable `ebpf:"frags"`
 }
 
 // RebalancePrograms contains all programs after they have been loaded into the kernel.

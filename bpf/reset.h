@@ -75,7 +75,7 @@ AI int make_reset(struct xdp_md *ctx, struct scratch *s)
 	__be32 ack = bpf_htonl(bpf_ntohl(tcp->seq) + 1);
 	__u32 header = s->family == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr), ports = s->ports;
 	int length = l2 + header + sizeof(*tcp);
-	if (bpf_xdp_adjust_tail(ctx, length - (int)(end - data)))
+	if (bpf_xdp_adjust_tail(ctx, length - (int)frame_bytes(ctx)))
 		return 0;
 	data = (void *)(long)ctx->data;
 	end = (void *)(long)ctx->data_end;

@@ -2,6 +2,7 @@
 //go:build ignore
 
 #include <linux/pkt_cls.h>
+#include "frame.h"
 #include "rows.h"
 
 // What is live; see abi.h. Frozen for user space: only the gate writes it.
@@ -39,7 +40,7 @@ int root(struct xdp_md *ctx)
 	if (!e)
 		return XDP_PASS;
 	jump(ctx, e->generation, chain * POSITIONS);
-	count_lost(e, ctx->data_end - ctx->data);
+	count_lost(e, frame_bytes(ctx));
 	return XDP_PASS;
 }
 

@@ -22,6 +22,7 @@ const (
 	RootProgRoot   = "root"
 	RootProgRootTc = "root_tc"
 	RootVarChain   = "chain"
+	RootVarFrags   = "frags"
 )
 
 // LoadRoot returns the embedded CollectionSpec for Root.
@@ -84,6 +85,7 @@ type RootMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type RootVariableSpecs struct {
 	Chain *ebpf.VariableSpec `ebpf:"chain"`
+	Frags *ebpf.VariableSpec `ebpf:"frags"`
 }
 
 // RootObjects contains all objects after they have been loaded into the kernel.
@@ -124,6 +126,7 @@ func (m *RootMaps) Close() error {
 // It can be passed to LoadRootObjects or ebpf.CollectionSpec.LoadAndAssign.
 type RootVariables struct {
 	Chain *ebpf.Variable `ebpf:"chain"`
+	Frags *ebpf.Variable `ebpf:"frags"`
 }
 
 // RootPrograms contains all programs after they have been loaded into the kernel.

@@ -37,6 +37,7 @@ const (
 	SnatProgSnatTc       = "snat_tc"
 	SnatVarConnKey       = "conn_key"
 	SnatVarDry           = "dry"
+	SnatVarFrags         = "frags"
 )
 
 // LoadSnat returns the embedded CollectionSpec for Snat.
@@ -114,6 +115,7 @@ type SnatMapSpecs struct {
 type SnatVariableSpecs struct {
 	ConnKey *ebpf.VariableSpec `ebpf:"conn_key"`
 	Dry     *ebpf.VariableSpec `ebpf:"dry"`
+	Frags   *ebpf.VariableSpec `ebpf:"frags"`
 }
 
 // SnatObjects contains all objects after they have been loaded into the kernel.
@@ -179,6 +181,7 @@ func (m *SnatMaps) Close() error {
 type SnatVariables struct {
 	ConnKey *ebpf.Variable `ebpf:"conn_key"`
 	Dry     *ebpf.Variable `ebpf:"dry"`
+	Frags   *ebpf.Variable `ebpf:"frags"`
 }
 
 // SnatPrograms contains all programs after they have been loaded into the kernel.

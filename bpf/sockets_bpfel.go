@@ -46,6 +46,7 @@ const (
 	SocketsVarArgument       = "argument"
 	SocketsVarConnKey        = "conn_key"
 	SocketsVarDry            = "dry"
+	SocketsVarFrags          = "frags"
 )
 
 // LoadSockets returns the embedded CollectionSpec for Sockets.
@@ -132,6 +133,7 @@ type SocketsVariableSpecs struct {
 	Argument *ebpf.VariableSpec `ebpf:"argument"`
 	ConnKey  *ebpf.VariableSpec `ebpf:"conn_key"`
 	Dry      *ebpf.VariableSpec `ebpf:"dry"`
+	Frags    *ebpf.VariableSpec `ebpf:"frags"`
 }
 
 // SocketsObjects contains all objects after they have been loaded into the kernel.
@@ -212,6 +214,7 @@ type SocketsVariables struct {
 	Argument *ebpf.Variable `ebpf:"argument"`
 	ConnKey  *ebpf.Variable `ebpf:"conn_key"`
 	Dry      *ebpf.Variable `ebpf:"dry"`
+	Frags    *ebpf.Variable `ebpf:"frags"`
 }
 
 // SocketsPrograms contains all programs after they have been loaded into the kernel.

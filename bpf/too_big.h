@@ -73,14 +73,15 @@ FUNCTION int leave_too_big(struct xdp_md *ctx, struct scratch *s, __u32 fits)
 	__u32 l2 = s->l2_len & 0x1f;
 	int quote = s->family == 4 ? QUOTE4 : QUOTE6;
 	int grow = sizeof(struct icmp) + (s->family == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
-	if (data + LINK_MOST > end || !wants_advice(s, data + l2, end, fits) || !may_answer(s, &s->advice))
+	if (data + LINK_MOST > end || end - data < (int)l2 + quote || !wants_advice(s, data + l2, end, fits) ||
+	    !may_answer(s, &s->advice))
 		return leave_dropped(s, XDP_DROP, REASON_TOO_BIG);
 	turn_ethernet(data);
 	__u64 mac_head = *(__u64 *)data;
 	__u32 mac_tail = *(__u32 *)(data + 8);
 	struct tags tags = read_tags(data);
 	// From here on the packet is changed: what goes wrong is a drop.
-	if (bpf_xdp_adjust_tail(ctx, (int)l2 + quote - (int)(end - data)))
+	if (bpf_xdp_adjust_tail(ctx, (int)l2 + quote - (int)frame_bytes(ctx)))
 		return leave_dropped(s, XDP_DROP, REASON_INTERNAL);
 	if (bpf_xdp_adjust_head(ctx, -grow))
 		return leave_dropped(s, XDP_DROP, REASON_NO_HEADROOM);

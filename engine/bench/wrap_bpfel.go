@@ -32,6 +32,7 @@ const (
 	WrapVarFamily      = "family"
 	WrapVarFirstFlow   = "first_flow"
 	WrapVarFlowMask    = "flow_mask"
+	WrapVarFrags       = "frags"
 	WrapVarInward      = "inward"
 	WrapVarNever       = "never"
 	WrapVarNextFlow    = "next_flow"
@@ -107,6 +108,7 @@ type WrapVariableSpecs struct {
 	Family    *ebpf.VariableSpec `ebpf:"family"`
 	FirstFlow *ebpf.VariableSpec `ebpf:"first_flow"`
 	FlowMask  *ebpf.VariableSpec `ebpf:"flow_mask"`
+	Frags     *ebpf.VariableSpec `ebpf:"frags"`
 	Inward    *ebpf.VariableSpec `ebpf:"inward"`
 	Never     *ebpf.VariableSpec `ebpf:"never"`
 	NextFlow  *ebpf.VariableSpec `ebpf:"next_flow"`
@@ -164,6 +166,7 @@ type WrapVariables struct {
 	Family    *ebpf.Variable `ebpf:"family"`
 	FirstFlow *ebpf.Variable `ebpf:"first_flow"`
 	FlowMask  *ebpf.Variable `ebpf:"flow_mask"`
+	Frags     *ebpf.Variable `ebpf:"frags"`
 	Inward    *ebpf.Variable `ebpf:"inward"`
 	Never     *ebpf.Variable `ebpf:"never"`
 	NextFlow  *ebpf.Variable `ebpf:"next_flow"`

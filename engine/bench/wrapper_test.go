@@ -9,6 +9,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+	"golang.org/x/sys/unix"
 
 	"hairpin/bpf"
 	"hairpin/engine/datapath"
@@ -59,6 +60,9 @@ func loadWrap(t *testing.T) *ebpf.CollectionSpec {
 	spec, err := LoadWrap()
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, p := range spec.Programs {
+		p.Flags |= unix.BPF_F_XDP_HAS_FRAGS // as those that they share rows with
 	}
 	return spec
 }

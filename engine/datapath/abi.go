@@ -325,7 +325,7 @@ type meta struct {
 	Version    [versionSize]byte
 	Epoch      uint64 // of the owner that was to end the takeover by a switch
 	Generation uint32 // to this one
-	_          uint32
+	Flags      uint32 // what its programs have in common; see frags.go
 }
 
 const (

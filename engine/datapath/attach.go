@@ -58,7 +58,7 @@ func (k *Kernel) attach(n int, s *spec.Spec) Attachment {
 	if err != nil {
 		return Attachment{Err: k.renamed(n, err)}
 	}
-	f := fitOf(nic, func(other string) bool { n := s.NIC(other); return n != nil && len(n.XDP) > 0 })
+	f := k.fitOf(nic, func(other string) bool { n := s.NIC(other); return n != nil && len(n.XDP) > 0 })
 	if k.linkAlive(n, nic.Attrs().Index) {
 		return Attachment{Why: k.modeWhy(n, f)}
 	}
@@ -69,6 +69,14 @@ func (k *Kernel) attach(n int, s *spec.Spec) Attachment {
 		return Attachment{Err: err}
 	}
 	return Attachment{Why: k.modeWhy(n, f), New: true}
+}
+
+// fitOf is that of a NIC for the rows that there are.
+func (k *Kernel) fitOf(nic netlink.Link, both func(name string) bool) fit {
+	f := fitOf(nic, both)
+	value, err := k.meta()
+	f.Older = err == nil && value.Flags&metaFrags == 0 && kernelHasFrags()
+	return f
 }
 
 func findNIC(name string) (netlink.Link, error) {
@@ -309,7 +317,7 @@ func (k *Kernel) Attached() []Attachment {
 		a := Attachment{Chain: c}
 		if nic, err := findNIC(c.NIC); err != nil {
 			a.Err = k.renamed(c.Number, err)
-		} else if a.Why = k.modeWhy(c.Number, fitOf(nic, k.hasXDP)); !k.linkAlive(c.Number, nic.Attrs().Index) {
+		} else if a.Why = k.modeWhy(c.Number, k.fitOf(nic, k.hasXDP)); !k.linkAlive(c.Number, nic.Attrs().Index) {
 			a.Err = fmt.Errorf("nic %s: %s: not attached", c.NIC, c.Hook)
 		}
 		list = append(list, a)

@@ -27,6 +27,11 @@ func (k *Kernel) makeInstance(i instance, older *instance, o *object, x *spec.Ex
 	}
 	// What shares an array of programs must agree in these, from Linux 6.18 on.
 	program.AttachType, program.Flags = hook.attach, program.Flags&^unix.BPF_F_XDP_HAS_FRAGS
+	if value, err := k.meta(); err != nil {
+		return err
+	} else if xdp {
+		program.Flags |= value.programFlags()
+	}
 	folder := k.pin("externals", i.folder())
 	temporary := fmt.Sprintf("%s_new_%d", folder, os.Getpid())
 	if err := errors.Join(removeUnfinished(k.pin("externals", "*")), os.MkdirAll(filepath.Join(temporary, "dry"), 0o700)); err != nil {

@@ -21,6 +21,7 @@ type fit struct {
 	Team     string // kind of Master
 	Both     bool   // the master has an xdp chain of ours, or to be
 	Mode     string // of a bond
+	Older    bool   // the rows were begun without frags
 }
 
 // Largest MTU at which native XDP without frags runs, with 4 KiB pages.
@@ -72,6 +73,9 @@ func (f fit) generic() string {
 			nativeBonds[0], nativeBonds[1], nativeBonds[2], nativeBonds[3])
 	case f.Kind == "bond":
 		return "native XDP on a bond needs Linux 5.15 and drivers of all its slaves that have it, without programs of their own"
+	case f.MTU > most && f.Older:
+		return fmt.Sprintf("rows that an older hairpin made take no frames as large as MTU %d allows: end them with hairpin detach and start "+
+			"again, or: ip link set dev %s mtu %d", f.MTU, f.Name, most)
 	case f.MTU > most:
 		return fmt.Sprintf("the driver refused native XDP at MTU %d; it runs up to %d: ip link set dev %s mtu %d", f.MTU, most, f.Name, most)
 	case f.LRO:

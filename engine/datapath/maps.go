@@ -136,6 +136,9 @@ func (k *Kernel) writeMeta(cpus uint32) error {
 		return fmt.Errorf("map meta: %w", err)
 	}
 	value := meta{Magic: metaMagic, CPUs: cpus}
+	if kernelHasFrags() {
+		value.Flags = metaFrags
+	}
 	value.ConnKey[0] = binary.LittleEndian.Uint64(random[:8])
 	value.ConnKey[1] = binary.LittleEndian.Uint64(random[8:])
 	if err := k.maps["meta"].Put(uint32(0), value); err != nil {

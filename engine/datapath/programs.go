@@ -220,7 +220,8 @@ func (k *Kernel) collection(p program) (collection, error) {
 	if err != nil {
 		return collection{}, err
 	}
-	for name, constant := range map[string]any{"dry": uint32(1), "conn_key": value.ConnKey} {
+	value.takesFrags(spec)
+	for name, constant := range map[string]any{"dry": uint32(1), "conn_key": value.ConnKey, "frags": value.Flags & metaFrags} {
 		variable := spec.Variables[name]
 		if variable == nil || (name == "dry" && !p.dry) {
 			continue

@@ -85,7 +85,7 @@ func (e eye) read(f *Facts, name string) NIC {
 		f.unread(name, "programs at tc", err)
 	}
 	bits, known := xdpFeatures(a.Index)
-	n.XDP = XDP{Known: known, Native: bits&xdpBasic != 0, Frags: bits&xdpRxSG != 0, Why: datapath.WhyNotNative(l)}
+	n.XDP = XDP{Known: known, Native: bits&xdpBasic != 0, Frags: bits&xdpRxSG != 0, Why: datapath.WhyNotNative(l, bits&xdpRxSG != 0)}
 	if veth, is := l.(*netlink.Veth); is {
 		n.Peer = e.peer(veth)
 	}
