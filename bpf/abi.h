@@ -179,7 +179,7 @@ struct backend {
 	__u32 pseudo_sum; // of the outer addresses' 16-bit words, not folded
 	__u64 mac_head;	  // the Ethernet addresses as they stand in the frame: 8 bytes
 	__u32 mac_tail;	  // and 4
-	__u16 chain;	  // it is reached by the NIC of this chain
+	__u16 chain;	  // it is reached by the NIC of this chain; with BACKEND_TAGGED
 	__u16 vip;	  // num of the VIP it belongs to
 	union {
 		struct {
@@ -192,14 +192,17 @@ struct backend {
 		};
 	};
 	__u32 ifindex; // of its NIC, where frames of other NICs may be sent by it; else 0
-	__u32 pad;
+	__u32 tag;     // that frames get, as it lies in them: its type, the VLAN's id; 0 = none
 };
 _Static_assert(sizeof(struct backend) == 64, "backend");
 #define BACKEND_NEW	  1   // takes new flows
 #define BACKEND_GONE	  2   // takes nothing any more
 #define BACKEND_REACHABLE 4   // its next hop is known
 #define BACKEND_DOWN	  128 // somebody said that it does not answer
-#define BACKEND_OUT	  8   // its checks took it out: it is not NEW, whatever the spec says
+#define BACKEND_TAGGED                                                                                                 \
+	0x8000 // of chain: so that it is no packet's own, and the few that get a tag cost the others nothing
+#define BACKEND_CHAIN 0x7fff
+#define BACKEND_OUT   8 // its checks took it out: it is not NEW, whatever the spec says
 
 // The connection table: sets of one cache line. An entry, from bit 0: backend 15, confirmed 1, closing 1, age 11,
 // seq 8, tag 28. Age is in ticks of 2^32 ns (4.3 s), and wraps after 2.4 h. An entry is 0 when free.

@@ -40,17 +40,25 @@ AI int wrap(struct xdp_md *ctx, struct scratch *s, struct frame *f, __u32 id, st
 	return verdict;
 }
 
-// The backend is behind another NIC. Tags of this one mean nothing there.
+// The backend is behind another NIC, or in a VLAN. Tags that the packet came with mean nothing there.
 FUNCTION int send_elsewhere(struct xdp_md *ctx, struct scratch *s, __u32 id, __u32 src_port)
 {
 	struct backend *b = bpf_map_lookup_elem(&backends, &id);
 	if (!s || !b)
 		return XDP_DROP;
-	if (!b->ifindex)
-		return leave_dropped(s, XDP_DROP, REASON_OTHER_NIC);
-	if (s->kind & KIND_VLAN)
-		return leave_dropped(s, XDP_DROP, REASON_VLAN);
-	struct frame f = {.l2 = sizeof(struct ethhdr), .nic = b->ifindex};
+	struct frame f = {.l2 = sizeof(struct ethhdr), .tagged = b->chain & BACKEND_TAGGED};
+	if ((b->chain & BACKEND_CHAIN) != s->chain) {
+		if (!b->ifindex)
+			return leave_dropped(s, XDP_DROP, REASON_OTHER_NIC);
+		if (s->kind & KIND_VLAN && !f.tagged)
+			return leave_dropped(s, XDP_DROP, REASON_VLAN);
+		f.nic = b->ifindex;
+	}
+	if (f.tagged) {
+		f.l2 += sizeof(struct vlan_tag);
+		f.tags.head = b->tag;
+	}
+	f.more = (int)f.l2 - s->l2_len;
 	return wrap(ctx, s, &f, id, b, src_port);
 }
 
@@ -65,7 +73,7 @@ AI void note_backend(struct scratch *s, __u32 rings, __u32 id, struct backend *b
 		saw(s, SAW_SLOT, s->slot_hash | (__u64)s->vip.ring_size << 32, rings);
 	if (b)
 		saw(s, SAW_BACKEND, id | (__u64)b->flags << 32,
-		    b->mtu | (__u32)b->chain << 16 | (__u64)b->family << 32);
+		    b->mtu | (__u32)(b->chain & BACKEND_CHAIN) << 16 | (__u64)b->family << 32);
 }
 
 // Whether the packet came by a tunnel from this node to the same backend, and would go round for as long as its TTL

@@ -64,6 +64,7 @@ struct frame {
 	int tagged;
 	struct tags tags;
 	__u32 nic; // it leaves by; 0 = the one it came by
+	int more;  // bytes of link header than it came with
 };
 
 AI int leave_sent(struct scratch *s, struct frame *f)
@@ -87,7 +88,7 @@ AI void put_ethernet(struct backend *b, struct frame *f, void *data, __be16 eth_
 AI int put_outer4(struct xdp_md *ctx, struct scratch *s, struct backend *b, struct frame *f, __be16 src_port, int gue)
 {
 	int grow = sizeof(struct iphdr) + (gue ? sizeof(struct udphdr) : 0);
-	if (bpf_xdp_adjust_head(ctx, -grow))
+	if (bpf_xdp_adjust_head(ctx, -(grow + f->more)))
 		return leave_dropped(s, XDP_DROP, REASON_NO_HEADROOM);
 	// From here on the packet is changed: what goes wrong is a drop.
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
@@ -114,7 +115,7 @@ AI int put_outer4(struct xdp_md *ctx, struct scratch *s, struct backend *b, stru
 AI int put_outer6(struct xdp_md *ctx, struct scratch *s, struct backend *b, struct frame *f, __be16 src_port, int gue)
 {
 	int grow = sizeof(struct ipv6hdr) + (gue ? sizeof(struct udphdr) : 0);
-	if (bpf_xdp_adjust_head(ctx, -grow))
+	if (bpf_xdp_adjust_head(ctx, -(grow + f->more)))
 		return leave_dropped(s, XDP_DROP, REASON_NO_HEADROOM);
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	void *ip = data + f->l2, *inner = ip + grow;

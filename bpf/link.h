@@ -3,7 +3,7 @@
 #include <linux/if_ether.h>
 #include "map.h"
 
-// The link's header of a frame that leaves: VLAN tags stay as they came.
+// The link's header of a frame that leaves: VLAN tags stay as they came, unless the way out has one of its own.
 
 // Bytes 12 to 22 of a frame: its tags, if it has some, and the type behind them.
 struct tags {

@@ -89,7 +89,8 @@ func (o *owner) resolve() (waiting int) {
 }
 
 func wireHop(h nexthop.NextHop) datapath.NextHop {
-	w := datapath.NextHop{Source: h.Source, NIC: h.NIC, MTU: h.MTU, MAC: h.MAC, NICMAC: h.NICMAC}
+	w := datapath.NextHop{Source: h.Source, NIC: h.NIC, Under: h.Under, TPID: h.VLAN.TPID, VLAN: h.VLAN.ID, Ifindex: h.IfIndex, MTU: h.MTU,
+		MAC: h.MAC, NICMAC: h.NICMAC}
 	if !h.Usable() {
 		w.Unknown = string(h.State) + ": " + h.Why
 	}

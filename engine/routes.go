@@ -63,7 +63,7 @@ func whyNoWay(s *spec.Spec, h nexthop.NextHop) string {
 	if !h.Usable() {
 		return strings.TrimSuffix(string(h.State)+": "+h.Why, ": ")
 	}
-	if n := s.NIC(h.NIC); n == nil || !s.Has(*n, spec.Balancer) {
+	if h.Leaves(s.BalancesAt) == "" {
 		return "leaves by " + h.NIC + ", which has no balancer"
 	}
 	return ""
@@ -123,7 +123,7 @@ func sameWay(a, b nexthop.NextHop) bool {
 	if !a.Usable() {
 		return (a.NIC == "") == (b.NIC == "")
 	}
-	return a.NIC == b.NIC && a.Gateway == b.Gateway && a.MTU == b.MTU && bytes.Equal(a.MAC, b.MAC)
+	return a.NIC == b.NIC && a.Under == b.Under && a.VLAN == b.VLAN && a.Gateway == b.Gateway && a.MTU == b.MTU && bytes.Equal(a.MAC, b.MAC)
 }
 
 // wayText is a way in a few words.

@@ -118,6 +118,7 @@ type Generation struct {
 const (
 	BackendNew       = 1
 	BackendGone      = 2
+	backendTagged    = 0x8000 // of chain
 	BackendReachable = 4
 	BackendDown      = 128
 	BackendOut       = 8
@@ -134,7 +135,7 @@ type backend struct {
 	VIP       uint16
 	Addresses [32]byte
 	Ifindex   uint32 // of its NIC, where frames of other NICs may be sent by it; else 0
-	_         uint32
+	Tag       [4]byte
 }
 
 // An entry of the connection table, from bit 0: backend 15, confirmed 1, closing 1, age 11, seq 8, tag 28.

@@ -13,6 +13,10 @@ import (
 type NextHop struct {
 	Source  netip.Addr // of the outer header, same family as the backend
 	NIC     string
+	Under   string // the NIC under it, where NIC is a VLAN's
+	TPID    uint16 // and the type of its tag
+	VLAN    uint16 // and its id
+	Ifindex int    // of NIC
 	MTU     int
 	MAC     net.HardwareAddr // of the next hop; nil = not known
 	NICMAC  net.HardwareAddr
@@ -33,6 +37,9 @@ type Backend struct {
 	MAC       net.HardwareAddr
 	Chain     int
 }
+
+// chain is the number of the chain that it is reached by.
+func (b *backend) chain() int { return int(b.Chain &^ backendTagged) }
 
 func (b *backend) destination() netip.Addr {
 	if b.Family == 4 {
@@ -63,7 +70,7 @@ func (k *Kernel) Backends() []Backend {
 func (b *backend) shown(id int) Backend {
 	return Backend{ID: uint16(id), VIP: b.VIP, Address: b.destination(), Source: b.source(),
 		New: b.Flags&BackendNew != 0, Gone: b.Flags&BackendGone != 0, Reachable: b.Flags&BackendReachable != 0, Out: b.Flags&BackendOut != 0,
-		MAC: net.HardwareAddr(b.MAC[:6]), Chain: int(b.Chain)}
+		MAC: net.HardwareAddr(b.MAC[:6]), Chain: b.chain()}
 }
 
 // Unreached are those that take packets and cannot be reached.
@@ -125,8 +132,8 @@ func pseudoSum(addresses []byte) uint32 {
 func (k *Kernel) SetNextHop(id uint16, hop NextHop) bool {
 	b := &k.backends.all[id]
 	now := *b
-	chain, known := k.chainOf(hop.NIC)
-	if hop.Asked && known && chain == int(b.Chain) && b.Flags&BackendReachable != 0 {
+	chain, tag, known := k.wayOut(hop)
+	if hop.Asked && known && chain == b.chain() && b.Flags&BackendReachable != 0 {
 		return false // the packets that would be dropped until it answers reach it
 	}
 	if hop.Unknown != "" || len(hop.MAC) != 6 || len(hop.NICMAC) != 6 || !known || hop.Source.Is4() != (b.Family == 4) {
@@ -134,7 +141,13 @@ func (k *Kernel) SetNextHop(id uint16, hop NextHop) bool {
 		return *b != now
 	}
 	next := now
-	next.MTU, next.Chain, next.Ifindex = uint16(min(hop.MTU, 65535)), uint16(chain), k.sendsFor(chain)
+	next.MTU, next.Chain, next.Ifindex, next.Tag = uint16(min(hop.MTU, 65535)), uint16(chain), k.sendsFor(chain), tag
+	if tag != [4]byte{} {
+		next.Chain |= backendTagged
+		k.noteVLAN(id, hop.Ifindex)
+	} else {
+		delete(k.vlans, id)
+	}
 	copy(next.MAC[:6], hop.MAC)
 	copy(next.MAC[6:], hop.NICMAC)
 	copy(next.Addresses[:], hop.Source.AsSlice())
@@ -146,8 +159,8 @@ func (k *Kernel) SetNextHop(id uint16, hop NextHop) bool {
 	if next == now && now.Flags&BackendReachable != 0 {
 		return false
 	}
+	b.Ifindex, b.Tag = next.Ifindex, next.Tag
 	b.MTU, b.Chain, b.MAC, b.Addresses, b.PseudoSum = next.MTU, next.Chain, next.MAC, next.Addresses, next.PseudoSum
-	b.Ifindex = next.Ifindex
 	b.Flags |= BackendReachable
 	return true
 }
@@ -158,6 +171,34 @@ func (k *Kernel) sendsFor(chain int) uint32 {
 		return c.Ifindex
 	}
 	return 0
+}
+
+// wayOut is the chain by which frames leave, and the tag that they get: none where a VLAN has a chain of its own.
+func (k *Kernel) wayOut(hop NextHop) (chain int, tag [4]byte, known bool) {
+	chain, known = k.chainOf(hop.NIC)
+	if known || hop.Under == "" {
+		return chain, tag, known
+	}
+	binary.BigEndian.PutUint16(tag[:], hop.TPID)
+	binary.BigEndian.PutUint16(tag[2:], hop.VLAN)
+	chain, known = k.chainOf(hop.Under)
+	return chain, tag, known
+}
+
+// noteVLAN keeps the index of a VLAN's own NIC, which tags what the kernel sends by it.
+func (k *Kernel) noteVLAN(id uint16, ifindex int) {
+	if k.vlans == nil {
+		k.vlans = map[uint16]uint32{}
+	}
+	k.vlans[id] = uint32(ifindex)
+}
+
+// sentBy is the index of the NIC by which the kernel itself sends to a backend.
+func (k *Kernel) sentBy(id uint16) uint32 {
+	if ifindex, is := k.vlans[id]; is {
+		return ifindex
+	}
+	return k.chains.all[k.backends.all[id].chain()&(Chains-1)].Ifindex
 }
 
 // chainOf is the chain that forwards on a NIC.

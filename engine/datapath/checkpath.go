@@ -113,8 +113,7 @@ func (p *CheckPath) Set(ports map[uint16]uint16) {
 	}
 	p.set = p.set[:0]
 	for id, port := range ports {
-		chain := p.kernel.backends.all[id].Chain
-		path := checkPath{Ifindex: p.kernel.chains.all[chain&(Chains-1)].Ifindex, Port: wirePort(port)}
+		path := checkPath{Ifindex: p.kernel.sentBy(id), Port: wirePort(port)}
 		if p.memory.all[id] != path {
 			p.memory.all[id] = path
 		}

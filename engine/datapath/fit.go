@@ -63,7 +63,7 @@ func (f fit) generic() string {
 	}
 	switch {
 	case f.Kind == "vlan":
-		return fmt.Sprintf("a VLAN has no native XDP, %s; take the tag off in front of this node, and name %s", slow, f.under())
+		return fmt.Sprintf("a VLAN has no native XDP, %s; name %s, whose balancer sends into the VLANs on it", slow, f.under())
 	case f.Kind == "macvlan", f.Kind == "macvtap", f.Kind == "ipvlan":
 		return fmt.Sprintf("a %s has no native XDP, %s; name %s, where its packets come by before", f.Kind, slow, f.under())
 	case f.Kind == "team", f.Kind == "bridge":

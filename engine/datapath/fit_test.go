@@ -25,7 +25,7 @@ func TestFit(t *testing.T) {
 		{"a NIC", device, "", "", "the driver refused native XDP"},
 		{"of a known driver", with(func(f *fit) { f.Driver = "e1000e" }), "", "", "refused native XDP: e1000e"},
 		{"a tunnel", with(func(f *fit) { f.Kind, f.Encap = "wireguard", "none" }), "packets of a wireguard have no Ethernet header", "", "refused"},
-		{"a vlan", with(func(f *fit) { f.Kind, f.Parent = "vlan", "eth1" }), "", "", "take the tag off in front of this node, and name eth1"},
+		{"a vlan", with(func(f *fit) { f.Kind, f.Parent = "vlan", "eth1" }), "", "", "name eth1, whose balancer sends into the VLANs on it"},
 		{"a vlan over what cannot be seen", with(func(f *fit) { f.Kind = "vlan" }), "", "", "name the NIC under it"},
 		{"a macvlan", with(func(f *fit) { f.Kind, f.Parent = "macvlan", "eth1" }), "", "", "a macvlan has no native XDP, so every packet gets a socket buffer first; name eth1"},
 		{"a team", with(func(f *fit) { f.Kind = "team" }), "", "", "a team has no native XDP, so every packet gets a socket buffer first; use a bond"},

@@ -81,6 +81,7 @@ type Kernel struct {
 	counted    []*counters            // of all CPUs, and what was taken over from an older ABI
 	top        int                    // no id above this one is in use; 0 = not looked
 	backendIDs map[plan.Key]uint16    // in use; nil = not looked
+	vlans      map[uint16]uint32      // index of the VLAN's NIC, by the backend that is in it
 	live       *plan.Plan             // that went live last; nil = not known
 	folder     string                 // of the programs of this build
 	facts      *filter.Layout         // of the programs of this build; nil = not looked

@@ -35,11 +35,10 @@ func checkHops(f *Facts, s *sheet) {
 			continue
 		}
 		s.on = a.String()
-		n := f.Spec.NIC(h.NIC)
 		switch {
 		case !h.Usable():
 			s.say(Crit, fmt.Sprintf("%s cannot be reached: %s", a, whyNot(h)), "what is for it is dropped as no_next_hop", cureHop(a, h))
-		case n == nil || !f.Spec.Has(*n, spec.Balancer):
+		case h.Leaves(f.Spec.BalancesAt) == "":
 			s.say(Crit, fmt.Sprintf("%s is reached by %s, which has no balancer", a, h.NIC),
 				"a packet leaves only by a NIC with a balancer: what is for it is dropped as no_next_hop",
 				fmt.Sprintf("hairpin chain insert balancer --nic %s, or lead the route elsewhere: ip route get %s", h.NIC, a))

@@ -17,6 +17,14 @@ type link struct {
 	flags uint32
 	mac   string // bytes
 	mtu   int
+	under int // index of the NIC under a VLAN's; 0 = it is none's, or that NIC is in another namespace
+	vlan  vlan
+}
+
+// vlan is what frames that leave by a VLAN's NIC get.
+type vlan struct {
+	tpid uint16 // type of the tag
+	id   uint16
 }
 
 // links are the NICs of the given indexes; one that does not exist is left out.
@@ -50,6 +58,7 @@ func parseLink(body []byte) (index int, l link, ok bool) {
 	}
 	index = int(binary.NativeEndian.Uint32(body[4:]))
 	l.flags = binary.NativeEndian.Uint32(body[8:])
+	elsewhere := false
 	for kind, value := range attributes(body, unix.SizeofIfInfomsg) {
 		switch kind {
 		case unix.IFLA_IFNAME:
@@ -58,9 +67,50 @@ func parseLink(body []byte) (index int, l link, ok bool) {
 			l.mac = string(value)
 		case unix.IFLA_MTU:
 			l.mtu = int(number(value))
+		case unix.IFLA_LINK:
+			l.under = int(number(value))
+		case unix.IFLA_LINK_NETNSID:
+			elsewhere = true
+		case unix.IFLA_LINKINFO:
+			l.vlan = parseVLAN(value)
 		}
 	}
+	if elsewhere || l.vlan == (vlan{}) {
+		l.under, l.vlan = 0, vlan{}
+	}
 	return index, l, true
+}
+
+// Attributes of a VLAN that package unix has no names for.
+const (
+	vlanID       = 1
+	vlanProtocol = 5
+)
+
+// parseVLAN reads what kind of NIC it is; the zero vlan where it is no VLAN's.
+func parseVLAN(info []byte) (v vlan) {
+	var kind string
+	for at, value := range attributes(info, 0) {
+		switch at {
+		case unix.IFLA_INFO_KIND:
+			kind = unix.ByteSliceToString(value)
+		case unix.IFLA_INFO_DATA:
+			v.tpid = unix.ETH_P_8021Q // which kernels before 3.10 did not say
+			for at, value := range attributes(value, 0) {
+				switch {
+				case len(value) != 2:
+				case at == vlanID:
+					v.id = binary.NativeEndian.Uint16(value)
+				case at == vlanProtocol:
+					v.tpid = binary.BigEndian.Uint16(value)
+				}
+			}
+		}
+	}
+	if kind != "vlan" {
+		return vlan{}
+	}
+	return v
 }
 
 // unfit says why no frame can leave by l, or nothing.

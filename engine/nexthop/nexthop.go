@@ -11,6 +11,8 @@ import (
 type NextHop struct {
 	IfIndex int
 	NIC     string
+	Under   string     // the NIC under it, where NIC is a VLAN's; empty = it is none's, or is in a VLAN in turn
+	VLAN    VLAN       // whose tag frames get that leave by Under
 	Source  netip.Addr // what the kernel would write as source address
 	Gateway netip.Addr // zero = on link; may be IPv6 for an IPv4 address
 	MAC     net.HardwareAddr
@@ -18,6 +20,23 @@ type NextHop struct {
 	MTU     int // bytes of an IP packet: the route's where it has one, else the NIC's
 	State   State
 	Why     string // one sentence when it is not usable
+}
+
+// VLAN is what a tag says; zero = there is none.
+type VLAN struct {
+	TPID uint16 // type of the tag, as 0x8100
+	ID   uint16
+}
+
+// Leaves is the NIC by which frames leave, of those for which has is true; empty when there is none. It is the one under a
+// VLAN's where that has nothing of its own.
+func (n NextHop) Leaves(has func(nic string) bool) string {
+	for _, nic := range []string{n.NIC, n.Under} {
+		if nic != "" && has(nic) {
+			return nic
+		}
+	}
+	return ""
 }
 
 // Usable tells whether a frame can be addressed.

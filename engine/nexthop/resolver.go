@@ -99,6 +99,9 @@ func (r *Resolver) look(addrs []netip.Addr) (*look, error) {
 	if l.links, err = r.conn.links(l.exits()); err != nil {
 		return nil, err
 	}
+	if err := l.lookUnder(r.conn.links); err != nil {
+		return nil, err
+	}
 	if l.neighbours, err = r.conn.neighbours(slices.Collect(maps.Keys(l.hops()))); err != nil {
 		return nil, err
 	}
@@ -117,6 +120,22 @@ func (l *look) exits() []int {
 		}
 	}
 	return slices.Collect(maps.Keys(all))
+}
+
+// lookUnder adds the NICs under those of VLANs.
+func (l *look) lookUnder(ask func(indexes []int) (map[int]link, error)) error {
+	var under []int
+	for _, n := range l.links {
+		if _, known := l.links[n.under]; n.under != 0 && !known {
+			under = append(under, n.under)
+		}
+	}
+	if len(under) == 0 {
+		return nil
+	}
+	found, err := ask(under)
+	maps.Copy(l.links, found)
+	return err
 }
 
 // hops are the neighbour entries on the ways to all addresses.
@@ -154,6 +173,9 @@ func (l *look) nextHop(i int) NextHop {
 	nic := l.links[t.oif]
 	n.IfIndex, n.NIC, n.NICMAC, n.MTU = t.oif, nic.name, hardware(nic.mac), nic.mtu
 	n.Gateway, n.Source = t.gateway, t.source
+	if under := l.links[nic.under]; nic.under != 0 && under.vlan == (vlan{}) {
+		n.Under, n.VLAN = under.name, VLAN{nic.vlan.tpid, nic.vlan.id}
+	}
 	if t.mtu > 0 && t.mtu < n.MTU {
 		n.MTU = t.mtu
 	}

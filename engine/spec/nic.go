@@ -46,6 +46,12 @@ func (s *Spec) stands(list []Position, kind Stage) bool {
 	return slices.ContainsFunc(Enabled(list), func(p Position) bool { return s.KindOf(p.Name) == kind })
 }
 
+// BalancesAt tells whether a NIC has a balancer.
+func (s *Spec) BalancesAt(nic string) bool {
+	n := s.NIC(nic)
+	return n != nil && s.Has(*n, Balancer)
+}
+
 // Rebalances tells whether decap stands in front of the balancer of a NIC, to which it gives on what tunnels bring for its
 // VIPs.
 func (s *Spec) Rebalances(n NIC) bool { return s.stands(n.XDP, Decap) && s.stands(n.XDP, Balancer) }
