@@ -101,9 +101,11 @@ func withVIPs(s *spec.Spec) *spec.Spec {
 		v.Name, v.Port, v.QUIC, v.Addresses = q.name, q.port, q.layout, []netip.Addr{lab.VIP4, lab.VIP6}
 		s.VIPs = append(s.VIPs, v)
 	}
+	dns := s.VIPs[1]
+	dns.Name, dns.Port, dns.Addresses = "dns", dnsPort, []netip.Addr{lab.VIP4, lab.VIP6}
 	byPayload := s.VIPs[1]
 	byPayload.Name, byPayload.IDIn, byPayload.Addresses = "payload", spec.IDPayload, []netip.Addr{lab.VIP6}
-	s.VIPs = append(s.VIPs, byPayload)
+	s.VIPs = append(s.VIPs, byPayload, dns)
 	return s
 }
 
