@@ -1,10 +1,13 @@
 package engine
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
 	"hairpin/engine/talkers"
+	"hairpin/engine/trace"
 )
 
 // Talkers is who sent most at a time. While nobody looks at connections, packets are sampled for a second of each minute, sooner where
@@ -133,4 +136,35 @@ func (c *captures) samplers() (ids []int) {
 		}
 	}
 	return ids
+}
+
+// frames are a packet of each connection that was sampled in the last minute, those with most packets first: the last that was seen, but
+// for what no sample keeps.
+func (c *captures) frames(now time.Time) (frames [][]byte, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var flows []talkers.Flow
+	if c.talk.book != nil {
+		flows = c.talk.book.Flows(now, func(*talkers.Flow) bool { return true })
+	}
+	slices.SortFunc(flows, func(a, b talkers.Flow) int { return cmp.Or(cmp.Compare(b.Packets, a.Packets), a.Src.Compare(b.Src)) })
+	for i := range flows {
+		if f, err := trace.Parse(packetOf(&flows[i])); err == nil && len(frames) < MostTraced { // of ICMP a sample says too little
+			frames = append(frames, f)
+		}
+	}
+	if len(frames) == 0 {
+		return nil, fmt.Errorf("%w: no connection was sampled in the last minute: hairpin connections samples, and so does the screen Connections", ErrInvalid)
+	}
+	return frames, nil
+}
+
+func packetOf(f *talkers.Flow) string {
+	switch f.Protocol {
+	case 6:
+		return fmt.Sprintf("tcp %s > %s %s", f.Src, f.Dst, cmp.Or(f.Flags, "A"))
+	case 17:
+		return fmt.Sprintf("udp %s > %s", f.Src, f.Dst)
+	}
+	return ""
 }

@@ -18,7 +18,7 @@ const tracedWhole = 64
 
 // TraceRequest asks what becomes of packets in the chains of this node. Nothing is changed, counted or sent for it.
 type TraceRequest struct {
-	Packet  string   // one packet as text, such as TraceExample, or in hexadecimal; "ssh": the SSH sessions of whoever asks
+	Packet  string   // one packet as text, such as TraceExample, or in hexadecimal; "ssh": the SSH sessions of whoever asks; "flows": what was sampled in the last minute
 	Frames  [][]byte // instead of it: whole frames from the Ethernet header on, at most MostTraced
 	NIC     string   // by which they come; empty: the one that such packets come by
 	Hook    string   // xdp, tcx_ingress, tcx_egress; empty: what comes first, and where that lets them pass what comes behind
@@ -63,15 +63,18 @@ const TraceExample = trace.Example
 
 // CheckPacket says what is wrong with the text of a packet.
 func CheckPacket(text string) error {
-	if text == tracedSessions {
+	if text == tracedSessions || text == tracedFlows {
 		return nil
 	}
 	_, err := trace.Parse(text)
 	return err
 }
 
-// tracedSessions names SSH sessions instead of a packet.
-const tracedSessions = "ssh"
+// Words that name several packets: of SSH sessions, and one of each connection that was sampled in the last minute.
+const (
+	tracedSessions = "ssh"
+	tracedFlows    = "flows"
+)
 
 func (r TraceRequest) check() error {
 	switch {

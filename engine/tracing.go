@@ -102,6 +102,8 @@ func (o *owner) traced(r TraceRequest, asks arms.Party) ([][]byte, error) {
 		return r.Frames, nil
 	case tracedSessions:
 		return o.sessionFrames(asks.Place)
+	case tracedFlows:
+		return o.captures.frames(time.Now())
 	}
 	frame, err := trace.Parse(r.Packet)
 	if err != nil {

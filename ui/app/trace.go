@@ -93,7 +93,7 @@ func (m *Model) openTrace() {
 // askPacket asks for a packet; the one that is shown is there to be changed.
 func (m *Model) askPacket() {
 	in := &overlay.Input{Title: "TRACE A PACKET",
-		Body:  []overlay.Line{{Token: theme.Hint, Text: engine.TraceExample}, {Token: theme.Hint, Text: "also udp, icmp, gue, ipip [...], hexadecimal, or ssh"}},
+		Body:  []overlay.Line{{Token: theme.Hint, Text: engine.TraceExample}, {Token: theme.Hint, Text: "also udp, icmp, gue, ipip [...], hexadecimal, ssh, or flows"}},
 		Check: func(text string) (any, error) { return call{ID: action.GoTrace, Arg: text}, engine.CheckPacket(text) }}
 	in.Type(m.place.Packet)
 	m.push(in)

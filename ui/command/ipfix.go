@@ -26,6 +26,9 @@ packets that were looked at: each record has the rate (elements 305 and 306), an
 so have the options. Where both directions come by, as on a backend with chains
 at both hooks, they are one record (RFC 5103); else it has the direction.
 
+Where the engine ends or is handed over it goes on with the next one, with the
+same sequence numbers: a collector sees a gap in the flows, and no restart.
+
 A flow is told after 15 s of silence, after its FIN or RST, and every minute.
 Flows are told apart by the whole of their keys. It is a capture: it needs root,
 the engine's user or the group hairpin, and costs what "hairpin capture" says.`,
@@ -75,12 +78,15 @@ func (t *tree) exportFlows(ctx context.Context, r engine.CaptureRequest, out *ip
 	if err != nil {
 		return err
 	}
-	defer n.Close()
 	f := &flows{cache: ipfix.NewCache(), out: out, now: t.now}
 	for ctx.Err() == nil && err == nil {
 		f.know(n.State())
-		err = t.exportOnce(ctx, n, r, f)
+		var began bool
+		if began, err = t.exportOnce(ctx, n, r, f); err != nil && began && ctx.Err() == nil {
+			n, err = t.nextEngine(ctx, n, f, err)
+		}
 	}
+	n.Close()
 	if sendErr := f.out.Export(f.now(), f.cache.Flush()); sendErr != nil {
 		f.failed = sendErr
 	}
@@ -89,16 +95,37 @@ func (t *tree) exportFlows(ctx context.Context, r engine.CaptureRequest, out *ip
 	return errors.Join(err, f.failed)
 }
 
-// exportOnce is one capture.
-func (t *tree) exportOnce(ctx context.Context, n engine.Node, r engine.CaptureRequest, f *flows) error {
+// nextEngine waits for the engine after the one of n, telling meanwhile what was seen until then.
+func (t *tree) nextEngine(ctx context.Context, n engine.Node, f *flows, why error) (engine.Node, error) {
+	n.Close()
+	fmt.Fprintf(t.Stderr, "hairpin: %v; waiting for the next engine\n", why)
+	for {
+		select {
+		case <-ctx.Done():
+			return n, nil
+		case <-t.after(time.Second):
+		}
+		_ = f.send() // says what failed itself
+		next, err := t.dial(ctx, t.paths)
+		if err == nil {
+			return next, nil
+		}
+		if !errors.Is(err, engine.ErrNoOwner) {
+			return n, err
+		}
+	}
+}
+
+// exportOnce is one capture. It tells too whether that began.
+func (t *tree) exportOnce(ctx context.Context, n engine.Node, r engine.CaptureRequest, f *flows) (began bool, err error) {
 	id, err := n.Capture(ctx, r)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { _ = n.EndCapture(context.WithoutCancel(ctx), id) }() // else it ends by itself, a few seconds later
 	last, err := t.readCapture(ctx, n, id, sink{write: f.add, flush: f.send})
 	f.out.Ignored += last.Lost + last.Torn
-	return err
+	return true, err
 }
 
 // know learns what NICs are called and where tunnels end.

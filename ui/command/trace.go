@@ -16,7 +16,7 @@ import (
 func newTrace(t *tree) *cobra.Command {
 	var r tracing
 	c := &cobra.Command{
-		Use:   "trace PACKET | ssh | --pcap FILE",
+		Use:   "trace PACKET | ssh | flows | --pcap FILE",
 		Short: "Say what becomes of a packet, stage by stage, and send none",
 		Long: `Trace runs a packet through the programs and maps of this node, built so that
 they change and count nothing, and prints what each stage saw, decided and
@@ -29,7 +29,9 @@ PACKET is a line such as
   gue 10.1.0.2:50000 > 10.1.1.11:6080 [tcp 198.51.100.7:1 > 10.99.0.1:80 A]
 also with "vlan N" in front, and ttl N, len N, seq N, ack N, df, frag N+ behind;
 or a frame in hexadecimal. "ssh" is your own SSH session, and a new one from
-where you are. --pcap takes the packets of a pcap or pcapng file.
+where you are; "flows" is a packet of each connection that was sampled in the
+last minute: with --against it says for which of them a change would matter.
+--pcap takes the packets of a pcap or pcapng file.
 
 It judges by what runs; -f, --change and --confirmed by something else, and
 --against by a second one, to see what differs. Nobody has to be armed; another
@@ -47,7 +49,7 @@ spec than the running one is tried only for those who may change the node.`,
 	f.StringVar(&r.hook, "hook", "", "only through the chain at this `HOOK`: xdp, tcx_ingress, tcx_egress")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if (len(args) == 0) == (r.pcap == "") {
-			return &failure{exitUsage, errors.New("trace needs a packet, ssh, or --pcap FILE"), fmt.Sprintf("\"hairpin trace '%s'\"", engine.TraceExample)}
+			return &failure{exitUsage, errors.New("trace needs a packet, ssh, flows, or --pcap FILE"), fmt.Sprintf("\"hairpin trace '%s'\"", engine.TraceExample)}
 		}
 		request, more, err := r.request(t, strings.Join(args, " "))
 		if err != nil {
