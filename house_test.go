@@ -59,6 +59,8 @@ var rules = []rule{
 	{"engine/bgp", []string{"./engine/bgp/...", "./engine/spec", "github.com/osrg/gobgp/v4/api", "github.com/osrg/gobgp/v4/pkg/..."},
 		"routers are told of prefixes, whatever they stand for"},
 	{"engine/arms", nil, "who may change a node is decided without knowing what one is"},
+	{"engine/discover", []string{"./engine/spec", "go.yaml.in/yaml/v3"},
+		"who serves is asked of others without knowing what follows from it"},
 	{"engine/health", []string{"./engine/spec", "golang.org/x/sys/unix"},
 		"whether a backend serves is found out without knowing what follows from it"},
 	{"engine/handoff", []string{"golang.org/x/sys/unix"},

@@ -128,6 +128,13 @@ func differences(old, b spec.Backend) []string {
 	if old.State != b.State {
 		d = append(d, fmt.Sprintf("%s → %s", old.State, b.State))
 	}
+	switch {
+	case old.Found == b.Found:
+	case old.Found.Is != b.Found.Is:
+		d = append(d, fmt.Sprintf("%s → %s", howKnown(old), howKnown(b)))
+	case b.Edited():
+		d = append(d, fmt.Sprintf("its source says weight %d, %s", b.Found.Weight, b.Found.State))
+	}
 	return d
 }
 
@@ -147,4 +154,11 @@ func service(v spec.VIP) string {
 		port = fmt.Sprintf("ports %d-%d", v.Port, v.LastPort)
 	}
 	return fmt.Sprintf("%s %s %s%s", strings.Join(names, " "), v.Protocol, port, sources(v.Sources))
+}
+
+func howKnown(b spec.Backend) string {
+	if b.Found.Is {
+		return "found"
+	}
+	return "typed"
 }

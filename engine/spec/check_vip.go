@@ -36,6 +36,10 @@ func checkVIPs(s *Spec, f *faults) {
 		checkVIP(v, here, f)
 		checkClaims(s, i, here, claimed, f)
 		checkBackends(v, here.field("backends"), f)
+		checkFound(v, here.field("backends"), f)
+		if v.From != nil {
+			v.From.check(here.field("from"), f)
+		}
 		checkHealth(v, here, f)
 		for _, a := range v.Addresses {
 			if a.Is4() {

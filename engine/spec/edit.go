@@ -62,11 +62,14 @@ func AddBackend(s *Spec, vip string, b Backend) (*Spec, error) {
 
 // RemoveBackend takes a backend away from behind a VIP. The last one may go too: the VIP then drops what it gets.
 func RemoveBackend(s *Spec, vip string, addr netip.Addr) (*Spec, error) {
-	s, _, err := backendOf(s, vip, addr)
+	s, b, err := backendOf(s, vip, addr)
 	if err != nil {
 		return nil, fmt.Errorf("remove backend: %w", err)
 	}
 	v := s.VIP(vip)
+	if b.Found.Is {
+		return nil, fmt.Errorf("remove backend: %s was found by %s, and would come back: drain it, or put it in maintenance", addr, v.From)
+	}
 	v.Backends = slices.DeleteFunc(v.Backends, func(b Backend) bool { return b.Address == addr })
 	return s, nil
 }

@@ -28,6 +28,8 @@ var (
 	probeKinds   = []word[ProbeKind]{{"auto", ProbeAuto}, {"tracepoint", Tracepoint}, {"raw_tp", RawTracepoint}, {"tp_btf", BTFTracepoint},
 		{"kprobe", Kprobe}, {"kretprobe", Kretprobe}, {"uprobe", Uprobe}, {"uretprobe", Uretprobe}}
 	ruleActions  = []word[RuleAction]{{"drop", RuleDrop}, {"pass", RulePass}, {"count", RuleCount}}
+	records      = []word[Records]{{"addresses", Addresses}, {"srv", Services}}
+	families     = []word[Family]{{"ipv4", IPv4}, {"ipv6", IPv6}}
 	truths       = []word[bool]{{"true", true}, {"false", false}}
 	countSources = []word[CountSource]{{"flows", Flows}, {"sockets", Sockets}, {"agents", Agents}}
 )
@@ -42,6 +44,9 @@ func (i IDPlace) String() string   { return nameOf(idPlaces, i, "id_in", int(i))
 func (s State) String() string     { return nameOf(states, s, "state", int(s)) }
 func (m AgentMode) String() string { return nameOf(modes, m, "mode", int(m)) }
 func (o Orphans) String() string   { return nameOf(orphans, o, "orphans", int(o)) }
+
+func (r Records) String() string { return nameOf(records, r, "records", int(r)) }
+func (f Family) String() string  { return nameOf(families, f, "family", int(f)) }
 
 func (s Scope) String() string       { return nameOf(scopes, s, "scope", int(s)) }
 func (a LimitAction) String() string { return nameOf(limitActions, a, "action", int(a)) }

@@ -25,7 +25,7 @@ func (s *Spec) Clone() *Spec {
 	for i := range c.VIPs {
 		v := &c.VIPs[i]
 		v.Addresses, v.Backends, v.Checks = slices.Clone(v.Addresses), slices.Clone(v.Backends), slices.Clone(v.Checks)
-		v.Announce = v.Announce.clone()
+		v.Announce, v.From = v.Announce.clone(), cloneValue(v.From)
 		v.Prefixes, v.Sources = slices.Clone(v.Prefixes), slices.Clone(v.Sources)
 		for j := range v.Checks {
 			v.Checks[j] = v.Checks[j].clone()
@@ -64,7 +64,7 @@ func (n NIC) Equal(o NIC) bool {
 func (v VIP) Equal(o VIP) bool {
 	return v.Name == o.Name && v.Port == o.Port && v.LastPort == o.LastPort && slices.Equal(v.Prefixes, o.Prefixes) && slices.Equal(v.Sources, o.Sources) && v.Protocol == o.Protocol && v.Encap == o.Encap &&
 		v.EncapPort == o.EncapPort && v.Ring == o.Ring && v.Flow == o.Flow && v.Hash == o.Hash && v.QUIC == o.QUIC && v.IDIn == o.IDIn && v.Local == o.Local && v.Migrate == o.Migrate && v.Settle == o.Settle &&
-		slices.Equal(v.Addresses, o.Addresses) && slices.Equal(v.Backends, o.Backends) &&
+		slices.Equal(v.Addresses, o.Addresses) && slices.Equal(v.Backends, o.Backends) && v.From.Equal(o.From) &&
 		slices.EqualFunc(v.Checks, o.Checks, Check.Equal) && v.Health.Equal(o.Health) && v.SlowStart == o.SlowStart &&
 		(v.Announce == nil) == (o.Announce == nil) && (v.Announce == nil || v.Announce.Equal(*o.Announce))
 }

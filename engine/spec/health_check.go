@@ -36,7 +36,7 @@ func checkHealth(v *VIP, here *at, f *faults) {
 	if len(v.Checks) == 0 {
 		f.wrong(here, "the VIP has no checks that it could say anything of: write checks, or remove it")
 	}
-	if int(h.Quorum)+int(h.Hysteresis) > max(len(v.Backends), 1) {
+	if v.From == nil && int(h.Quorum)+int(h.Hysteresis) > max(len(v.Backends), 1) {
 		f.wrong(here.field("quorum"), "%d backends must be up, and %d to come back: there are %d", h.Quorum, h.Quorum+h.Hysteresis, len(v.Backends))
 	}
 	if h.Watermark > 100 {

@@ -82,6 +82,9 @@ func writeVIP(b *bytes.Buffer, v *VIP) {
 	if v.Announce != nil {
 		field("announce", v.Announce.text())
 	}
+	if v.From != nil {
+		v.From.write(b)
+	}
 	if len(v.Backends) == 0 {
 		field("backends", "[]")
 		return
@@ -101,7 +104,7 @@ func writeBackend(b *bytes.Buffer, k Backend) {
 		line = append(line, address(k.Address)...)
 	}
 	line = strconv.AppendUint(append(line, ", weight: "...), uint64(k.Weight), 10)
-	line = appendID(append(append(line, ", state: "...), k.State.String()...), k)
+	line = appendFound(appendID(append(append(line, ", state: "...), k.State.String()...), k), k)
 	b.Write(append(line, "}\n"...))
 }
 

@@ -127,12 +127,14 @@ func (r *reader) vip(n *yaml.Node, a *at) VIP {
 		field{"migrate", "", choice(r, &v.Migrate, truths)},
 		field{"settle", "", scalar(r, &v.Settle, parseDuration)},
 		field{"backends", "", list(r, &v.Backends, MaxBackends, r.backend)},
+		field{"from", "", func(n *yaml.Node, a *at) { v.From = r.from(n, a) }},
 		field{"checks", "", list(r, &v.Checks, MaxChecks, r.check)},
 		field{"health", "", func(n *yaml.Node, a *at) { v.Health = r.health(n, a) }},
 		field{"slow_start", "", scalar(r, &v.SlowStart, parseDuration)},
 		field{"announce", "", func(n *yaml.Node, a *at) { v.Announce = r.announce(n, a) }},
 	)
 	v.complete()
+	v.completeFrom()
 	if v.Encap == GUE && v.EncapPort == 0 {
 		v.EncapPort = DefaultEncapPort
 	}
@@ -141,11 +143,16 @@ func (r *reader) vip(n *yaml.Node, a *at) VIP {
 
 func (r *reader) backend(n *yaml.Node, a *at) Backend {
 	b := Backend{Weight: DefaultWeight}
+	written := false // what its source says, because it was edited
 	r.fields(n, a,
 		field{"address", "the IP address of the backend", scalar(r, &b.Address, parseAddress)},
 		field{"weight", "", number(r, &b.Weight, 0, MaxWeight)},
 		field{"state", "", choice(r, &b.State, states)},
 		field{"id", "", number(r, &b.ID, 1, 1<<32-1)},
+		field{"found", "", func(n *yaml.Node, a *at) { written = r.found(n, a, &b.Found) }},
 	)
+	if b.Found.Is && !written {
+		b.Found.Weight, b.Found.State = b.Weight, b.State
+	}
 	return b
 }

@@ -55,8 +55,8 @@ func TestParse(t *testing.T) {
 			Flow:      FlowSticky,
 			Settle:    15 * time.Minute,
 			Backends: []Backend{
-				{netip.MustParseAddr("10.1.1.11"), 100, Up, 0},
-				{netip.MustParseAddr("10.1.1.12"), 100, Up, 0},
+				{netip.MustParseAddr("10.1.1.11"), 100, Up, 0, Found{}},
+				{netip.MustParseAddr("10.1.1.12"), 100, Up, 0, Found{}},
 			},
 		}},
 	}

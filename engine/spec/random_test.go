@@ -195,7 +195,15 @@ func (d dice) vip(i int) VIP {
 		v.IDIn = pick(d, IDNowhere, IDOption)
 	}
 	for _, a := range d.addresses(200, d.IntN(5)) {
-		v.Backends = append(v.Backends, Backend{a, uint32(d.IntN(MaxWeight + 1)), pick(d, Up, Drain, Down, Maintenance), d.serverID(v)})
+		v.Backends = append(v.Backends, Backend{a, uint32(d.IntN(MaxWeight + 1)), pick(d, Up, Drain, Down, Maintenance), d.serverID(v), Found{}})
+	}
+	if d.IntN(3) == 0 {
+		v.From = d.from(v)
+		for i := range v.Backends {
+			if b := &v.Backends[i]; d.IntN(2) == 0 {
+				b.Found = Found{true, pick(d, b.Weight, 7), pick(d, Up, Drain, Down)}
+			}
+		}
 	}
 	if d.IntN(2) == 0 {
 		v.SlowStart = pick(d, MinSlowStart, 30*time.Second, MaxSlowStart)
@@ -210,6 +218,22 @@ func (d dice) vip(i int) VIP {
 		}
 	}
 	return v
+}
+
+func (d dice) from(v VIP) *From {
+	f := &From{Family: pick(d, IPv4, IPv6), Interval: pick(d, MinFromInterval, 90*time.Second, MaxFromInterval), Hold: pick(d, 0, time.Minute, MaxFromHold),
+		Weight: 1 + d.Uint32N(MaxWeight), Most: 1 + d.Uint32N(MaxBackends)}
+	switch d.IntN(3) {
+	case 0:
+		f.DNS, f.Records = pick(d, "a.example.com.", "_http._tcp.null", "yes"), pick(d, Addresses, Services)
+		f.Server = pick(d, netip.AddrPort{}, netip.MustParseAddrPort("10.0.0.53:53"), netip.MustParseAddrPort("[fd00::53]:5353"))
+	case 1:
+		f.File, f.Family = pick(d, "/a b: #", "/null", "/x.backends"), pick(d, AnyFamily, IPv6)
+	case 2:
+		f.Service, f.Namespace, f.Port = pick(d, "web", "null", "123"), pick(d, DefaultNamespace, "no"), pick(d, "", "http", "on")
+		f.Kubeconfig = pick(d, "", "/etc/{k}: config")
+	}
+	return f
 }
 
 func (d dice) check(v VIP) Check {

@@ -99,6 +99,7 @@ type VIP struct {
 	Migrate   bool // UDP flows leave a backend that is down at once
 	Settle    time.Duration
 	Backends  []Backend
+	From      *From // where further backends are found; nil = nowhere
 	Checks    []Check
 	Health    *Health       // what checks may do; nil = there are none
 	SlowStart time.Duration // in which a backend that comes back gets its whole weight; 0 = at once
@@ -111,6 +112,7 @@ type Backend struct {
 	Weight  uint32 // share of new flows relative to the others; 0 = none
 	State   State
 	ID      uint32 // by which packets name it; 0 = one made of the address
+	Found   Found  `json:",omitzero"`
 }
 
 // State is what the operator wants of a backend.

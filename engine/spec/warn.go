@@ -45,7 +45,7 @@ func (s *Spec) Warnings() []string {
 		if v.Protocol == TCP && v.Flow == FlowNone {
 			warn(here.field("flow"), "connections of %s move with every change of its backends", v.Name)
 		}
-		if s.Balances() && !slices.ContainsFunc(v.Backends, Backend.TakesNew) {
+		if s.Balances() && v.From == nil && !slices.ContainsFunc(v.Backends, Backend.TakesNew) {
 			warn(here.field("backends"), "none of %s takes new flows, so they are dropped with reason no_backend", v.Name)
 		}
 		for k, b := range v.Backends {
