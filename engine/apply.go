@@ -17,6 +17,7 @@ func (o *owner) apply(r ApplyRequest) (*Applied, error) {
 	if err := o.mayChange(); err != nil {
 		return nil, fmt.Errorf("apply: %w", err)
 	}
+	r.Spec = spec.KeepFound(r.Spec, o.spec)
 	if err := o.check(r); err != nil {
 		return nil, fmt.Errorf("apply: %w", err)
 	}

@@ -140,6 +140,12 @@ func (c *client) Detach(ctx context.Context, _ string) error {
 	return err
 }
 
+// AcceptFound implements Node.
+func (c *client) AcceptFound(ctx context.Context, r AcceptRequest) error {
+	_, err := c.ask(ctx, call{Verb: verbAccept, VIP: r.VIP, Why: r.Why})
+	return err
+}
+
 // DrainNode implements Node.
 func (c *client) DrainNode(ctx context.Context, r DrainRequest) error {
 	_, err := c.ask(ctx, call{Verb: verbDrain, Back: r.Back, Why: r.Why})

@@ -55,6 +55,8 @@ type Verbs interface {
 	Detach(ctx context.Context, who string) error
 	// DrainNode has routers send packets elsewhere, or here again. What still comes is served.
 	DrainNode(ctx context.Context, r DrainRequest) error
+	// AcceptFound has it believed at once what the source of a VIP's backends says now, also that there are none.
+	AcceptFound(ctx context.Context, r AcceptRequest) error
 	// History is the changes that are kept, oldest first.
 	History(ctx context.Context) ([]Change, error)
 	// Past is the spec that a change of History made the running one. ErrInvalid when it is not kept.

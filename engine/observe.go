@@ -76,6 +76,11 @@ func (s *State) observeKernel(now time.Time, p Paths, k *datapath.Kernel, r reco
 		s.Spec, world}
 	s.NICs, s.Reasons, s.VIPs = v.nics(), v.reasons(), v.vips()
 	s.Rules, s.Lists = v.rules(), v.lists()
+	known, err := readFound(p)
+	if err != nil {
+		s.Problems = append(s.Problems, Problem{Key: "found", Severity: "warn", Since: now, What: err.Error()})
+	}
+	showFound(s, known)
 	s.Limits, s.Sockets = append(v.rateLimits(), v.connLimits()...), v.sockets()
 	s.FlowsLost, s.Unplaced = v.kernel.FlowsUnheld(), v.kernel.FlowsUnplaced()
 	s.Drops, s.DropsLost = v.drops(), m.snap.DropsLost

@@ -112,6 +112,7 @@ func (o *owner) start(ctx context.Context) (err error) {
 	}
 	o.findShells(time.Now())
 	o.readDrained()
+	o.readFound()
 	dir := datapath.Dir(o.options.Paths.BPFFS, o.options.Paths.Node)
 	o.kernel, err = datapath.TakeOver(dir, o.options.Step)
 	if errors.Is(err, datapath.ErrNone) {

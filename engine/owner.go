@@ -117,6 +117,7 @@ type owner struct {
 	checking     checking  // of backends
 	draining     draining
 	heardBy      *spec.Spec // that both are of
+	finding      finding    // of backends
 	routers      routers
 	drained      *Drained  // as it was asked for; nil = it was not
 	quiet        time.Time // since when a drained node gets no packets
@@ -143,6 +144,7 @@ func (o *owner) run(ctx context.Context) {
 	defer func() { <-o.examiner.done }()
 	defer stop()
 	o.followChecks(true)
+	o.followFound(time.Now())
 	for {
 		o.turn(time.Now())
 		select {
@@ -152,6 +154,7 @@ func (o *owner) run(ctx context.Context) {
 			r.carryOut()
 			o.followAgents(time.Now())
 			o.followChecks(false)
+			o.followFound(time.Now())
 			o.publish(time.Now())
 			close(r.finished)
 			if o.parting != nil {
@@ -178,6 +181,8 @@ func (o *owner) run(ctx context.Context) {
 		case d := <-o.examiner.found:
 			o.examined(time.Now(), d)
 			continue
+		case <-o.finding.changed():
+			o.applyFound(time.Now(), "")
 		case <-o.checking.changed():
 			o.heal(time.Now())
 			continue
@@ -211,6 +216,7 @@ func (o *owner) release() {
 	o.reporting.close()
 	o.reported.close()
 	o.checking.close()
+	o.finding.close()
 	o.routers.stop(true)
 	_ = o.ns.handle.Close()
 	if o.parting != nil {

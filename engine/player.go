@@ -192,6 +192,9 @@ func (p *Player) Apply(context.Context, ApplyRequest) (*Applied, error) { return
 // Confirm implements Verbs.
 func (p *Player) Confirm(context.Context, string) error { return errRecording }
 
+// AcceptFound implements Verbs.
+func (p *Player) AcceptFound(context.Context, AcceptRequest) error { return errRecording }
+
 // DrainNode implements Verbs.
 func (p *Player) DrainNode(context.Context, DrainRequest) error { return errRecording }
 

@@ -57,6 +57,11 @@ func (s *post) Captured(ctx context.Context, id int) (*Captured, error) {
 // EndCapture implements Node.
 func (s *post) EndCapture(ctx context.Context, id int) error { return s.node().EndCapture(ctx, id) }
 
+// AcceptFound implements Node.
+func (s *post) AcceptFound(ctx context.Context, r AcceptRequest) error {
+	return s.node().AcceptFound(ctx, r)
+}
+
 // DrainNode implements Node.
 func (s *post) DrainNode(ctx context.Context, r DrainRequest) error {
 	return s.node().DrainNode(ctx, r)

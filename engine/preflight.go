@@ -30,6 +30,9 @@ func (o *owner) emptied(s *spec.Spec) error {
 		if slices.ContainsFunc(v.Backends, spec.Backend.TakesNew) {
 			continue
 		}
+		if v.From != nil && (o.spec == nil || o.spec.VIP(v.Name) == nil) {
+			continue // they are looked for as soon as it is there
+		}
 		if o.spec != nil {
 			if old := o.spec.VIP(v.Name); old != nil && !slices.ContainsFunc(old.Backends, spec.Backend.TakesNew) {
 				continue

@@ -20,7 +20,7 @@ func attachmentState(err error) string {
 // findProblems derives from a snapshot in which ways the node is not as it should be, and since when. That one begins or is
 // over goes into the journal.
 func (o *owner) findProblems(now time.Time, s *State) []Problem {
-	list := slices.Concat(problemsOf(s), o.problemsOfProbes(), o.reloadProblem(), o.shellProblems(), o.troubles.problems(), o.pasts.problems(now, s),
+	list := slices.Concat(problemsOf(s), o.problemsOfProbes(), o.reloadProblem(), o.foundProblems(s), o.shellProblems(), o.troubles.problems(), o.pasts.problems(now, s),
 		o.agentProblems(now, s), o.checkProblems(), o.answers.problems())
 	lasting := map[string]Problem{}
 	list = append(list, o.recorder.problems()...)

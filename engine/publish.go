@@ -59,6 +59,7 @@ func (o *owner) publish(now time.Time) {
 	if o.spec != nil {
 		o.showHealth(now, s)
 		o.showDraining(now, s)
+		o.showFound(s)
 	}
 	o.pasts.show(now, s)
 	o.senders.show(now, s.Reasons)

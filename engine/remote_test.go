@@ -149,6 +149,11 @@ func (f *fake) DrainNode(_ context.Context, r DrainRequest) error {
 	return nil
 }
 
+func (f *fake) AcceptFound(_ context.Context, r AcceptRequest) error {
+	f.called(fmt.Sprintf("accept %+v", r))
+	return f.err
+}
+
 func (f *fake) Detach(_ context.Context, who string) error {
 	f.called("detach by " + who)
 	return f.err

@@ -107,6 +107,11 @@ func (s seat) Handoff(ctx context.Context, r HandoffRequest) error {
 	})
 }
 
+// AcceptFound implements Verbs.
+func (s seat) AcceptFound(ctx context.Context, r AcceptRequest) error {
+	return command(ctx, s, verbAccept, func() error { return s.engine.acceptFound(r) })
+}
+
 // DrainNode implements Verbs.
 func (s seat) DrainNode(ctx context.Context, r DrainRequest) error {
 	return command(ctx, s, verbDrain, func() error { return s.engine.drainNode(r) })

@@ -184,6 +184,8 @@ func (c *session) do(ctx, served context.Context, k call, a *answer) error {
 		err = n.EndCapture(ctx, k.Number)
 	case verbDrain:
 		err = n.DrainNode(served, DrainRequest{Back: k.Back, Who: who, Why: k.Why})
+	case verbAccept:
+		err = n.AcceptFound(served, AcceptRequest{VIP: k.VIP, Who: who, Why: k.Why})
 	case verbDetach:
 		err = n.Detach(served, who)
 	case verbTrace:

@@ -257,6 +257,7 @@ type VIP struct {
 	Empty    bool      // no backend takes new flows
 	Choice   Choice
 	Health   *VIPHealth `json:",omitempty"` // nil: its backends are not checked
+	Found    *FoundBy   `json:",omitempty"` // nil: all its backends are typed
 	Backends []Backend
 }
 
@@ -302,6 +303,10 @@ type Backend struct {
 	Held     bool      `json:",omitempty"` // it is down, and stays in the ring since too little would be left
 	Starting float64   `json:",omitempty"` // part of its weight that it has while it starts slowly; 0 = it has all
 	Drain    *Drain    `json:",omitempty"` // nil: it takes new flows, or nothing
+
+	Found      bool      `json:",omitempty"` // by the VIP's source; else somebody has typed it
+	FoundSince time.Time `json:",omitzero"`  // zero = it is not known
+	Edited     bool      `json:",omitempty"` // it was found, and somebody has given it another weight or state
 }
 
 // Event is something that happened.

@@ -51,6 +51,7 @@ func (o *owner) sideOf(generation int, s *spec.Spec, what string) side {
 
 // aside writes a spec beside what runs, for as long as f takes.
 func (o *owner) aside(s *spec.Spec, what string, f func(side) error) error {
+	s = spec.KeepFound(s, o.spec)
 	if err := o.check(ApplyRequest{Spec: s}); err != nil {
 		return err
 	}

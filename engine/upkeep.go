@@ -38,6 +38,8 @@ func (o *owner) upkeep(now time.Time) {
 		}
 	}
 	o.reloadLists(now)
+	o.followFound(now)
+	o.applyFound(now, "")
 	o.examine(now)
 	if sweeps := now.Sub(o.swept) >= sweepEvery; sweeps || o.heardBy != o.spec || o.reported.deaf() {
 		o.followAgents(now)

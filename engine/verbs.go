@@ -15,7 +15,7 @@ func (o *owner) plan(s *spec.Spec) (*Plan, error) {
 	if err := o.ready(); err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
-	p, err := o.compute(s)
+	p, err := o.compute(spec.KeepFound(s, o.spec))
 	if err != nil {
 		return nil, err
 	}

@@ -50,6 +50,7 @@ type call struct {
 	From     time.Time     `json:",omitzero"`
 	To       time.Time     `json:",omitzero"`
 	Socket   string        `json:",omitempty"`
+	VIP      string        `json:",omitempty"`
 	Back     bool          `json:",omitempty"`
 	Trace    *wireTrace    `json:",omitempty"`
 
@@ -72,6 +73,7 @@ const (
 	verbPast    verb = "past"
 	verbHandoff verb = "hand over"
 	verbDrain   verb = "drain"
+	verbAccept  verb = "accept"
 
 	verbAt       verb = "at"
 	verbTimeline verb = "timeline"

@@ -78,7 +78,7 @@ func newRoot(t *tree) *cobra.Command {
 	pathFlags(root, &t.paths)
 	root.AddCommand(
 		newRun(t), newStatus(t), newPlan(t), newApply(t), newConfirm(t), newHistory(t), newRollback(t), newHandoff(t), newDisarm(t), newDetach(t), newSpec(t),
-		newBGP(t), newDrain(t, false), newDrain(t, true),
+		newFound(t), newBGP(t), newDrain(t, false), newDrain(t, true),
 		newChain(t), newLimits(t), newAgent(t), newDrops(t), newTrace(t), newCapture(t), newDoctor(t), newRoute(t), newEvents(t), newIPFIX(t), newRecord(t), newReplay(t),
 		newConnections(t),
 		newKeys(t), newThemes(t), newConfig(t), newSchema(t), newCompletion(t),

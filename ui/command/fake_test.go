@@ -54,6 +54,8 @@ func fakes(name string, asked io.Writer) (*fake, error) {
 		f.now.Spec.Agent.Mode, f.runs, f.now.Role = spec.DSR, false, engine.Pins
 	case "routed":
 		f.now = routed()
+	case "found":
+		f.now = found()
 	case "settling":
 		f.now = settling()
 	case "pins":
@@ -278,6 +280,11 @@ func (f *fake) DrainNode(_ context.Context, r engine.DrainRequest) error {
 		s.Drained = &engine.Drained{Who: r.Who, Why: r.Why, Since: s.Time.Add(-time.Minute), Quiet: s.Time.Add(-10 * time.Second)}
 	}
 	f.now = &s
+	return nil
+}
+
+func (f *fake) AcceptFound(_ context.Context, r engine.AcceptRequest) error {
+	fmt.Fprintf(f.asked, "accept %s by %s: %s\n", r.VIP, r.Who, r.Why)
 	return nil
 }
 

@@ -179,6 +179,8 @@ type viewBackend struct {
 	Share   float64    `json:"share"`
 	NextHop string     `json:"next_hop"`
 	Server  uint32     `json:"server_id,omitempty"` // by which packets may name it
+	Found   string     `json:"found,omitempty"`     // where; of one that was not typed
+	Since   *time.Time `json:"found_since,omitempty"`
 	viewCounter
 	viewChecked
 }
@@ -285,7 +287,11 @@ func (w viewer) vip(v engine.VIP) viewVIP {
 		Name: v.Name, Addresses: v.Addresses, Prefixes: v.Prefixes, Port: v.Port, LastPort: v.LastPort, Sources: v.Sources, Protocol: v.Protocol, Encap: v.Encap,
 		Ring: v.Ring, Empty: v.Empty, viewCounter: w.counter(v.Counter), Drop: w.counter(v.Drop), Choice: viewOfChoice(v.Choice), Health: healthOf(v.Health),
 		Backends: list(v.Backends, func(b engine.Backend) viewBackend {
-			return viewBackend{b.Address, b.Weight, b.State, b.Gone, math.Round(b.Share*1e6) / 1e6, b.NextHop, b.Server, w.counter(b.Counter), checkedOf(b)}
+			found := ""
+			if b.Found && v.Found != nil {
+				found = v.Found.Source
+			}
+			return viewBackend{b.Address, b.Weight, b.State, b.Gone, math.Round(b.Share*1e6) / 1e6, b.NextHop, b.Server, found, instant(b.FoundSince), w.counter(b.Counter), checkedOf(b)}
 		}),
 	}
 	if s := v.Settling; s != nil {

@@ -1,0 +1,285 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"hairpin/engine/discover"
+	"hairpin/engine/spec"
+)
+
+// FoundBy is how things stand with the source of a VIP's backends.
+type FoundBy struct {
+	Source   string    // "dns web.example.com"
+	Backends int       // that were found and are in the list
+	Says     int       // backends that it names now and that take new flows
+	Answered time.Time // when it last said anything; zero = not yet
+	Failing  time.Time `json:",omitzero"`  // since when it does not answer; zero = it does
+	Error    string    `json:",omitempty"` // why not
+	Held     time.Time `json:",omitzero"`  // since when what it says is not believed; zero = it is
+	Missing  int       `json:",omitempty"` // backends that it does not name any more, and that stay meanwhile
+	Until    time.Time `json:",omitzero"`  // when it is believed, if it says so still; zero = when a person says so
+	Left     string    `json:",omitempty"` // what of its answer was left out, and why
+}
+
+// retryFound is how long a change by what was found rests that failed.
+const retryFound = 10 * time.Second
+
+// finding is how backends that are not typed are followed.
+type finding struct {
+	finder  *discover.Finder // nil: no VIP names a source
+	of      *spec.Spec       // that was followed last
+	applied map[string]time.Time
+	refused map[string][]string // by VIP: what cannot be a backend of it
+	known   knownBackends
+	failed  string    // why the last change did not come about; empty = it did
+	tried   time.Time // when it failed
+	waits   bool      // for the change that waits for confirmation
+}
+
+// changed is signalled when a source has said something.
+func (f *finding) changed() <-chan struct{} {
+	if f.finder == nil {
+		return nil
+	}
+	return f.finder.Changed()
+}
+
+func (f *finding) close() {
+	if f.finder != nil {
+		f.finder.Close()
+	}
+	f.finder, f.of = nil, nil
+}
+
+// followFound makes the sources of the running spec those that are asked.
+func (o *owner) followFound(now time.Time) {
+	f := &o.finding
+	if o.detached {
+		f.close()
+		return
+	}
+	if o.lost() || f.of == o.spec {
+		return
+	}
+	wants := o.spec != nil && slices.ContainsFunc(o.spec.VIPs, func(v spec.VIP) bool { return v.From != nil })
+	if f.finder == nil && !wants {
+		return
+	}
+	if f.finder == nil {
+		f.finder = discover.New(o.ns.enter)
+		f.applied, f.refused = map[string]time.Time{}, map[string][]string{}
+	}
+	if f.known.note(f.of, o.spec, now) {
+		o.writeFound()
+	}
+	f.of = o.spec
+	f.finder.Follow(o.spec)
+}
+
+// discovery is what is to be made live of what was found.
+type discovery struct {
+	spec    *spec.Spec // nil: nothing
+	vips    []string   // that change
+	why     string
+	empties bool // a VIP loses all who take new flows, as somebody has confirmed
+}
+
+// applyFound makes live what sources say by now, for all VIPs at once, and for none sooner than its interval after it was
+// changed last. It is a change like any other, but by nobody: it waits while one is not confirmed. at is a VIP that
+// is not to wait for its interval; empty = none.
+func (o *owner) applyFound(now time.Time, at string) {
+	f := &o.finding
+	if o.detached || !o.kernel.Owns() || f.finder == nil || o.spec == nil || f.of != o.spec {
+		return
+	}
+	d := o.foundNow(now, at)
+	f.waits = d.spec != nil && (o.kernel.Control().Pending != 0 || o.mayChange() != nil)
+	if d.spec == nil {
+		f.failed = ""
+	}
+	if d.spec == nil || f.waits || f.failed != "" && now.Sub(f.tried) < retryFound && at == "" {
+		return
+	}
+	f.failed, f.tried = "", now
+	err := d.spec.Validate()
+	if err == nil {
+		_, err = o.change(ApplyRequest{Spec: d.spec, Who: engineItself, Why: d.why, Force: d.empties})
+	}
+	if err != nil {
+		f.failed = err.Error()
+		return
+	}
+	for _, name := range d.vips {
+		f.applied[name] = now
+	}
+	o.followFound(now)
+}
+
+// foundNow is the running spec with what was found since.
+func (o *owner) foundNow(now time.Time, at string) (d discovery) {
+	f := &o.finding
+	opinions := f.finder.Opinions(now)
+	var changes []string
+	for i := range o.spec.VIPs {
+		old := &o.spec.VIPs[i]
+		opinion, followed := opinions[old.Name]
+		if !followed {
+			continue
+		}
+		v := *old
+		f.refused[v.Name] = v.Take(opinion.Endpoints, f.known.edited(v.Name, now))
+		if slices.Equal(v.Backends, old.Backends) || v.Name != at && now.Sub(f.applied[v.Name]) < v.From.Interval {
+			continue
+		}
+		if d.spec == nil {
+			d.spec = o.spec.Clone()
+		}
+		d.spec.VIPs[i].Backends = v.Backends
+		d.vips = append(d.vips, v.Name)
+		d.empties = d.empties || !slices.ContainsFunc(opinion.Endpoints, func(e spec.Endpoint) bool { return e.State == spec.Up })
+		changes = append(changes, fmt.Sprintf("%s by %s%s", v.Name, v.From, difference(old, &v)))
+	}
+	const most = 3
+	if over := len(changes) - most; over > 0 {
+		changes = append(changes[:most], fmt.Sprintf("and %d more", over))
+	}
+	d.why = "found backends of " + strings.Join(changes, ", ")
+	return d
+}
+
+// difference is how many backends came and went.
+func difference(old, now *spec.VIP) (text string) {
+	count := func(of, notIn *spec.VIP) (n int) {
+		for _, b := range of.Backends {
+			if notIn.Backend(b.Address) == nil {
+				n++
+			}
+		}
+		return n
+	}
+	if n := count(now, old); n > 0 {
+		text += fmt.Sprintf(" +%d", n)
+	}
+	if n := count(old, now); n > 0 {
+		text += fmt.Sprintf(" -%d", n)
+	}
+	return text
+}
+
+// AcceptRequest says that it is true what the source of a VIP's backends says now, however few they are.
+type AcceptRequest struct {
+	VIP string
+	Who string // as in ArmRequest
+	Why string
+}
+
+func (o *owner) acceptFound(r AcceptRequest) error {
+	if err := o.mayChange(); err != nil {
+		return fmt.Errorf("accept: %w", err)
+	}
+	now := time.Now()
+	known := false
+	var err error
+	if o.finding.finder != nil {
+		known, err = o.finding.finder.Accept(r.VIP, now)
+	}
+	switch {
+	case !known:
+		return fmt.Errorf("accept: %w: no backends of a VIP %.40q are found anywhere: that is for VIPs with from", ErrInvalid, r.VIP)
+	case err != nil:
+		return fmt.Errorf("accept: %w: vip %s: %w", ErrRefused, r.VIP, err)
+	}
+	o.journal.add(now, "audit", r.Who, strings.TrimSuffix(fmt.Sprintf("accepts what was found for %s: %s", r.VIP, r.Why), ": "))
+	o.applyFound(now, r.VIP)
+	switch {
+	case o.finding.waits:
+		return nil // a problem says so
+	case o.finding.failed != "":
+		return fmt.Errorf("accept: it will be tried again: %s", o.finding.failed)
+	}
+	return nil
+}
+
+// showFound says of VIPs where their backends are found, and of these since when.
+func (o *owner) showFound(s *State) {
+	f := &o.finding
+	showFound(s, f.known)
+	if f.finder == nil {
+		return
+	}
+	opinions := f.finder.Opinions(s.Time)
+	for i := range s.VIPs {
+		shown, x := s.VIPs[i].Found, opinions[s.VIPs[i].Name]
+		if shown == nil {
+			continue
+		}
+		left := slices.Concat(f.refused[s.VIPs[i].Name], []string{x.Left})
+		shown.Says, shown.Answered, shown.Failing, shown.Error, shown.Held, shown.Missing, shown.Until = x.Says, x.Answered, x.Failing, x.Error, x.Held, x.Missing, x.Until
+		shown.Left = strings.Trim(strings.Join(left, "; "), "; ")
+	}
+}
+
+// showFound is what the spec alone says of it, also where no engine runs.
+func showFound(s *State, k knownBackends) {
+	if s.Spec == nil {
+		return
+	}
+	for i := range s.VIPs {
+		shown := &s.VIPs[i]
+		v := s.Spec.VIP(shown.Name)
+		if v == nil || v.From == nil {
+			continue
+		}
+		shown.Found = &FoundBy{Source: v.From.String(), Backends: len(v.Discovered())}
+		for j := range shown.Backends {
+			b := &shown.Backends[j]
+			if known := v.Backend(b.Address); known != nil && known.Found.Is {
+				b.Found, b.Edited, b.FoundSince = true, known.Edited(), k[v.Name][b.Address].Since
+			}
+		}
+	}
+}
+
+// foundProblems are the sources that are not believed, or say nothing.
+func (o *owner) foundProblems(s *State) (list []Problem) {
+	for _, v := range s.VIPs {
+		if v.Found != nil {
+			list = append(list, problemsOfFound(s.Time, v.Name, v.Found)...)
+		}
+	}
+	switch f := &o.finding; {
+	case f.waits:
+		list = append(list, Problem{Key: "found waits", Severity: "warn", What: "backends were found that are others, and wait for the change that is not confirmed",
+			Cure: "hairpin confirm"})
+	case f.failed != "":
+		list = append(list, Problem{Key: "found failed", Severity: "crit", What: "backends were found that are others, and could not be made live: " + f.failed})
+	}
+	return list
+}
+
+func problemsOfFound(now time.Time, vip string, f *FoundBy) (list []Problem) {
+	add := func(kind, cure, format string, args ...any) {
+		list = append(list, Problem{Key: kind + " " + vip, Severity: "warn", What: vip + ": " + fmt.Sprintf(format, args...), Cure: cure})
+	}
+	if f.Error != "" {
+		add("found fails", "repair the source; it is asked again by itself", "%s does not answer, so its %d backends stay as they were found: %s", f.Source, f.Backends, f.Error)
+	}
+	accept := "if it is true: hairpin found accept " + vip
+	switch {
+	case f.Held.IsZero() && f.Backends == 0 && f.Says == 0 && f.Error == "" && !f.Answered.IsZero():
+		add("found none", "look at the source", "%s names no backend", f.Source)
+	case f.Held.IsZero():
+	case f.Says == 0:
+		add("found held", accept, "%s names no backend any more that takes new flows, which is not believed: %d stay until somebody says that it is true", f.Source, f.Missing)
+	default:
+		add("found held", accept, "%s names %d backends, %d fewer than before, which is not believed for %s more", f.Source, f.Says, f.Missing,
+			f.Until.Sub(now).Round(time.Second))
+	}
+	if f.Left != "" {
+		add("found left", "", "of what %s says this is left out: %s", f.Source, f.Left)
+	}
+	return list
+}
