@@ -13,11 +13,12 @@ import (
 
 // BGP is what routers are told of this node's VIPs, and how things stand with them.
 type BGP struct {
-	AS       uint32
-	Restart  time.Duration // how long routers that agreed to it keep the routes of an engine that is gone
-	Sessions []BGPSession
-	Routes   []Announcement // by address
-	Trouble  string         // why not all is told that should be; empty = it is
+	AS        uint32
+	Restart   time.Duration // how long routers that agreed to it keep the routes of an engine that is gone
+	DrainWait time.Duration // how long a drain asks routers to prefer others before it withdraws
+	Sessions  []BGPSession
+	Routes    []Announcement // by address
+	Trouble   string         // why not all is told that should be; empty = it is
 }
 
 // BGPSession is how things stand with one router.

@@ -69,7 +69,7 @@ func (o *owner) announce(now time.Time, s *State) {
 	}
 	r.note(list)
 	err := r.tell(now, s.Spec.BGP, list, o)
-	s.BGP = &BGP{AS: s.Spec.BGP.AS, Restart: s.Spec.BGP.Restart, Routes: list}
+	s.BGP = &BGP{AS: s.Spec.BGP.AS, Restart: s.Spec.BGP.Restart, DrainWait: s.Spec.BGP.DrainWait, Routes: list}
 	sessions, e := r.speaker.Sessions(context.Background())
 	s.BGP.Sessions = sessions
 	if err = errors.Join(err, e); err != nil {
@@ -132,7 +132,7 @@ func (r *routers) damp(now time.Time, list []Announcement) {
 func (r *routers) tell(now time.Time, want *spec.BGP, list []Announcement, o *owner) error {
 	var routes []bgp.Route
 	for _, a := range list {
-		if a.State == announced || a.State == shuttingDown {
+		if a.Told() {
 			routes = append(routes, bgp.Route{Prefix: a.Prefix, Path: a.Path})
 		}
 	}

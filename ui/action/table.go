@@ -11,6 +11,7 @@ const (
 	GoEvents   ID = "screen.events"
 	GoDoctor   ID = "screen.doctor"
 	GoRouting  ID = "screen.routing"
+	GoBGP      ID = "screen.bgp"
 
 	GoConnections ID = "screen.connections"
 	GoCapture     ID = "screen.capture"
@@ -127,6 +128,7 @@ var table = [...]Action{
 	{ID: GoEvents, Scope: Global, Title: "events", Help: "what happened on this node, newest first"},
 	{ID: GoDoctor, Scope: Global, Title: "doctor", Help: "what of this machine is in the way, and its cure"},
 	{ID: GoRouting, Scope: Global, Title: "routing", Help: "the route, neighbour and NIC to each backend"},
+	{ID: GoBGP, Scope: Global, Title: "bgp", Help: "what routers are told of VIPs, and the sessions with them"},
 
 	{ID: Down, Scope: Global, Title: "down", Help: "next row"},
 	{ID: Up, Scope: Global, Title: "up", Help: "row before"},

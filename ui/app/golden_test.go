@@ -82,6 +82,8 @@ func scenes() []scene {
 		{"events", fake.Incident, nil, func(d *driver) { d.do(action.GoEvents, action.Down) }},
 		{"doctor", fake.Ailing, nil, func(d *driver) { d.do(action.GoDoctor) }},
 		{"routing", fake.Ailing, nil, func(d *driver) { d.do(action.GoRouting, action.Down) }},
+		{"bgp", fake.Announcing, nil, func(d *driver) { d.do(action.GoBGP, action.Down, action.Down) }},
+		{"bgp-drained", fake.Leaving, nil, func(d *driver) { d.do(action.GoBGP) }},
 		{"connections", fake.Busy, nil, func(d *driver) {
 			d.node.Talk(fake.Talkers())
 			d.do(action.GoConnections, action.TalkersBy)

@@ -34,7 +34,7 @@ the node is not drained.`,
 			return err
 		}
 		v := bgpOf(s)
-		return output.print(t.Stdout, v, func() error { return v.write(t.Stdout) })
+		return output.print(t.Stdout, v, func() error { return v.write(t.Stdout, s.BGP) })
 	}
 	return c
 }
@@ -46,9 +46,16 @@ type viewBGP struct {
 	AS       uint32          `json:"as"`              // 0 = the spec has no block bgp
 	Restart  float64         `json:"restart_seconds"` // how long routers that agreed keep the routes of an engine that is gone
 	Trouble  string          `json:"trouble"`
+	Drain    viewWithdrawn   `json:"drain"`   // what a drain of the node would do
 	Drained  *viewDrained    `json:"drained"` // null = it is not
 	Sessions []viewSession   `json:"sessions"`
 	Routes   []viewAnnounced `json:"routes"`
+}
+
+// viewWithdrawn is what a drain withdraws.
+type viewWithdrawn struct {
+	Withdraws []netip.Prefix `json:"withdraws"`
+	Wait      float64        `json:"wait_seconds"` // in which routers are asked to prefer others
 }
 
 type viewSession struct {
@@ -74,11 +81,12 @@ type viewAnnounced struct {
 }
 
 func bgpOf(s *engine.State) viewBGP {
-	v := viewBGP{Time: s.Time, Node: s.Node, Drained: drainedOf(s), Sessions: []viewSession{}, Routes: []viewAnnounced{}}
+	v := viewBGP{Time: s.Time, Node: s.Node, Drained: drainedOf(s), Drain: viewWithdrawn{Withdraws: []netip.Prefix{}}, Sessions: []viewSession{}, Routes: []viewAnnounced{}}
 	if s.BGP == nil {
 		return v
 	}
 	v.AS, v.Restart, v.Trouble = s.BGP.AS, s.BGP.Restart.Seconds(), s.BGP.Trouble
+	v.Drain = viewWithdrawn{append(v.Drain.Withdraws, s.BGP.Told()...), s.BGP.DrainWait.Seconds()}
 	v.Sessions = list(s.BGP.Sessions, func(x engine.BGPSession) viewSession {
 		return viewSession{x.Neighbor, x.AS, x.State, instant(x.Since), x.Keeps, x.Announced, x.Learned, x.Why}
 	})
@@ -92,7 +100,7 @@ func bgpOf(s *engine.State) viewBGP {
 	return v
 }
 
-func (v viewBGP) write(out io.Writer) error {
+func (v viewBGP) write(out io.Writer, of *engine.BGP) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	if v.AS == 0 {
 		fmt.Fprintln(w, "no router is told of VIPs: the spec has no block bgp")
@@ -104,30 +112,20 @@ func (v viewBGP) write(out io.Writer) error {
 	if v.Drained != nil {
 		fmt.Fprintln(w, v.Drained.line(v.Time))
 	}
-	fmt.Fprintln(w, "NEIGHBOR\tAS\tSESSION\tFOR\tTOLD\tWITHOUT AN ENGINE")
-	for _, s := range v.Sessions {
-		since, kept := "-", "it drops the routes"
+	fmt.Fprintln(w, "NEIGHBOR\tAS\tSESSION\tFOR\tTOLD\tAND")
+	for i, s := range v.Sessions {
+		since, kept := "-", of.Kept(of.Sessions[i])
 		if s.Since != nil {
 			since = age(v.Time, *s.Since)
 		}
-		switch {
-		case s.State != "established":
+		if s.State != "established" {
 			kept = s.Why
-		case s.Keeps && v.Restart > 0:
-			kept = fmt.Sprintf("it keeps the routes for %s", time.Duration(v.Restart*float64(time.Second)))
 		}
 		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%d\t%s\n", s.Neighbor, s.AS, s.State, since, s.Announced, kept)
 	}
 	fmt.Fprintln(w, "\nADDRESS\tVIPS\tIS\tFOR\tWITH")
-	for _, r := range v.Routes {
-		with := append([]string{}, r.Communities...)
-		if r.MED != nil {
-			with = append(with, fmt.Sprint("med ", *r.MED))
-		}
-		if r.Preference != nil {
-			with = append(with, fmt.Sprint("preference ", *r.Preference))
-		}
-		text := orDash(strings.Join(with, " "))
+	for i, r := range v.Routes {
+		text := orDash(of.Routes[i].With())
 		if r.Why != "" {
 			text = r.Why
 		}
@@ -137,5 +135,6 @@ func (v viewBGP) write(out io.Writer) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.Prefix, strings.Join(r.VIPs, " "), r.State, since, text)
 	}
+	fmt.Fprintln(w, "\n"+of.Drain(v.Drained != nil))
 	return w.Flush()
 }

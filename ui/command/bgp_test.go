@@ -12,7 +12,7 @@ import (
 func routed() *engine.State {
 	s := balanced()
 	host := func(a string) netip.Prefix { return netip.PrefixFrom(netip.MustParseAddr(a), 32) }
-	s.BGP = &engine.BGP{AS: 65001, Restart: 2 * time.Minute,
+	s.BGP = &engine.BGP{AS: 65001, Restart: 2 * time.Minute, DrainWait: 10 * time.Second,
 		Sessions: []engine.BGPSession{
 			{Neighbor: netip.MustParseAddr("10.1.0.1"), AS: 65000, State: "established", Since: noon.Add(-time.Hour), Keeps: true, Announced: 1},
 			{Neighbor: netip.MustParseAddr("10.1.0.9"), AS: 65000, State: "active", Why: "nobody has answered at port 179 yet"},

@@ -14,7 +14,7 @@ import (
 // byName are the actions that no preset needs a key for: the palette or a dialog leads to them.
 var byName = map[action.ID]bool{
 	action.Discard: true, action.Detach: true, action.Maintenance: true,
-	action.Theme: true, action.Keymap: true, action.Glyphs: true, action.Mouse: true, action.GoDoctor: true, action.GoRouting: true,
+	action.Theme: true, action.Keymap: true, action.Glyphs: true, action.Mouse: true, action.GoDoctor: true, action.GoRouting: true, action.GoBGP: true,
 }
 
 func TestPresets(t *testing.T) {

@@ -111,6 +111,7 @@ func New() map[action.ID]Page {
 		action.GoEvents:      NewEvents(),
 		action.GoDoctor:      NewDoctor(),
 		action.GoRouting:     NewRouting(),
+		action.GoBGP:         NewBGP(),
 	}
 }
 
