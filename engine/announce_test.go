@@ -223,3 +223,38 @@ func TestRoutersSecrets(t *testing.T) {
 	}
 	r.Await(t, "10.99.0.1/32 by 127.0.0.1 65000:1; 10.99.0.2/32 by 127.0.0.1 med 5 65000:7")
 }
+
+// TestSessionProblems: what is wrong with sessions, and that a new engine is given time to have some.
+func TestSessionProblems(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	up := BGPSession{Neighbor: netip.MustParseAddr("10.1.0.1"), State: "established", Since: now.Add(-time.Hour)}
+	with := func(change func(*BGPSession)) BGPSession {
+		x := up
+		change(&x)
+		return x
+	}
+	for _, row := range []struct {
+		name string
+		s    State
+		x    BGPSession
+		want string
+	}{
+		{"well", State{}, up, ""},
+		{"never was, for a moment", State{Since: now.Add(-time.Second)}, BGPSession{State: "active"}, ""},
+		{"never was, for long", State{Since: now.Add(-time.Minute)}, BGPSession{State: "active", Why: "nobody answers"}, "no BGP session with invalid IP (active): nobody answers"},
+		{"was, and the engine is new", State{Since: now.Add(-time.Second)}, with(func(x *BGPSession) { x.State = "idle" }), "no BGP session with 10.1.0.1 (idle)"},
+		{"BFD is not up", State{}, with(func(x *BGPSession) { x.BFD = "down" }), "BFD with 10.1.0.1 is down"},
+		{"BFD, and kept", State{}, with(func(x *BGPSession) { x.BFD, x.Keeps = "up", true }), ""},
+		{"BFD, and not kept", State{}, with(func(x *BGPSession) { x.BFD = "up" }), "keeps no routes"},
+	} {
+		s := row.s
+		s.Time, s.BGP = now, &BGP{Restart: time.Minute, Sessions: []BGPSession{row.x}}
+		var all []string
+		for _, p := range bgpProblems(&s) {
+			all = append(all, p.What)
+		}
+		if got := strings.Join(all, "; "); !strings.Contains(got, row.want) || row.want == "" && got != "" {
+			t.Errorf("%s: %q, not %q", row.name, got, row.want)
+		}
+	}
+}

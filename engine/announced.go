@@ -52,8 +52,13 @@ func (b *BGP) Drain(drained bool) string {
 	return fmt.Sprintf("a drain of the node asks routers to prefer others, and withdraws %d of %d addresses %s later", told, len(b.Routes), b.DrainWait)
 }
 
-// Kept says what the router of x does with routes of an engine that is gone, and for how long.
+// Kept says what the router of x does with routes of an engine that is gone, and for how long; and how BFD stands, which ends with one.
 func (b *BGP) Kept(x BGPSession) string {
+	if x.BFD != "" {
+		state := x.BFD
+		x.BFD = ""
+		return b.Kept(x) + "; BFD is " + state
+	}
 	switch {
 	case x.State != "established":
 		return "what it keeps of an engine that is gone is not known: there is no session"

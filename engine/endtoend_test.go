@@ -60,7 +60,7 @@ func newNetwork(t *testing.T, c lab.Config) *network {
 	if err != nil {
 		t.Fatal(err)
 	}
-	patience := 3 * time.Minute
+	patience := 10 * time.Minute
 	if os.Getenv("HAIRPIN_SOAK") != "" {
 		patience = time.Hour
 	}

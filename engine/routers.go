@@ -215,10 +215,26 @@ func bgpProblems(s *State) (list []Problem) {
 				What: fmt.Sprintf("no BGP session with %s (%s): %s", x.Neighbor, x.State, x.Why), Cure: "look whether it is up and expects this node"})
 		}
 	}
+	for _, x := range s.BGP.Sessions {
+		if x.State == "established" && x.BFD != "" && (x.BFD != "up" || s.BGP.Restart > 0 && !x.Keeps) {
+			list = append(list, bfdProblem(x))
+		}
+	}
 	for _, a := range s.BGP.Routes {
 		if a.State == withdrawn && s.Drained == nil {
 			list = append(list, Problem{Key: "route " + a.Prefix.String(), Severity: "crit", What: fmt.Sprintf("%s is not announced: %s", a.Prefix, a.Why)})
 		}
 	}
 	return list
+}
+
+// bfdProblem is of a session that BFD does not watch as the spec has it.
+func bfdProblem(x BGPSession) Problem {
+	p := Problem{Key: "bfd " + x.Neighbor.String(), Severity: "warn", What: fmt.Sprintf("BFD with %s is %s: a node that hangs is noticed after the hold time only", x.Neighbor, x.BFD),
+		Cure: "look whether it has BFD for this node, and UDP port 3784 is open both ways"}
+	if x.BFD == "up" {
+		p.What = fmt.Sprintf("%s watches this node by BFD and keeps no routes: it drops them when the engine ends", x.Neighbor)
+		p.Cure = "turn graceful restart on there, or write graceful_restart: 0s"
+	}
+	return p
 }

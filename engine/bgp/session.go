@@ -19,6 +19,7 @@ type Session struct {
 	Since     time.Time // of being established, or of not being it any more; zero = it never was
 	Keeps     bool      // the neighbor keeps our routes while no engine runs (RFC 4724)
 	Announced int       // prefixes that it was told of
+	BFD       string    // how BFD stands: down, init or up; empty = the spec asks for none
 	Learned   int       // prefixes that it told of, none of which is used
 	Why       string    // it is not established; empty = it is
 }
@@ -54,6 +55,9 @@ func (s *Speaker) session(a netip.Addr, p *api.Peer) Session {
 	}
 	if at.IsValid() && at.GetSeconds() > 0 {
 		x.Since = at.AsTime()
+	}
+	if p.GetBfd().GetEnabled() {
+		x.BFD = strings.ToLower(strings.TrimPrefix(state.GetBfdState().GetSessionState().String(), "BFD_SESSION_STATE_"))
 	}
 	for _, f := range p.GetAfiSafis() {
 		x.Announced += int(f.GetState().GetAdvertised())

@@ -81,7 +81,7 @@ func (s *Speaker) start(want *spec.BGP) error {
 	running := server.NewBgpServer(server.LoggerOption(s.log, &s.levels))
 	go running.Serve()
 	err := running.StartBgp(context.Background(), &api.StartBgpRequest{Global: &api.Global{Asn: want.AS, RouterId: want.RouterID.String(),
-		ListenPort: -1}}) // routers are called: nothing is open to the network
+		ListenPort: -1}}) // routers are called: nothing is open to the network, but BFD where it is asked for
 	if err != nil {
 		running.Stop()
 		return fmt.Errorf("bgp: %w", err)
@@ -130,6 +130,10 @@ func peer(want *spec.BGP, p spec.Neighbor, secret string, restarted bool) *api.P
 			MpGracefulRestart: &api.MpGracefulRestart{Config: &api.MpGracefulRestartConfig{Enabled: keeps}},
 			PrefixLimits:      &api.PrefixLimit{Family: f, MaxPrefixes: maxLearned},
 		}},
+	}
+	if p.BFD.Interval > 0 {
+		every := uint32(p.BFD.Interval / time.Microsecond)
+		peer.Bfd = &api.BfdPeerConfig{Enabled: true, DesiredMinimumTxInterval: every, RequiredMinimumReceive: every, DetectionMultiplier: uint32(p.BFD.Multiplier)}
 	}
 	if p.AS != want.AS && p.Hops > 1 {
 		peer.EbgpMultihop = &api.EbgpMultihop{Enabled: true, MultihopTtl: uint32(p.Hops)}

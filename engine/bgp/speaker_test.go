@@ -135,3 +135,16 @@ func TestWhy(t *testing.T) {
 		return ""
 	})
 }
+
+// TestBFD: a neighbor is watched as the spec says, in microseconds, and one without is not.
+func TestBFD(t *testing.T) {
+	n := spec.Neighbor{Address: netip.MustParseAddr("10.1.0.1"), AS: bgptest.RouterAS, Hops: 1}
+	if got := peer(told(0, n), n, "", false).GetBfd(); got.GetEnabled() {
+		t.Errorf("nobody asked for %v", got)
+	}
+	n.BFD = spec.BFD{Interval: 300 * time.Millisecond, Multiplier: 4}
+	got := peer(told(0, n), n, "", false).GetBfd()
+	if !got.GetEnabled() || got.GetDesiredMinimumTxInterval() != 300_000 || got.GetRequiredMinimumReceive() != 300_000 || got.GetDetectionMultiplier() != 4 {
+		t.Errorf("%v", got)
+	}
+}

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NextHops are the load balancers that the router sends flows for a VIP to, in the order of Balancers. One whose link is down is none.
+// NextHops are the load balancers that the router sends flows for a VIP to, in the order of Balancers.
 func (l *Lab) NextHops(vip netip.Addr) (nodes []string, err error) {
 	family := unix.AF_INET
 	if vip.Is6() {
@@ -20,13 +20,9 @@ func (l *Lab) NextHops(vip netip.Addr) (nodes []string, err error) {
 	err = l.Do(Router, func() error {
 		routes, err := netlink.RouteListFiltered(family, &netlink.Route{Dst: ipNet(netip.PrefixFrom(vip, vip.BitLen()))}, netlink.RT_FILTER_DST)
 		for _, r := range routes {
-			if len(r.MultiPath) == 0 && r.Flags&unix.RTNH_F_LINKDOWN == 0 {
-				found = append(found, r.Gw)
-			}
+			found = append(found, r.Gw) // of several, none
 			for _, hop := range r.MultiPath {
-				if hop.Flags&unix.RTNH_F_LINKDOWN == 0 {
-					found = append(found, hop.Gw)
-				}
+				found = append(found, hop.Gw)
 			}
 		}
 		return err

@@ -32,6 +32,7 @@ type Neighbor struct {
 	Port         uint16
 	PasswordFile string // absolute path; empty = none
 	Hops         uint8  // to it at most, where the AS are not the same
+	BFD          BFD    // zero = none
 }
 
 // Path is what routers are told along with a prefix.
@@ -112,6 +113,7 @@ func (r *reader) neighbor(n *yaml.Node, a *at) Neighbor {
 		field{"port", "", number(r, &p.Port, 1, 65535)},
 		field{"password_file", "", scalar(r, &p.PasswordFile, name)},
 		field{"hops", "", number(r, &hops, 1, 255)},
+		field{"bfd", "", func(n *yaml.Node, a *at) { p.BFD = r.bfd(n, a) }},
 	)
 	p.Hops = uint8(hops)
 	return p
@@ -225,6 +227,7 @@ func (g *BGP) check(here *at, f *faults) {
 			f.wrong(at.field("password_file"), "%s is not an absolute path without detours: the engine that reads it runs in a folder of its own",
 				quote(p.PasswordFile))
 		}
+		p.checkBFD(g.Restart, at, f)
 	}
 }
 
@@ -251,6 +254,7 @@ func (g *BGP) write(b *bytes.Buffer) {
 		if p.PasswordFile != "" {
 			fmt.Fprintf(b, ", password_file: %s", plain(p.PasswordFile))
 		}
+		p.BFD.write(b)
 		b.WriteString("}\n")
 	}
 }

@@ -29,7 +29,7 @@ func wholeSpec() *Spec {
 			Announce: &Announce{false, 2, &Path{[]Community{1<<16 | 2}, new(uint32(3)), new(uint32(4))}},
 		}},
 		BGP: &BGP{65001, netip.MustParseAddr("10.1.0.2"), time.Minute, time.Minute, time.Minute, Path{[]Community{1}, new(uint32(5)), new(uint32(6))},
-			[]Neighbor{{netip.MustParseAddr("10.1.0.1"), 65000, 179, "/k", 2}}},
+			[]Neighbor{{netip.MustParseAddr("10.1.0.1"), 65000, 179, "/k", 1, BFD{time.Second, 3, true}}}},
 		Agent: &Agent{VIPs: []netip.Addr{netip.MustParseAddr("10.99.0.1")}, EncapPort: 6080,
 			Report: &Report{[]netip.AddrPort{netip.MustParseAddrPort("10.1.0.2:6090")}, time.Second, "/k"}},
 	}

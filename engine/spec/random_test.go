@@ -272,7 +272,11 @@ func (d dice) announce(s *Spec) {
 	s.BGP = &BGP{AS: 1 + d.Uint32N(1<<32-1), RouterID: netip.AddrFrom4([4]byte{10, 1, 0, 2}), HoldTime: seconds(MinHoldTime, MaxHoldTime),
 		Restart: seconds(0, MaxRestart), DrainWait: seconds(0, MaxDrainWait), Path: d.path()}
 	for _, a := range d.addresses(90, 1+d.IntN(3)) {
-		s.BGP.Neighbors = append(s.BGP.Neighbors, Neighbor{a, 1 + d.Uint32N(1<<32-1), uint16(1 + d.IntN(65535)), pick(d, "", "/k", "/a b: #"), uint8(1 + d.IntN(255))})
+		p := Neighbor{a, 1 + d.Uint32N(1<<32-1), uint16(1 + d.IntN(65535)), pick(d, "", "/k", "/a b: #"), uint8(1 + d.IntN(255)), BFD{}}
+		if d.IntN(2) == 0 {
+			p.Hops, p.BFD = 1, BFD{MinBFDInterval + time.Duration(d.IntN(9000))*time.Millisecond, uint8(2 + d.IntN(MaxBFDMultiplier-1)), s.BGP.Restart > 0}
+		}
+		s.BGP.Neighbors = append(s.BGP.Neighbors, p)
 	}
 	for i := range s.VIPs {
 		switch x := (&Announce{MinBackends: 1 + d.Uint32N(MaxBackends)}); d.IntN(3) {

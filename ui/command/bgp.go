@@ -64,6 +64,7 @@ type viewSession struct {
 	State     string     `json:"state"`
 	Since     *time.Time `json:"since"`
 	Keeps     bool       `json:"keeps_routes"` // of an engine that is gone
+	BFD       string     `json:"bfd"`          // down, init, up; empty = none
 	Announced int        `json:"announced"`
 	Learned   int        `json:"learned"`
 	Why       string     `json:"why"`
@@ -88,7 +89,7 @@ func bgpOf(s *engine.State) viewBGP {
 	v.AS, v.Restart, v.Trouble = s.BGP.AS, s.BGP.Restart.Seconds(), s.BGP.Trouble
 	v.Drain = viewWithdrawn{append(v.Drain.Withdraws, s.BGP.Told()...), s.BGP.DrainWait.Seconds()}
 	v.Sessions = list(s.BGP.Sessions, func(x engine.BGPSession) viewSession {
-		return viewSession{x.Neighbor, x.AS, x.State, instant(x.Since), x.Keeps, x.Announced, x.Learned, x.Why}
+		return viewSession{x.Neighbor, x.AS, x.State, instant(x.Since), x.Keeps, x.BFD, x.Announced, x.Learned, x.Why}
 	})
 	v.Routes = list(s.BGP.Routes, func(a engine.Announcement) viewAnnounced {
 		r := viewAnnounced{Prefix: a.Prefix, VIPs: a.VIPs, State: a.State, Since: instant(a.Since), Why: a.Why, Communities: []string{}, MED: a.MED, Preference: a.LocalPreference}

@@ -13,7 +13,7 @@ func Announcing() *engine.State {
 	s := Busy()
 	s.BGP = &engine.BGP{AS: 65001, Restart: 2 * time.Minute, DrainWait: 10 * time.Second,
 		Sessions: []engine.BGPSession{
-			{Neighbor: netip.MustParseAddr("10.1.0.1"), AS: 65000, State: "established", Since: s.Time.Add(-3 * time.Hour), Keeps: true, Announced: 2},
+			{Neighbor: netip.MustParseAddr("10.1.0.1"), AS: 65000, State: "established", Since: s.Time.Add(-3 * time.Hour), Keeps: true, BFD: "up", Announced: 2},
 			{Neighbor: netip.MustParseAddr("fd00:1::1"), AS: 65000, State: "active", Since: s.Time.Add(-40 * time.Second), Why: "hold timer expired"},
 		},
 		Routes: []engine.Announcement{
