@@ -210,6 +210,7 @@ func (n *node) check(t *testing.T, chain int, r row, meta int) {
 	if r.want.left != nil {
 		frame = r.want.left
 	}
+	defer func() { checked.count(n, r, out) }()
 	counted := []string{fmt.Sprintf("chain %d %s", chain, r.want.reason)}
 	if r.want.out != nil {
 		var backend netip.Addr

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"hairpin/engine/packet"
 	"hairpin/engine/spec"
@@ -332,6 +333,9 @@ func haveOnLo(t *testing.T, addresses ...string) {
 	}
 	for _, a := range addresses {
 		prefix, bad := netlink.ParseAddr(a)
+		if bad == nil {
+			prefix.Flags = unix.IFA_F_NODAD // it can be bound at once
+		}
 		if err = errors.Join(err, bad); err == nil {
 			err = netlink.AddrAdd(lo, prefix)
 		}

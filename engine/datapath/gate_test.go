@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,7 +21,12 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(armVariable); dir != "" {
 		armAndDie(dir)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if faults := checked.judge(); code == 0 && len(faults) > 0 {
+		fmt.Fprintln(os.Stderr, strings.Join(faults, "\n"))
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // gateNode is a node whose generations 1 and 2 are staged, and 1 is live. Their VIP has one backend each: 10.1.1.1, .2.
@@ -290,7 +296,7 @@ func armAndDie(dir string) {
 		func() error { return err },
 		func() error { return k.LoadPrograms() },
 		func() error { return k.Take() },
-		func() error { return k.Activate(1, 2, 500*time.Millisecond) },
+		func() error { return k.Activate(1, 2, 2*time.Second) },
 		func() error { return unix.Kill(os.Getpid(), unix.SIGKILL) },
 	} {
 		if err := do(); err != nil {
