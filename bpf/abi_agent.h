@@ -9,6 +9,13 @@
 #define STRANGERS      1024 // addresses that packets came for and nobody here hosts
 #define NAT_SETS       65536
 #define NAT_WAYS       8
+#define PEERS	       8 // networks of load balancers and other backends
+
+// A network, of IPv4 as it stands within IPv6 (::ffff:0:0/96).
+struct peer {
+	__u64 address[2];
+	__u64 mask[2]; // 0 = no network
+};
 
 // What decap and snat go by where they stand.
 struct agent_settings {
@@ -16,10 +23,12 @@ struct agent_settings {
 	__u16 scope; // whose VIPs: 0 = the host's, else of a tap, as the VIP table has it in place of a port
 	__u16 mss;   // most that either side may announce; 0 = as it is
 	__u32 flags;
+	struct peer peer[PEERS];
 };
-_Static_assert(sizeof(struct agent_settings) == 16, "agent_settings");
+_Static_assert(sizeof(struct agent_settings) == 272, "agent_settings");
 #define AGENT_TRANSLATES 1 // packets go to a local address, replies come from the VIP
 #define AGENT_ORPHANS	 2 // packets of TCP without a socket are counted
+#define AGENT_HANDOVER	 4 // they go to another backend where the load balancer names one
 
 // An address that is hosted, by the number that its flows name. It stays while any does.
 struct agent_vip {
@@ -36,6 +45,7 @@ struct agent_count {
 	struct count orphans; // of TCP, and no socket waits for them
 	struct count taken;   // their flow is another's: a direct connection's, or another VIP's
 	struct count full;    // no room to remember the flow
+	struct count handed;  // no socket waits for them, and they were passed on to another backend
 };
 
 // Counters of one CPU.

@@ -52,4 +52,6 @@ enum sight_kind {
 	SAW_ANSWERED = 19, // a limit answers with a reset
 	SAW_SPECIAL = 20,  // balancer: the backend was not looked up in the ring
 	SAW_SERVER = 21,   // balancer: the packet names server a, which is backend b; 0 = of none
+	SAW_OFFER = 22,	   // balancer: backend a may have the flow as well, and the packet names it
+	SAW_OFFERED = 23,  // decap: the packet names another backend, a and b are its address, of IPv4 within IPv6
 };

@@ -30,6 +30,7 @@ _Static_assert(sizeof(struct vip) == 24, "vip");
 #define VIP_REHASHED   256		     // its ring before was read by another hash; see struct settling
 #define VIP_TUNNEL     512		     // it takes what may be our own encapsulation
 #define VIP_ID	       1024		     // so do those in an option of TCP, or at the beginning of a UDP payload
+#define VIP_HANDOVER   2048		     // its backends pass on what they have no socket for
 #define VIP_SPECIAL    (VIP_HASH | VIP_QUIC | VIP_LOCAL | VIP_TUNNEL | VIP_ID)
 #define VIP_HASH_SHIFT 4
 

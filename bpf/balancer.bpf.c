@@ -62,6 +62,34 @@ FUNCTION int send_elsewhere(struct xdp_md *ctx, struct scratch *s, __u32 id, __u
 	return wrap(ctx, s, &f, id, b, src_port);
 }
 
+// Sends a packet of a flow of which nothing is known to the backend before, with an offer to pass it on to the other
+// one. Returns -1, and the packet as it was, where that cannot be: it then goes without.
+FUNCTION int send_offering(struct xdp_md *ctx, struct scratch *s, __u32 both, __u32 src_port)
+{
+	__u32 id = both & SLOT_ID, other_id = both >> OTHER_SHIFT & SLOT_ID;
+	struct backend *b = bpf_map_lookup_elem(&backends, &id);
+	struct backend *other = bpf_map_lookup_elem(&backends, &other_id);
+	if (!s || !b || !other || b->family != other->family || b->chain != s->chain || other->chain != s->chain)
+		return -1;
+	int v6 = b->family == 6;
+	__u32 outer = v6 ? sizeof(struct ipv6hdr) + sizeof(struct udphdr) + OFFER6
+			 : sizeof(struct iphdr) + sizeof(struct udphdr) + OFFER4;
+	if (!(b->flags & other->flags & BACKEND_REACHABLE) || s->l3_len + outer > b->mtu)
+		return -1;
+	struct offer o = {.word = {offer_head(v6 ? OFFER6 : OFFER4, s->family), offer_mark(), other->mac_head,
+				   other->mac_head >> 32, other->mac_tail}};
+	if (v6)
+		__builtin_memcpy(&o.word[OFFER_ADDRESS], other->dst6, sizeof(other->dst6));
+	else
+		o.word[OFFER_ADDRESS] = other->dst4;
+	saw(s, SAW_OFFER, other_id, 0);
+	struct frame f = {.l2 = sizeof(struct ethhdr), .offer = &o};
+	int verdict = v6 ? put_outer6(ctx, s, b, &f, src_port, 1) : put_outer4(ctx, s, b, &f, src_port, 1);
+	if (verdict != XDP_DROP)
+		count_forwarded(s, id);
+	return verdict;
+}
+
 // What a dry run tells of the choice.
 AI void note_backend(struct scratch *s, __u32 rings, __u32 id, struct backend *b)
 {
@@ -109,8 +137,10 @@ AI int send(struct xdp_md *ctx, struct scratch *s, struct frame *f, int own)
 	if (!id) {
 		rings = id = read_slot(s->vip.ring, s->vip.ring_size, s->slot_hash) & SLOT_ID;
 		if (s->vip.flags & VIP_SETTLING)
-			id = settle(s, id, own) & SLOT_ID;
+			id = settle(s, id, own);
 	}
+	__u32 both = id;
+	id &= SLOT_ID;
 	struct backend *b = bpf_map_lookup_elem(&backends, &id);
 	if (dry)
 		note_backend(s, rings, id, b);
@@ -121,6 +151,11 @@ AI int send(struct xdp_md *ctx, struct scratch *s, struct frame *f, int own)
 	if (f->tagged && comes_back(s, b))
 		return leave_dropped(s, XDP_DROP, REASON_LOOPED);
 	__be16 src_port = bpf_htons(EPHEMERAL) | (__u16)hash;
+	if (both >> OTHER_SHIFT && !f->tagged) {
+		int verdict = send_offering(ctx, s, both, src_port);
+		if (verdict >= 0)
+			return verdict;
+	}
 	if (b->chain != s->chain)
 		return send_elsewhere(ctx, s, id, src_port);
 	return wrap(ctx, s, f, id, b, src_port);

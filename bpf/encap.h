@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #pragma once
 #include "link.h"
+#include "offer.h"
 #include "parse.h"
 #include "sum.h"
 
@@ -31,18 +32,25 @@ AI __u8 traffic_class(struct scratch *s)
 	return s->family == 4 ? s->first_word >> 8 : bpf_ntohl(s->first_word) >> 20;
 }
 
-// The outer UDP header. Its checksum covers the inner packet, except where that has none of its own to derive it from.
-AI void put_udp(struct scratch *s, struct backend *b, void *at, __be16 src_port, __u32 pseudo_sum)
+// The outer UDP header. Its checksum covers the inner packet, except where that has none of its own to derive it from,
+// and between bytes in front of it, which sum up to between_sum.
+AI void put_udp_over(struct scratch *s, void *at, __be16 src_port, __u32 pseudo_sum, __u32 between, __u64 between_sum)
 {
-	__be16 len = bpf_htons(s->l3_len + sizeof(struct udphdr)), dst_port = s->vip.encap_port;
+	__be16 len = bpf_htons(s->l3_len + sizeof(struct udphdr) + between), dst_port = s->vip.encap_port;
 	__u16 check = 0;
 	if (!s->no_sum) {
-		check = fold(inner_sum(s) + pseudo_sum + bpf_htons(IPPROTO_UDP) + 2 * (__u32)len + src_port + dst_port);
+		check = fold(inner_sum(s) + pseudo_sum + bpf_htons(IPPROTO_UDP) + 2 * (__u32)len + src_port + dst_port +
+			     between_sum);
 		if (!check)
 			check = 0xffff;
 	}
 	*(__u32 *)at = src_port | (__u32)dst_port << 16;
 	*(__u32 *)(at + 4) = len | (__u32)check << 16;
+}
+
+AI void put_udp(struct scratch *s, struct backend *b, void *at, __be16 src_port, __u32 pseudo_sum)
+{
+	put_udp_over(s, at, src_port, pseudo_sum, 0, 0);
 }
 
 // One hop less, as a router between client and backend would do.
@@ -63,14 +71,28 @@ struct frame {
 	__u32 l2;
 	int tagged;
 	struct tags tags;
-	__u32 nic; // it leaves by; 0 = the one it came by
-	int more;  // bytes of link header than it came with
+	__u32 nic;	     // it leaves by; 0 = the one it came by
+	int more;	     // bytes of link header than it came with
+	int reason;	     // with which; 0 = it is sent to its backend
+	struct offer *offer; // stands in front of the packet inside; 0 = nothing does
 };
+
+// Writes it right in front of the packet inside, and returns what it sums up to.
+AI __u64 put_offer(struct frame *f, void *inner, int between)
+{
+	__u64 sum = 0;
+	for (int i = 0; i < between / 4; i++) {
+		__u32 word = f->offer->word[i];
+		*(__u32 *)(inner - between + 4 * i) = word;
+		sum += (word & 0xffff) + (word >> 16);
+	}
+	return sum;
+}
 
 AI int leave_sent(struct scratch *s, struct frame *f)
 {
 	if (!f->nic)
-		return leave(s, XDP_TX, REASON_FORWARDED);
+		return leave(s, XDP_TX, f->reason ? f->reason : REASON_FORWARDED);
 	return leave(s, bpf_redirect(f->nic, 0), REASON_REDIRECTED);
 }
 
@@ -87,7 +109,7 @@ AI void put_ethernet(struct backend *b, struct frame *f, void *data, __be16 eth_
 
 AI int put_outer4(struct xdp_md *ctx, struct scratch *s, struct backend *b, struct frame *f, __be16 src_port, int gue)
 {
-	int grow = sizeof(struct iphdr) + (gue ? sizeof(struct udphdr) : 0);
+	int between = f->offer ? OFFER4 : 0, grow = sizeof(struct iphdr) + (gue ? sizeof(struct udphdr) : 0) + between;
 	if (bpf_xdp_adjust_head(ctx, -(grow + f->more)))
 		return leave_dropped(s, XDP_DROP, REASON_NO_HEADROOM);
 	// From here on the packet is changed: what goes wrong is a drop.
@@ -107,14 +129,16 @@ AI int put_outer4(struct xdp_md *ctx, struct scratch *s, struct backend *b, stru
 	*(__u32 *)(ip + 12) = b->src4;
 	*(__u32 *)(ip + 16) = b->dst4;
 	if (gue)
-		put_udp(s, b, ip + sizeof(struct iphdr), src_port, b->pseudo_sum);
+		put_udp_over(s, ip + sizeof(struct iphdr), src_port, b->pseudo_sum, between,
+			     put_offer(f, inner, between));
 	lower_ttl(s, inner);
 	return leave_sent(s, f);
 }
 
 AI int put_outer6(struct xdp_md *ctx, struct scratch *s, struct backend *b, struct frame *f, __be16 src_port, int gue)
 {
-	int grow = sizeof(struct ipv6hdr) + (gue ? sizeof(struct udphdr) : 0);
+	int between = f->offer ? OFFER6 : 0,
+	    grow = sizeof(struct ipv6hdr) + (gue ? sizeof(struct udphdr) : 0) + between;
 	if (bpf_xdp_adjust_head(ctx, -(grow + f->more)))
 		return leave_dropped(s, XDP_DROP, REASON_NO_HEADROOM);
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
@@ -131,7 +155,8 @@ AI int put_outer6(struct xdp_md *ctx, struct scratch *s, struct backend *b, stru
 	*(__u64 *)(ip + 24) = b->dst6[0];
 	*(__u64 *)(ip + 32) = b->dst6[1];
 	if (gue)
-		put_udp(s, b, ip + sizeof(struct ipv6hdr), src_port, b->pseudo_sum);
+		put_udp_over(s, ip + sizeof(struct ipv6hdr), src_port, b->pseudo_sum, between,
+			     put_offer(f, inner, between));
 	lower_ttl(s, inner);
 	return leave_sent(s, f);
 }

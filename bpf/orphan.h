@@ -50,11 +50,12 @@ AI enum waiting who_waits(void *ctx, __u8 family, struct nat_ends *e)
 	return 1 << (state & 15) & CONNECTED_STATES ? WAITS_CONNECTION : WAITS_OLD;
 }
 
-// A packet that neither begins a connection nor ends one, where it is asked for, and nobody waits for it.
-AI int is_orphan(void *ctx, struct scratch *s, struct agent_settings *a, struct nat_ends *e)
+// A packet that does not begin a connection, where it is asked for, and nobody waits for it. One that breaks off a
+// connection is asked for only where it may be another backend's.
+AI int is_orphan(void *ctx, struct scratch *s, struct agent_settings *a, struct nat_ends *e, int offered)
 {
-	if (!(a->flags & AGENT_ORPHANS) || a->scope || s->l4_proto != IPPROTO_TCP || s->kind & KIND_FRAGMENT ||
-	    s->tcp_flags & (TCP_SYN | TCP_RST))
+	if (!(a->flags & AGENT_ORPHANS || offered) || a->scope || s->l4_proto != IPPROTO_TCP ||
+	    s->kind & KIND_FRAGMENT || s->tcp_flags & (offered ? TCP_SYN : TCP_SYN | TCP_RST))
 		return 0;
 	return who_waits(ctx, s->family, e) == WAITS_NOBODY;
 }

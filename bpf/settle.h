@@ -20,6 +20,8 @@
 #define TCP_ACK	   0x10
 #define SEEN_AGAIN 7 // ticks: an entry that was used this recently belongs to a live flow
 
+#define OTHER_SHIFT 16 // above a backend's id: that of the other one that a packet may be of
+
 AI __u32 backend_flags(__u32 id)
 {
 	struct backend *b = bpf_map_lookup_elem(&backends, &id);
@@ -145,7 +147,9 @@ AI __u32 hash_before(struct scratch *s)
 }
 
 // The backend of a packet of a settling VIP whose ring says id. One that is not the flow's own, but about it or a later
-// piece, goes where the flow goes and writes nothing.
+// piece, goes where the flow goes and writes nothing. Where backends of the VIP pass on what they have no socket
+// for, and nothing is known of a flow, it says whom the ring names as well: a flow that is younger than the change, and
+// came from another node, is there.
 FUNCTION int settle(struct scratch *s, __u32 id, int own)
 {
 	if (!s)
@@ -172,7 +176,10 @@ FUNCTION int settle(struct scratch *s, __u32 id, int own)
 	}
 	if (!chosen)
 		chosen = settle_unknown(s, &c, id, before, lost, syn, now < vip->sticky_until || just_changed(s), own);
-	if (chosen != id && own)
-		count_stray(s, now);
+	if (chosen == id || !own)
+		return chosen;
+	count_stray(s, now);
+	if (s->vip.flags & VIP_HANDOVER && s->note.settled == SETTLED_BEFORE && s->l4_proto == IPPROTO_TCP)
+		return chosen | id << OTHER_SHIFT;
 	return chosen;
 }

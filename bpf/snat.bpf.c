@@ -2,6 +2,7 @@
 //go:build ignore
 
 #include <linux/pkt_cls.h>
+#include "handover.h"
 #include "inner.h"
 #include "mss.h"
 #include "nat_packet.h"
@@ -44,7 +45,8 @@ AI __u64 learn_inward(struct scratch *s, struct nat_packet *p, __u64 state)
 
 // A flow that is not known. One of TCP that is older than its first packet here is taken on when a socket waits for it;
 // when none does, only where that costs nobody else's place, so that the server's reset is translated.
-AI enum reason begin_flow(void *ctx, struct scratch *s, struct agent_settings *a, struct nat_packet *p, struct nat *n)
+AI enum reason begin_flow(void *ctx, struct scratch *s, struct agent_settings *a, struct nat_packet *p, struct nat *n,
+			  int offered)
 {
 	__u64 state = hosted_number(s);
 	enum waiting w = WAITS_UNKNOWN;
@@ -57,6 +59,8 @@ AI enum reason begin_flow(void *ctx, struct scratch *s, struct agent_settings *a
 			return REASON_FLOW_TAKEN;
 		return remember_nat(n, state, 1) ? 0 : REASON_FLOWS_FULL;
 	}
+	if (w == WAITS_NOBODY && offered)
+		return REASON_NO_SOCKET;
 	if (w == WAITS_CONNECTION)
 		state |= NAT_CONFIRMED | NAT_ANSWERED;
 	if (remember_nat(n, state, w != WAITS_NOBODY) || w == WAITS_NOBODY)
@@ -65,7 +69,7 @@ AI enum reason begin_flow(void *ctx, struct scratch *s, struct agent_settings *a
 }
 
 // Whose flow it is that the packet belongs to. Returns why it is refused, REASON_NO_SOCKET, or 0.
-AI enum reason admit(void *ctx, struct scratch *s, struct agent_settings *a, struct nat_packet *p)
+AI enum reason admit(void *ctx, struct scratch *s, struct agent_settings *a, struct nat_packet *p, int offered)
 {
 	struct nat n = nat_of(s, a, &p->ends);
 	if (find_nat(&n)) {
@@ -76,10 +80,10 @@ AI enum reason admit(void *ctx, struct scratch *s, struct agent_settings *a, str
 		int again = (s->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && n.state & NAT_CLOSING;
 		if (!again) {
 			touch_nat(&n, learn_inward(s, p, n.state));
-			return a->flags & AGENT_ORPHANS && is_orphan(ctx, s, a, &p->ends) ? REASON_NO_SOCKET : 0;
+			return is_orphan(ctx, s, a, &p->ends, offered) ? REASON_NO_SOCKET : 0;
 		}
 	}
-	return p->kind == NAT_ERROR ? 0 : begin_flow(ctx, s, a, p, &n);
+	return p->kind == NAT_ERROR ? 0 : begin_flow(ctx, s, a, p, &n, offered);
 }
 
 AI int same_address(__u8 family, const __u32 *a, const __u32 *b)
@@ -96,15 +100,15 @@ struct inward {
 	enum reason reason;
 };
 
-AI void plan_inward(void *ctx, struct scratch *s, struct agent_settings *a, struct inward *w)
+AI void plan_inward(void *ctx, struct scratch *s, struct agent_settings *a, struct inward *w, int offered)
 {
 	struct nat_packet *p = &w->p;
 	const __u32 *local = &s->vip.ring, *vip = &s->dst4; // of IPv6 as well
 	if (!(a->flags & AGENT_TRANSLATES)) {
 		p->ends.local[0] = s->family == 4 ? s->dst4 : s->dst6[0];
 		p->ends.local[1] = s->dst6[1];
-		w->reason = p->kind == NAT_PACKET && is_orphan(ctx, s, a, &p->ends) ? REASON_NO_SOCKET
-										    : REASON_DECAPSULATED;
+		w->reason = p->kind == NAT_PACKET && is_orphan(ctx, s, a, &p->ends, offered) ? REASON_NO_SOCKET
+											     : REASON_DECAPSULATED;
 		return;
 	}
 	p->ends.local[0] = s->family == 4 ? local[0] : *(__u64 *)local;
@@ -114,7 +118,7 @@ AI void plan_inward(void *ctx, struct scratch *s, struct agent_settings *a, stru
 		return;
 	}
 	if (p->kind != NAT_LATER)
-		w->reason = admit(ctx, s, a, p);
+		w->reason = admit(ctx, s, a, p, offered);
 	if (!w->reason)
 		w->reason = REASON_DECAPSULATED;
 	replace_by(p, vip, local, 1);
@@ -130,7 +134,7 @@ _Static_assert(REASONS == 64, "bounded_reason");
 
 AI int passes(enum reason reason)
 {
-	return reason == REASON_DECAPSULATED || reason == REASON_NO_SOCKET;
+	return reason == REASON_DECAPSULATED || reason == REASON_NO_SOCKET || reason == REASON_NOT_HANDED_OVER;
 }
 
 AI void count_inward(struct scratch *s, enum reason reason)
@@ -140,8 +144,10 @@ AI void count_inward(struct scratch *s, enum reason reason)
 		count_decapsulated(s);
 	if (!n)
 		return;
-	if (reason == REASON_NO_SOCKET)
+	if (reason == REASON_NO_SOCKET || reason == REASON_NOT_HANDED_OVER)
 		count_in(s, &n->orphans);
+	else if (reason == REASON_HANDED_OVER)
+		count_in(s, &n->handed);
 	else if (reason == REASON_FLOW_TAKEN)
 		count_in(s, &n->taken);
 	else if (reason == REASON_FLOWS_FULL)
@@ -169,11 +175,20 @@ AI int is_taken(struct scratch *s, struct agent_settings *a)
 	return 1;
 }
 
+// What became of a packet without a socket that a load balancer made an offer with.
+AI enum reason handed(struct scratch *s, enum reason reason, struct handover *h)
+{
+	if (reason != REASON_NO_SOCKET || h->state == OFFER_NONE)
+		return reason;
+	return h->state == OFFER_TAKEN && s->ttl > 1 ? REASON_HANDED_OVER : REASON_NOT_HANDED_OVER;
+}
+
 SEC("xdp")
 int decap_snat(struct xdp_md *ctx)
 {
 	struct scratch *s = scratch_of_this_cpu();
 	struct inward w = {};
+	struct handover h = {};
 	if (!s)
 		return XDP_PASS;
 	struct agent_settings *a = agent_at_hand(s);
@@ -187,6 +202,8 @@ int decap_snat(struct xdp_md *ctx)
 	}
 	if (in.reason)
 		return leave_dropped(s, XDP_DROP, in.reason);
+	if (a->flags & AGENT_HANDOVER)
+		read_offer(ctx, a, &h);
 	if (take_off(ctx, &in))
 		return leave_dropped(s, XDP_DROP, REASON_INTERNAL);
 	saw(s, SAW_INNER, in.outer, bpf_ntohs(in.eth_proto));
@@ -195,8 +212,11 @@ int decap_snat(struct xdp_md *ctx)
 		return leave_dropped(s, XDP_DROP, REASON_INNER_MALFORMED);
 	find_mss_xdp(ctx, a->mss, &w.mss);
 	read_flow_xdp(ctx, &w.p, 1);
-	plan_inward(ctx, s, a, &w);
+	plan_inward(ctx, s, a, &w, h.state);
+	w.reason = handed(s, w.reason, &h);
 	count_inward(s, w.reason);
+	if (w.reason == REASON_HANDED_OVER)
+		return hand_over(ctx, &h);
 	if (!passes(w.reason))
 		return leave_dropped(s, XDP_DROP, bounded_reason(w.reason));
 	if (lower_mss(ctx, &w.mss) || (a->flags & AGENT_TRANSLATES && rewrite_xdp(ctx, &w.p.r)))
@@ -229,7 +249,7 @@ int decap_snat_tc(struct __sk_buff *ctx)
 		return leave_dropped(s, TC_ACT_SHOT, REASON_INNER_MALFORMED);
 	find_mss_tc(ctx, a->mss, &w.mss);
 	read_flow_tc(ctx, &w.p, 1);
-	plan_inward(ctx, s, a, &w);
+	plan_inward(ctx, s, a, &w, OFFER_NONE);
 	count_inward(s, w.reason);
 	if (!passes(w.reason))
 		return leave_dropped(s, TC_ACT_SHOT, bounded_reason(w.reason));

@@ -15,6 +15,7 @@ type Hosting struct {
 	Strangers  []Stranger // as far as the kernel remembers them
 	Translates bool       // it is in mode snat; elsewhere Out, Taken and Full of addresses say nothing
 	Orphans    bool       // it looks for a socket with every packet; elsewhere Orphans of addresses say nothing
+	HandsOver  bool       // it passes on what load balancers say may be another backend's; elsewhere Handed of addresses says nothing
 	Flows      int        // that are translated now
 	Room       int        // how many may be; 0 = none
 	Unread     string     // why strangers are not known; empty = they are
@@ -29,6 +30,7 @@ type Hosted struct {
 	Orphans Counter // passed on, and no socket waits for them
 	Taken   Counter // refused as flow_taken
 	Full    Counter // refused as flows_full
+	Handed  Counter // passed on to another backend as handed_over
 }
 
 // Stranger is an address that packets came for in the last minute, encapsulated, and that nobody here hosts.
@@ -45,6 +47,7 @@ const (
 	hostedOrphans
 	hostedTaken
 	hostedFull
+	hostedHanded
 )
 
 func hostedKey(address netip.Addr, which int) meterKey {
@@ -53,7 +56,7 @@ func hostedKey(address netip.Addr, which int) meterKey {
 
 func (m *meters) readHosted(k *datapath.Kernel) {
 	for _, h := range k.Hosted() {
-		for which, c := range []datapath.Count{hostedIn: h.In, hostedOut: h.Out, hostedOrphans: h.Orphans, hostedTaken: h.Taken, hostedFull: h.Full} {
+		for which, c := range []datapath.Count{hostedIn: h.In, hostedOut: h.Out, hostedOrphans: h.Orphans, hostedTaken: h.Taken, hostedFull: h.Full, hostedHanded: h.Handed} {
 			m.note(m.shallow, hostedKey(h.Address, which), c)
 		}
 	}
@@ -71,6 +74,7 @@ func (v view) hosting(now time.Time) *Hosting {
 	}
 	s := &Hosting{Translates: agent != nil && agent.Mode == spec.SNATMode}
 	s.Orphans = s.Translates || agent != nil && agent.Orphans == spec.OrphansCounted
+	s.HandsOver = agent != nil && len(agent.Handover) > 0
 	if s.Translates {
 		s.Flows, s.Room = v.kernel.Translations()
 	}
@@ -78,7 +82,7 @@ func (v view) hosting(now time.Time) *Hosting {
 	for _, h := range all {
 		count := func(which int) Counter { return v.meters.counter(hostedKey(h.Address, which)) }
 		s.Addresses = append(s.Addresses, Hosted{Address: h.Address, Gone: v.spec != nil && !slices.Contains(wanted, h.Address), In: count(hostedIn),
-			Out: count(hostedOut), Orphans: count(hostedOrphans), Taken: count(hostedTaken), Full: count(hostedFull)})
+			Out: count(hostedOut), Orphans: count(hostedOrphans), Taken: count(hostedTaken), Full: count(hostedFull), Handed: count(hostedHanded)})
 	}
 	slices.SortFunc(s.Addresses, func(a, b Hosted) int { return a.Address.Compare(b.Address) })
 	strangers, err := v.kernel.Strangers()

@@ -267,7 +267,7 @@ func (v view) vips() []VIP {
 
 func (v view) choice(of *spec.VIP, num uint16) Choice {
 	quic := v.kernel.QUIC(num)
-	return Choice{Hash: of.Hash.String(), Flow: of.Flow.String(), QUIC: of.QUIC.String(), IDIn: of.IDIn.String(), Local: of.Local, Migrate: of.Migrate,
+	return Choice{Hash: of.Hash.String(), Flow: of.Flow.String(), QUIC: of.QUIC.String(), IDIn: of.IDIn.String(), Local: of.Local, Migrate: of.Migrate, Handover: of.Handover,
 		Known: quic.Known, Unknown: quic.Unknown}
 }
 

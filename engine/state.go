@@ -263,14 +263,15 @@ type VIP struct {
 
 // Choice is how a VIP chooses, but for its ring.
 type Choice struct {
-	Hash    string // what of a packet says where in the ring it goes
-	Flow    string // sticky, none
-	QUIC    string // off, or the layout of the ids of servers
-	IDIn    string // off, or where else packets have such ids
-	Local   bool   // sockets of this host are served
-	Migrate bool   // UDP flows leave a backend that is down at once
-	Known   uint64 // packets that named a server of the VIP, ever
-	Unknown uint64 // that named none it has, ever
+	Hash     string // what of a packet says where in the ring it goes
+	Flow     string // sticky, none
+	QUIC     string // off, or the layout of the ids of servers
+	IDIn     string // off, or where else packets have such ids
+	Local    bool   // sockets of this host are served
+	Migrate  bool   // UDP flows leave a backend that is down at once
+	Handover bool   // its backends pass on to another what they have no socket for
+	Known    uint64 // packets that named a server of the VIP, ever
+	Unknown  uint64 // that named none it has, ever
 }
 
 // Settling is a VIP whose ring changed: older flows still follow the ring before.

@@ -1,5 +1,7 @@
 package datapath
 
+import "hairpin/engine/spec"
+
 // Sizes of bpf/abi_agent.h.
 const (
 	AgentVIPs     = 1024
@@ -8,18 +10,23 @@ const (
 	NATWays       = 8
 )
 
+// peer is a network, of IPv4 within IPv6, in the order of the wire.
+type peer struct{ Address, Mask [16]byte }
+
 // agentSettings is what decap and snat go by where they stand.
 type agentSettings struct {
 	Salt  uint64
 	Scope uint16
 	MSS   uint16
 	Flags uint32
+	Peer  [spec.MaxPeers]peer
 }
 
 // Flags of agentSettings.
 const (
 	agentTranslates = 1
 	agentOrphans    = 2
+	agentHandover   = 4
 )
 
 // agentVIP is an address that is hosted, by the number that its flows name.
@@ -36,6 +43,7 @@ type AgentCount struct {
 	Orphans Count // packets of TCP for which no socket waits
 	Taken   Count // refused, since their flow is a direct connection's or another VIP's
 	Full    Count // refused, for want of room to remember the flow
+	Handed  Count // packets of TCP for which no socket waits, passed on to another backend
 }
 
 type agentCounts struct{ VIP [AgentVIPs]AgentCount }

@@ -153,7 +153,7 @@ func TestConstants(t *testing.T) {
 		"SEGMENT_SLOTS": SegmentSlots, "SETS": Sets, "SET_WAYS": SetWays,
 		"GENERATION_LIVE": GenerationLive, "GENERATION_ANY_PORT": GenerationAnyPort,
 		"VIP_SETTLING": VIPSettling, "VIP_IPIP": VIPIPIP, "VIP_STICKY": VIPSticky, "VIP_ADDRESS": VIPAddress,
-		"VIP_QUIC": VIPQUIC, "VIP_ID": VIPID, "WAYS": Ways, "WAY_LENGTHS": wayLengths, "VIP_BITS4": vipBits4, "VIP_BITS6": vipBits6, "GENERATION_WIDE": GenerationWide, "ROUTES": spec.MaxRoutes, "VIP_LOCAL": VIPLocal, "VIP_TUNNEL": VIPTunnel, "VIP_REHASHED": VIPRehashed, "VIP_HASH_SHIFT": vipHashShift, "VIP_PARTS": VIPParts,
+		"VIP_QUIC": VIPQUIC, "VIP_ID": VIPID, "WAYS": Ways, "WAY_LENGTHS": wayLengths, "VIP_BITS4": vipBits4, "VIP_BITS6": vipBits6, "GENERATION_WIDE": GenerationWide, "ROUTES": spec.MaxRoutes, "VIP_LOCAL": VIPLocal, "VIP_TUNNEL": VIPTunnel, "VIP_HANDOVER": VIPHandover, "VIP_REHASHED": VIPRehashed, "VIP_HASH_SHIFT": vipHashShift, "VIP_PARTS": VIPParts,
 		"QUIC_PARTS": QUICParts, "QUIC_NUM_SHIFT": quicNumShift, "QUIC_BACKEND_SHIFT": quicBackendShift, "BACKEND_DOWN": BackendDown,
 		"FIREWALLS": Firewalls, "RULES": Rules, "RULE_COUNTERS": RuleCounters,
 		"PREFIX_SEGMENTS": PrefixSegments, "PREFIX_NODES": PrefixNodes, "PREFIX_BLOCK": PrefixBlock,

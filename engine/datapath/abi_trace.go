@@ -37,6 +37,8 @@ const (
 	SawAnswered
 	SawSpecial
 	SawServer
+	SawOffer
+	SawOffered
 )
 
 // trail is what the newest dry run on one CPU left behind.

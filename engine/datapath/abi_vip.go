@@ -11,6 +11,7 @@ const (
 	VIPRehashed = 256
 	VIPTunnel   = 512
 	VIPID       = 1024
+	VIPHandover = 2048
 
 	vipHashShift = 4 // of a spec.Hash
 )

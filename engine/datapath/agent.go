@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"net"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -64,6 +65,10 @@ func (k *Kernel) standAgent(p spot, s *standing) (err error) {
 	if g.Orphans == spec.OrphansCounted {
 		value.Flags |= agentOrphans
 	}
+	for i, p := range g.Handover {
+		value.Flags |= agentHandover
+		value.Peer[i] = peerOf(p)
+	}
 	nic := cString(k.chains.all[p.chain].NIC[:])
 	if i := slices.IndexFunc(g.Taps, func(t spec.Tap) bool { return t.Name == nic }); i >= 0 {
 		value.Scope, value.Salt = tapScope(i), saltOf(nic)
@@ -77,6 +82,14 @@ func (k *Kernel) standAgent(p spot, s *standing) (err error) {
 	}
 	s.settings, err = putSettings(k.agents.all, used, value)
 	return err
+}
+
+func peerOf(p netip.Prefix) peer {
+	bits := p.Bits()
+	if p.Addr().Is4() {
+		bits += 96
+	}
+	return peer{p.Masked().Addr().As16(), [16]byte(net.CIDRMask(bits, 128))}
 }
 
 // tapScope is under which the VIPs of the i-th tap stand in the table.
@@ -233,7 +246,7 @@ func (k *Kernel) Hosted() (list []Hosted) {
 		for cpu := range k.agentCounts.all {
 			c := &k.agentCounts.all[cpu].VIP[i]
 			h.In, h.Out, h.Orphans = plus(h.In, c.In), plus(h.Out, c.Out), plus(h.Orphans, c.Orphans)
-			h.Taken, h.Full = plus(h.Taken, c.Taken), plus(h.Full, c.Full)
+			h.Taken, h.Full, h.Handed = plus(h.Taken, c.Taken), plus(h.Full, c.Full), plus(h.Handed, c.Handed)
 		}
 		list = append(list, h)
 	}

@@ -14,6 +14,9 @@ func choiceFlags(v *spec.VIP) (flags uint16) {
 	if v.Local {
 		flags |= VIPLocal
 	}
+	if v.Handover {
+		flags |= VIPHandover
+	}
 	if v.Protocol == spec.UDP && v.Encap == spec.GUE && (v.Port == 0 || v.Port == v.EncapPort) {
 		flags |= VIPTunnel
 	}

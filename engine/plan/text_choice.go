@@ -25,6 +25,9 @@ func chosen(v spec.VIP) (text string) {
 	if v.Migrate {
 		text += ", migrate"
 	}
+	if v.Handover {
+		text += ", handover"
+	}
 	return text
 }
 

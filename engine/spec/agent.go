@@ -17,6 +17,7 @@ type Agent struct {
 	Taps      []Tap        // of virtual machines
 	MSS       uint16       // most that either side may announce; 0 = as it is
 	Orphans   Orphans
+	Handover  []netip.Prefix // where load balancers and other backends are, between whom it passes packets on; empty = it does not
 	EncapPort uint16
 	Report    *Report // nil = it tells nobody
 }
@@ -47,6 +48,9 @@ const (
 	OrphansIgnored Orphans = iota
 	OrphansCounted
 )
+
+// MaxPeers is how many networks Handover may name.
+const MaxPeers = 8
 
 // What an agent may write for MSS: IPv4 hosts take 536 bytes always.
 const (
@@ -80,7 +84,7 @@ func (g *Agent) Hosted() []netip.Addr {
 
 // LooksInside tells whether the agent has to read more of packets than their IP headers.
 func (g *Agent) LooksInside() bool {
-	return g != nil && (g.Mode == SNATMode || g.MSS != 0 || g.Orphans != OrphansIgnored)
+	return g != nil && (g.Mode == SNATMode || g.MSS != 0 || g.Orphans != OrphansIgnored || len(g.Handover) > 0)
 }
 
 func (r *reader) agent(n *yaml.Node, a *at) *Agent {
@@ -92,6 +96,7 @@ func (r *reader) agent(n *yaml.Node, a *at) *Agent {
 		field{"taps", "", list(r, &g.Taps, MaxNICs, r.tap)},
 		field{"mss", "", number(r, &g.MSS, MinMSS, MaxMSS)},
 		field{"orphans", "", choice(r, &g.Orphans, orphans)},
+		field{"handover", "", list(r, &g.Handover, MaxPeers, r.prefix)},
 		field{"encap_port", "", number(r, &g.EncapPort, 1, 65535)},
 		field{"report", "", func(n *yaml.Node, a *at) { g.Report = r.report(n, a) }},
 	)
@@ -127,6 +132,9 @@ func (g *Agent) write() string {
 	if g.Orphans != OrphansIgnored {
 		fmt.Fprintf(&b, ", orphans: %s", g.Orphans)
 	}
+	if len(g.Handover) > 0 {
+		b.WriteString(", handover: " + prefixList(g.Handover))
+	}
 	fmt.Fprintf(&b, ", encap_port: %d", g.EncapPort)
 	if g.Report != nil {
 		b.WriteString(", report: " + g.Report.write())
@@ -148,6 +156,7 @@ func (g *Agent) clone() *Agent {
 	}
 	c := *g
 	c.VIPs, c.Local, c.Report = slices.Clone(g.VIPs), slices.Clone(g.Local), g.Report.clone()
+	c.Handover = slices.Clone(g.Handover)
 	c.Taps = slices.Clone(g.Taps)
 	for i := range c.Taps {
 		t := &c.Taps[i]
@@ -162,7 +171,7 @@ func (g *Agent) Equal(o *Agent) bool {
 		return g == o
 	}
 	return g.Mode == o.Mode && g.EncapPort == o.EncapPort && g.MSS == o.MSS && g.Orphans == o.Orphans &&
-		slices.Equal(g.VIPs, o.VIPs) && slices.Equal(g.Local, o.Local) && slices.EqualFunc(g.Taps, o.Taps, Tap.Equal) &&
+		slices.Equal(g.Handover, o.Handover) && slices.Equal(g.VIPs, o.VIPs) && slices.Equal(g.Local, o.Local) && slices.EqualFunc(g.Taps, o.Taps, Tap.Equal) &&
 		g.Report.Equal(o.Report)
 }
 

@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // MaxHosted is how many addresses an agent takes packets for, each of its taps' included.
@@ -26,6 +27,7 @@ func checkAgent(g *Agent, rebalances bool, f *faults) {
 	if g.MSS != 0 && (g.MSS < MinMSS || g.MSS > MaxMSS) {
 		f.wrong(here.field("mss"), "%d is not within %d to %d", g.MSS, MinMSS, MaxMSS)
 	}
+	g.checkPeers(here.field("handover"), f)
 	g.checkHosted(g.VIPs, g.Local, here, f)
 	hosted := map[netip.Addr]bool{}
 	for _, a := range g.VIPs {
@@ -53,6 +55,19 @@ func checkAgent(g *Agent, rebalances bool, f *faults) {
 	}
 	if g.Report != nil {
 		g.Report.check(here.field("report"), f)
+	}
+}
+
+func (g *Agent) checkPeers(list *at, f *faults) {
+	if len(g.Handover) > MaxPeers {
+		f.wrong(list, "%d are too many: at most %d", len(g.Handover), MaxPeers)
+	}
+	for i, p := range g.Handover {
+		if why := badPrefix(p); why != "" {
+			f.wrong(list.item(i), "%s", why)
+		} else if p.Bits() == 0 {
+			f.wrong(list.item(i), "%s is everybody, who could then have this host send packets: write the networks of load balancers and backends", p)
+		}
 	}
 }
 
@@ -143,6 +158,9 @@ func (s *Spec) checkMissing(inward, outward map[string]bool, f *faults) {
 		host = host || s.Agent.Tap(nic) == nil
 	}
 	here := whole.field("agent")
+	if len(s.Agent.Handover) > 0 && !slices.ContainsFunc(s.NICs, func(n NIC) bool { return s.stands(n.XDP, Decap) }) {
+		f.wrong(here.field("handover"), "only decap in xdp can pass packets on, and there is none: put it there, or remove this")
+	}
 	if len(s.Agent.VIPs) > 0 && !host {
 		switch {
 		case s.Agent.Mode == SNATMode:

@@ -110,6 +110,9 @@ func writeChoice(b *bytes.Buffer, v *VIP) {
 	if v.Migrate {
 		b.WriteString("    migrate: true\n")
 	}
+	if v.Handover {
+		b.WriteString("    handover: true\n")
+	}
 }
 
 func appendID(line []byte, b Backend) []byte {
@@ -131,6 +134,12 @@ func checkChoice(v *VIP, here *at, f *faults) {
 	}
 	if v.Migrate && v.Protocol != UDP {
 		f.wrong(here.field("migrate"), "only flows of UDP can go to another backend: remove it, or write protocol: udp")
+	}
+	switch {
+	case v.Handover && v.Protocol != TCP:
+		f.wrong(here.field("handover"), "only of TCP can a backend tell whose a packet is: remove it, or write protocol: tcp")
+	case v.Handover && v.Encap != GUE:
+		f.wrong(here.field("handover"), "only GUE has room to name another backend: remove it, or write encap: gue")
 	}
 	checkIDPlace(v, here.field("id_in"), f)
 	if !has(quics, v.QUIC) || !has(idPlaces, v.IDIn) {

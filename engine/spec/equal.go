@@ -63,7 +63,7 @@ func (n NIC) Equal(o NIC) bool {
 // Equal is Spec.Equal for a VIP.
 func (v VIP) Equal(o VIP) bool {
 	return v.Name == o.Name && v.Port == o.Port && v.LastPort == o.LastPort && slices.Equal(v.Prefixes, o.Prefixes) && slices.Equal(v.Sources, o.Sources) && v.Protocol == o.Protocol && v.Encap == o.Encap &&
-		v.EncapPort == o.EncapPort && v.Ring == o.Ring && v.Flow == o.Flow && v.Hash == o.Hash && v.QUIC == o.QUIC && v.IDIn == o.IDIn && v.Local == o.Local && v.Migrate == o.Migrate && v.Settle == o.Settle &&
+		v.EncapPort == o.EncapPort && v.Ring == o.Ring && v.Flow == o.Flow && v.Hash == o.Hash && v.QUIC == o.QUIC && v.IDIn == o.IDIn && v.Local == o.Local && v.Migrate == o.Migrate && v.Handover == o.Handover && v.Settle == o.Settle &&
 		slices.Equal(v.Addresses, o.Addresses) && slices.Equal(v.Backends, o.Backends) && v.From.Equal(o.From) &&
 		slices.EqualFunc(v.Checks, o.Checks, Check.Equal) && v.Health.Equal(o.Health) && v.SlowStart == o.SlowStart &&
 		(v.Announce == nil) == (o.Announce == nil) && (v.Announce == nil || v.Announce.Equal(*o.Announce))

@@ -86,6 +86,7 @@ func TestEveryFieldCounts(t *testing.T) {
 	s, same := wholeSpec(), wholeSpec()
 	for _, x := range []*Spec{s, same} { // what only agents have that translate
 		x.Agent.Local = []netip.Addr{netip.MustParseAddr("10.1.1.11")}
+		x.Agent.Handover = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}
 		x.Agent.Taps = []Tap{{"tap0", []netip.Addr{netip.MustParseAddr("10.99.0.2")}, []netip.Addr{netip.MustParseAddr("10.2.1.2")}}}
 	}
 	s.VIPs[0].Checks[0], same.VIPs[0].Checks[0] = wholeCheck(), wholeCheck()

@@ -125,6 +125,7 @@ func (r *reader) vip(n *yaml.Node, a *at) VIP {
 		field{"id_in", "", choice(r, &v.IDIn, idPlaces)},
 		field{"local", "", choice(r, &v.Local, truths)},
 		field{"migrate", "", choice(r, &v.Migrate, truths)},
+		field{"handover", "", choice(r, &v.Handover, truths)},
 		field{"settle", "", scalar(r, &v.Settle, parseDuration)},
 		field{"backends", "", list(r, &v.Backends, MaxBackends, r.backend)},
 		field{"from", "", func(n *yaml.Node, a *at) { v.From = r.from(n, a) }},

@@ -62,6 +62,9 @@ func (d dice) spec() *Spec {
 			n.TCXIngress = Stands(Decap)
 		}
 		s.Agent = &Agent{VIPs: d.addresses(10, 1+d.IntN(3)), EncapPort: uint16(1 + d.IntN(65535)), Orphans: pick(d, OrphansIgnored, OrphansCounted)}
+		if slices.ContainsFunc(s.NICs, func(n NIC) bool { return s.stands(n.XDP, Decap) }) {
+			s.Agent.Handover = pick(d, nil, []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00:1::/32")})
+		}
 		if d.IntN(2) == 0 {
 			n.TCXEgress = Stands(SNAT)
 			s.Agent.MSS = uint16(MinMSS + d.IntN(MaxMSS-MinMSS))
@@ -194,6 +197,7 @@ func (d dice) vip(i int) VIP {
 	} else {
 		v.IDIn = pick(d, IDNowhere, IDOption)
 	}
+	v.Handover = v.Protocol == TCP && v.Encap == GUE && d.IntN(3) == 0
 	for _, a := range d.addresses(200, d.IntN(5)) {
 		v.Backends = append(v.Backends, Backend{a, uint32(d.IntN(MaxWeight + 1)), pick(d, Up, Drain, Down, Maintenance), d.serverID(v), Found{}})
 	}

@@ -97,6 +97,7 @@ type VIP struct {
 	IDIn      IDPlace
 	Local     bool // packets that a socket of this host serves pass up to it
 	Migrate   bool // UDP flows leave a backend that is down at once
+	Handover  bool // its backends pass on to another what they have no socket for
 	Settle    time.Duration
 	Backends  []Backend
 	From      *From // where further backends are found; nil = nowhere

@@ -100,11 +100,16 @@ func writeVIPPrefixes(b *bytes.Buffer, name string, list []netip.Prefix) {
 	if len(list) == 0 {
 		return
 	}
+	fmt.Fprintf(b, "    %s: %s\n", name, prefixList(list))
+}
+
+// prefixList is a list in one line.
+func prefixList(list []netip.Prefix) string {
 	text := make([]string, len(list))
 	for i, p := range list {
 		text[i] = strconv.Quote(p.String())
 	}
-	fmt.Fprintf(b, "    %s: [%s]\n", name, strings.Join(text, ", "))
+	return "[" + strings.Join(text, ", ") + "]"
 }
 
 // checkWide looks at the prefixes, the ports and the sources of VIPs, and at who claims the same.

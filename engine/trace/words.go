@@ -1,7 +1,9 @@
 package trace
 
 import (
+	"encoding/binary"
 	"fmt"
+	"net/netip"
 
 	"hairpin/engine/datapath"
 	"hairpin/engine/reason"
@@ -32,6 +34,8 @@ var kinds = map[datapath.SightKind]words{
 	datapath.SawExternal: says("program", "called; what it saw, only it knows"),
 	datapath.SawReturned: says("program", "gave the packet back"),
 	datapath.SawAnswered: says("answer", "a reset"),
+	datapath.SawOffer:    Chain.tellOffer,
+	datapath.SawOffered:  Chain.tellOffered,
 	datapath.SawSpecial:  says("ring", "not asked: the packet or a socket names its backend"),
 	datapath.SawServer:   Chain.tellServer,
 }
@@ -241,6 +245,17 @@ func (c Chain) tellServer(s *Step, saw datapath.Sight, _ datapath.Note) {
 func (c Chain) tellInner(s *Step, saw datapath.Sight, _ datapath.Note) {
 	inside := map[uint64]string{0x0800: "IPv4", 0x86dd: "IPv6"}[saw.B]
 	s.add("inside", "%s, %d bytes come off", inside, saw.A)
+}
+
+func (c Chain) tellOffer(s *Step, saw datapath.Sight, _ datapath.Note) {
+	s.add("offer", "backend %s may have the flow as well, and the packet names it", c.Backend(uint16(saw.A)))
+}
+
+func (c Chain) tellOffered(s *Step, saw datapath.Sight, _ datapath.Note) {
+	var raw [16]byte
+	binary.LittleEndian.PutUint64(raw[:], saw.A)
+	binary.LittleEndian.PutUint64(raw[8:], saw.B)
+	s.add("offer", "backend %s may have the flow, should no socket of this host", netip.AddrFrom16(raw).Unmap())
 }
 
 // unasked says why no limit was asked about a packet.

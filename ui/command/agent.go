@@ -19,8 +19,8 @@ func newAgent(t *tree) *cobra.Command {
 		Short: "Show what this backend's agent takes packets for, and what became of them",
 		Long: `Agent prints, for each address that this host serves, what came for it and was
 passed on, the answers that were translated, packets for which no socket waits,
-and what was refused since its flow is another's or there was no room for it;
-how many flows are translated now; and for which addresses packets came in the
+what was refused since its flow is another's or there was no room for it, and
+what was passed on to another backend; how many flows are translated now; and for which addresses packets came in the
 last minute that nobody here hosts.`,
 		Args: usage(cobra.NoArgs),
 	}
@@ -56,6 +56,7 @@ type viewHosted struct {
 	Orphans *viewCounter `json:"no_socket"`  // null = not counted
 	Taken   *viewCounter `json:"flow_taken"`
 	Full    *viewCounter `json:"flows_full"`
+	Handed  *viewCounter `json:"handed_over"` // null = nothing is, by the spec
 }
 
 type viewStranger struct {
@@ -87,7 +88,7 @@ func hostingOf(s *engine.State, rates bool) viewHosting {
 	}
 	v.Addresses = list(h.Addresses, func(a engine.Hosted) viewHosted {
 		return viewHosted{a.Address, a.Gone, w.counter(a.In), counted(a.Out, h.Translates), counted(a.Orphans, h.Orphans),
-			counted(a.Taken, h.Translates), counted(a.Full, h.Translates)}
+			counted(a.Taken, h.Translates), counted(a.Full, h.Translates), counted(a.Handed, h.HandsOver)}
 	})
 	v.Strangers = list(h.Strangers, func(o engine.Stranger) viewStranger { return viewStranger(o) })
 	v.Unread = h.Unread
@@ -103,7 +104,7 @@ func (v viewHosting) write(out io.Writer) error {
 	if v.Flows != nil {
 		fmt.Fprintf(w, "translates %d flows; there is room for %d\n\n", *v.Flows, *v.Room)
 	}
-	fmt.Fprintln(w, "ADDRESS\tIN\tEVER\tTRANSLATED\tEVER\tNO SOCKET\tFLOW TAKEN\tFLOWS FULL")
+	fmt.Fprintln(w, "ADDRESS\tIN\tEVER\tTRANSLATED\tEVER\tNO SOCKET\tFLOW TAKEN\tFLOWS FULL\tHANDED OVER")
 	for _, a := range v.Addresses {
 		back, ever := "-", "-"
 		if a.Out != nil {
@@ -113,7 +114,7 @@ func (v viewHosting) write(out io.Writer) error {
 		if a.Gone {
 			gone = "  not in the spec any more"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s%s\n", a.Address, a.In.pps(), a.In.Packets, back, ever, a.Orphans.ever(), a.Taken.ever(), a.Full.ever(), gone)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s%s\n", a.Address, a.In.pps(), a.In.Packets, back, ever, a.Orphans.ever(), a.Taken.ever(), a.Full.ever(), a.Handed.ever(), gone)
 	}
 	v.explain(w)
 	if len(v.Strangers) > 0 {
@@ -143,13 +144,13 @@ func (c *viewCounter) ever() string {
 func (v viewHosting) explain(w io.Writer) {
 	sum := map[string]uint64{}
 	for _, a := range v.Addresses {
-		for name, c := range map[string]*viewCounter{"no_socket": a.Orphans, "flow_taken": a.Taken, "flows_full": a.Full} {
+		for name, c := range map[string]*viewCounter{"no_socket": a.Orphans, "flow_taken": a.Taken, "flows_full": a.Full, "handed_over": a.Handed} {
 			if c != nil {
 				sum[name] += c.Packets
 			}
 		}
 	}
-	for _, name := range []string{"no_socket", "flow_taken", "flows_full"} {
+	for _, name := range []string{"no_socket", "flow_taken", "flows_full", "handed_over"} {
 		if sum[name] > 0 {
 			r, _ := reason.ByName(name)
 			fmt.Fprintf(w, "%s: %s\n", name, r.Doc)

@@ -87,6 +87,7 @@ func each(s *engine.State, visit func(key, *engine.Counter)) {
 			visit(key{what: "hosted orphans", address: h.Address}, &h.Orphans)
 			visit(key{what: "hosted taken", address: h.Address}, &h.Taken)
 			visit(key{what: "hosted full", address: h.Address}, &h.Full)
+			visit(key{what: "hosted handed", address: h.Address}, &h.Handed)
 		}
 	}
 	for i := range s.VIPs {

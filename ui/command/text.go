@@ -183,6 +183,9 @@ func (c viewChoice) text() string {
 	if c.Migrate {
 		parts = append(parts, "migrate")
 	}
+	if c.Handover {
+		parts = append(parts, "handover")
+	}
 	return strings.Join(parts, ", ")
 }
 

@@ -133,14 +133,15 @@ type viewVIP struct {
 
 // viewChoice is how a VIP chooses, but for its ring.
 type viewChoice struct {
-	Hash    string  `json:"hash"`
-	Flow    string  `json:"flow"`
-	QUIC    string  `json:"quic"`
-	IDIn    string  `json:"id_in"`
-	Local   bool    `json:"local"`
-	Migrate bool    `json:"migrate"`
-	Known   *uint64 `json:"id_known,omitempty"`   // packets that named a server of the VIP; of one whose packets may
-	Unknown *uint64 `json:"id_unknown,omitempty"` // that named none it has
+	Hash     string  `json:"hash"`
+	Flow     string  `json:"flow"`
+	QUIC     string  `json:"quic"`
+	IDIn     string  `json:"id_in"`
+	Local    bool    `json:"local"`
+	Migrate  bool    `json:"migrate"`
+	Handover bool    `json:"handover"`
+	Known    *uint64 `json:"id_known,omitempty"`   // packets that named a server of the VIP; of one whose packets may
+	Unknown  *uint64 `json:"id_unknown,omitempty"` // that named none it has
 }
 
 // ids says where servers' ids are looked for; empty = nowhere. Fields are empty in a record that is older.
@@ -155,7 +156,7 @@ func (c viewChoice) ids() string {
 }
 
 func viewOfChoice(c engine.Choice) viewChoice {
-	v := viewChoice{Hash: c.Hash, Flow: c.Flow, QUIC: c.QUIC, IDIn: c.IDIn, Local: c.Local, Migrate: c.Migrate}
+	v := viewChoice{Hash: c.Hash, Flow: c.Flow, QUIC: c.QUIC, IDIn: c.IDIn, Local: c.Local, Migrate: c.Migrate, Handover: c.Handover}
 	if v.ids() != "" {
 		v.Known, v.Unknown = &c.Known, &c.Unknown
 	}

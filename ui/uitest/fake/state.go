@@ -220,7 +220,7 @@ func vip(v spec.VIP, pps float64) engine.VIP {
 	out := engine.VIP{
 		Name: v.Name, Addresses: v.Addresses, Port: v.Port, Protocol: v.Protocol.String(), Encap: v.Encap.String(),
 		Counter: count(pps), History: wave(pps, 60), Ring: int(v.Ring),
-		Choice: engine.Choice{Hash: v.Hash.String(), Flow: v.Flow.String(), QUIC: v.QUIC.String(), IDIn: v.IDIn.String(), Local: v.Local, Migrate: v.Migrate},
+		Choice: engine.Choice{Hash: v.Hash.String(), Flow: v.Flow.String(), QUIC: v.QUIC.String(), IDIn: v.IDIn.String(), Local: v.Local, Migrate: v.Migrate, Handover: v.Handover},
 	}
 	part := shares(v)
 	out.Empty = len(part) == 0
