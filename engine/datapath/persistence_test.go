@@ -19,6 +19,7 @@ import (
 // site is nodes of one spec behind a router that spreads flows over them, and the connections that go through.
 type site struct {
 	nodes  []*siteNode
+	agent  *siteNode       // of any backend: it is asked only about packets that came to one which has no socket for them
 	ecmp   uint64          // seed by which the router chooses; another one is a reshuffle
 	away   map[int]bool    // nodes that the router knows nothing of
 	states map[byte]string // of backends, by the last number of their address; gone ones are missing
@@ -50,6 +51,7 @@ type siteFlow struct {
 	last   byte   // node that took its last packet
 	change int32  // of the spec at that time
 	other  byte   // home of the same flow by the tables of every flow; 0 = it has ended there
+	helped bool   // it would have ended but for the agents
 }
 
 // siteFates are what became of connections.
@@ -58,7 +60,9 @@ type siteFates struct {
 	served         int // ended because their backend was gone or down
 	young          int // moved: the router sent them to another node while a change that they are younger than was settling
 	late           int // moved: the router sent them to a node on which settling had ended, since no flow as old passed it
-	found          int // of the young ones, the other ring of the slot named the backend: one hop between agents finds it
+	helped         int // of the young ones, the agent of the backend they came to passed them on to their own
+	hops           int // packets that agents passed on
+	later          int // of the helped ones, ended because a later packet found neither backend
 	moved          int // for no reason that is allowed
 	settled        int // times that a node ended settling
 	lru            int // moved away from a backend that served them, by tables of every flow
@@ -89,6 +93,9 @@ func newSite(t *testing.T, nodes int) *site {
 		n.own(t)
 	}
 	s.applied(t)
+	agent := newNode(t, "version: 1\nnics: {eth0: {xdp: [decap]}}\nagent: {vips: [10.99.0.1], handover: [10.1.0.0/16]}")
+	s.agent = &siteNode{Kernel: agent.Kernel, root: agent.roots[agent.chain(t, "eth0", XDP)]}
+	s.agent.options = ebpf.RunOptions{DataOut: make([]byte, 256), Repeat: 1}
 	return s
 }
 
@@ -126,7 +133,7 @@ func (s *site) applied(t *testing.T) {
 	desired := parse(t, fmt.Sprintf(`
 version: 1
 nics: {eth0: {xdp: [balancer]}}
-vips: [{name: web, addresses: [10.99.0.1], port: 80, protocol: tcp, ring: %d, backends: [%s]}]`, siteRing, strings.Join(list, ", ")))
+vips: [{name: web, addresses: [10.99.0.1], port: 80, protocol: tcp, ring: %d, handover: true, backends: [%s]}]`, siteRing, strings.Join(list, ", ")))
 	s.change++
 	for _, n := range s.nodes {
 		n.apply(t, desired)
@@ -178,6 +185,12 @@ func (n *siteNode) send(t *testing.T, number uint32, flags byte) byte {
 	binary.BigEndian.PutUint32(f[26:], 100<<24|number>>4)
 	binary.BigEndian.PutUint16(f[34:], uint16(20000+number&15))
 	f[47] = flags
+	return n.run(t)
+}
+
+// run is the backend that the packet at hand leaves for; 0 = none.
+func (n *siteNode) run(t *testing.T) byte {
+	t.Helper()
 	n.options.DataOut = n.options.DataOut[:256]
 	verdict, err := n.root.Run(&n.options)
 	if err != nil {
@@ -270,21 +283,49 @@ func (n *siteNode) settle() (ended int) {
 	return ended
 }
 
-// judge says of one packet whether it came where its connection lives.
+// passOn is the backend to which an agent without a socket for it passes on what a node has sent; 0 = none.
+func (s *site) passOn(t *testing.T, sent []byte) byte {
+	t.Helper()
+	s.agent.options.Data = sent
+	return s.agent.run(t)
+}
+
+// judge says of one packet whether it came where its connection lives, and has agents help where it did not.
 func (s *site) judge(t *testing.T, f *siteFlow, at int, got byte) {
 	t.Helper()
 	switch {
 	case !s.serves(f.home):
 		s.fate.served++
+		f.home = 0
+		return
 	case got == f.home:
 		f.last = byte(at)
 		return
+	}
+	found := got != 0 && s.passOn(t, s.nodes[at].options.DataOut) == f.home
+	if f.helped && !found {
+		s.fate.later++
+	} else if !f.helped {
+		s.count(t, f, at, got, found)
+	}
+	if found {
+		s.fate.hops++
+		f.last, f.helped = byte(at), true
+		return
+	}
+	f.home = 0
+}
+
+// count says why a connection's packet came to the wrong backend for the first time.
+func (s *site) count(t *testing.T, f *siteFlow, at int, got byte, found bool) {
+	t.Helper()
+	switch {
 	case at != int(f.last) && s.nodes[at].calm >= calmEnough:
 		s.fate.late++
 	case at != int(f.node) && f.change > 1:
 		s.fate.young++
-		if s.nodes[at].ring[slotOf(f.number)] == f.home {
-			s.fate.found++
+		if found {
+			s.fate.helped++
 		}
 	default:
 		s.fate.moved++
@@ -292,13 +333,14 @@ func (s *site) judge(t *testing.T, f *siteFlow, at int, got byte) {
 			t.Errorf("flow %d of change %d moved from %d to %d at node %d, from node %d", f.number, f.change, f.home, got, at, f.node)
 		}
 	}
-	f.home = 0
 }
 
 // TestPersistence: of connections through five nodes, while backends are drained, removed, added, lost and come back, engines
 // are restarted, and the router spreads flows anew, none moves away from a backend that serves it, but for such as the
 // router moves to another node: one on which a change is settling that they are younger than, or one on which it has settled
-// that they are older than. What Katran's way would have moved, a table of every flow on each node, is counted beside it.
+// that they are older than. Of those, agents find nearly all again: what they pass on is what their own program does with the
+// frames that the nodes' programs sent. What Katran's way would have moved, a table of every flow on each node, is counted
+// beside it.
 func TestPersistence(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	dice := rand.New(rand.NewPCG(seed, 0))
@@ -325,6 +367,9 @@ func TestPersistence(t *testing.T) {
 		}
 	}
 	t.Logf("seed %d: %d flows, %d changes, %d SYNs not remembered: %+v", seed, s.begun, s.change, unheld, s.fate)
+	if s.fate.young < 5 || s.fate.helped < s.fate.young*9/10 || s.fate.hops <= s.fate.helped {
+		t.Errorf("agents helped %d of %d connections, by %d packets", s.fate.helped, s.fate.young, s.fate.hops)
+	}
 	if s.fate.moved > 0 {
 		t.Errorf("%d connections moved away from a backend that serves them", s.fate.moved)
 	}
