@@ -6,8 +6,9 @@
 #include "parse.h"
 
 // The flows that an agent translates. A flow is known by 64 bits of a keyed hash of its ends as the server sees them,
-// so that an answer is found by the same ones, and is no other flow's. Sets are not LRU: a flow in use never makes room
-// for another.
+// so that an answer is found by the same ones, and is no other flow's. A flow is in the first of two sets that its hash
+// names, unless that is well filled and the other less so: at 90 % of all entries that leaves one in a hundred without
+// room, where one set would leave ten. Sets are not LRU: a flow in use never makes room for another.
 MAP(nat_flows, ARRAY, struct nat_set, NAT_SETS, BPF_F_MMAPABLE);
 
 // The ends of a flow as the server sees them, in wire order.
@@ -24,7 +25,11 @@ struct nat {
 	__u64 state; // of the entry that was found
 	__u32 way;   // of it; NAT_WAYS = none
 	__u32 tick;  // now
+	__u32 place; // of its set
+	__u32 pad;
 };
+
+#define NAT_FEW 5 // flows in a set that need not look for another: at half of all entries, one in eleven does
 
 AI __u64 nat_hash(struct nat_ends *e, __u8 family, __u64 salt)
 {
@@ -66,23 +71,28 @@ AI __u64 bounded_way(__u64 way)
 }
 _Static_assert(NAT_WAYS == 8, "bounded_way");
 
-AI struct nat_set *nat_set_of(__u64 flow)
+AI struct nat_set *nat_set_at(__u32 place)
 {
-	__u32 place = flow & (NAT_SETS - 1);
 	return bpf_map_lookup_elem(&nat_flows, &place);
 }
 
-// Returns whether the flow is known and alive. Whoever replaces an entry claims its state first: a state that is read
-// between two looks at an unchanged flow is that flow's.
-FUNCTION int find_nat(struct nat *n)
+AI __u32 first_place(__u64 flow)
+{
+	return flow & (NAT_SETS - 1);
+}
+
+AI __u32 second_place(__u64 flow)
+{
+	return flow / NAT_SETS & (NAT_SETS - 1);
+}
+
+// Returns whether the flow is in one set, and alive. Whoever replaces an entry claims its state first: a state that is
+// read between two looks at an unchanged flow is that flow's.
+FUNCTION int find_nat_at(struct nat *n, __u32 place)
 {
 	__u64 hits = 0;
-	if (!n)
-		return 0;
-	struct nat_set *set = nat_set_of(n->flow);
-	n->way = NAT_WAYS;
-	n->state = 0;
-	if (!set)
+	struct nat_set *set = nat_set_at(place);
+	if (!n || !set)
 		return 0;
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < NAT_WAYS; i++) {
@@ -96,8 +106,17 @@ FUNCTION int find_nat(struct nat *n)
 	if (*(volatile __u64 *)&set->flow[way] != n->flow)
 		return 0;
 	n->way = way;
+	n->place = place;
 	n->state = state;
 	return nat_alive(state, n->tick);
+}
+
+// Returns whether the flow is known and alive.
+AI int find_nat(struct nat *n)
+{
+	n->way = NAT_WAYS;
+	n->state = 0;
+	return find_nat_at(n, first_place(n->flow)) || find_nat_at(n, second_place(n->flow));
 }
 
 // Makes the entry that was found look used, with more flags. Not when somebody else changed it meanwhile.
@@ -106,7 +125,7 @@ AI void touch_nat(struct nat *n, __u64 flags)
 	__u64 used = (n->state & 0xffffffff) | flags | (__u64)n->tick << NAT_AGE_SHIFT;
 	if (dry || used == n->state || n->way >= NAT_WAYS)
 		return;
-	struct nat_set *set = nat_set_of(n->flow);
+	struct nat_set *set = nat_set_at(n->place);
 	if (set)
 		__sync_val_compare_and_swap(&set->state[bounded_way(n->way)], n->state, used);
 }
@@ -126,11 +145,15 @@ AI __u64 nat_worth(__u64 state, __u32 tick, int evict)
 	return 0;
 }
 
-// The entry to give up for a new one; NAT_WAYS = none.
-AI __u32 find_nat_victim(struct nat_set *set, __u32 tick, __u32 begin, int evict)
+// The entry of a set to give up for a new one; NAT_WAYS = none.
+FUNCTION int find_nat_victim(struct nat *n, __u32 place, int evict)
 {
 	__u64 best = 0;
 	__u32 way = NAT_WAYS;
+	struct nat_set *set = nat_set_at(place);
+	if (!n || !set)
+		return NAT_WAYS;
+	__u32 begin = n->flow >> 32, tick = n->tick;
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < NAT_WAYS; i++) {
 		__u32 at = begin + i;
@@ -143,23 +166,46 @@ AI __u32 find_nat_victim(struct nat_set *set, __u32 tick, __u32 begin, int evict
 	return way;
 }
 
+// How many flows of a set live.
+FUNCTION int count_nat(struct nat *n, __u32 place)
+{
+	struct nat_set *set = nat_set_at(place);
+	int living = 0;
+	if (!n || !set)
+		return NAT_WAYS;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < NAT_WAYS; i++)
+		living += nat_alive(set->state[bounded_way(i)], n->tick) != 0;
+	return living;
+}
+
+// Finds the place of a new flow.
+AI void place_nat(struct nat *n, int evict)
+{
+	__u32 first = first_place(n->flow), second = second_place(n->flow);
+	int living = count_nat(n, first);
+	n->place = living >= NAT_FEW && count_nat(n, second) < living ? second : first;
+	n->way = find_nat_victim(n, n->place, evict);
+	if (n->way < NAT_WAYS || n->place == second)
+		return;
+	n->place = second;
+	n->way = find_nat_victim(n, second, evict);
+}
+
 // Remembers the flow, in the place of its own older entry, of a dead one, or where evict says so of one that nobody
 // answered or that has been silent the longest. Returns whether there was one.
 FUNCTION int remember_nat(struct nat *n, __u64 state, int evict)
 {
 	if (!n)
 		return 0;
-	struct nat_set *set = nat_set_of(n->flow);
-	__u32 way = n->way;
-	if (!set)
-		return 0;
-	if (way >= NAT_WAYS)
-		way = find_nat_victim(set, n->tick, n->flow >> 32, evict);
-	if (way >= NAT_WAYS)
+	if (n->way >= NAT_WAYS)
+		place_nat(n, evict);
+	struct nat_set *set = nat_set_at(n->place);
+	if (!set || n->way >= NAT_WAYS)
 		return 0;
 	if (dry)
 		return 1;
-	__u64 i = bounded_way(way), *at = &set->state[i], was = *(volatile __u64 *)at;
+	__u64 i = bounded_way(n->way), *at = &set->state[i], was = *(volatile __u64 *)at;
 	if (was & NAT_CLAIMED || __sync_val_compare_and_swap(at, was, NAT_CLAIMED) != was)
 		return 0;
 	__sync_lock_test_and_set(&set->flow[i], n->flow);
