@@ -30,3 +30,21 @@ func attachPass(nic netlink.Link) error {
 	}
 	return nil
 }
+
+// TakesXDP prepares the router's end of a node's wire for what the node sends by XDP_TX, as that of lb is.
+func (l *Lab) TakesXDP(node string) error {
+	if err := l.has(node); err != nil {
+		return err
+	}
+	err := inNamespace(l.namespace(Router), func() error {
+		nic, err := netlink.LinkByName(node)
+		if err != nil {
+			return err
+		}
+		return attachPass(nic)
+	})
+	if err != nil {
+		return fmt.Errorf("lab %q: %s: %w", l.name, node, err)
+	}
+	return nil
+}
