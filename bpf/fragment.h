@@ -26,9 +26,10 @@ AI int is_bad_fragment(struct scratch *s)
 	return tcp && s->tcp_flags & 2;
 }
 
-AI __u64 fragment_hash(struct scratch *s)
+// salt keeps what different programs know of fragments apart.
+AI __u64 fragment_hash(struct scratch *s, __u64 salt)
 {
-	__u64 h = conn_key[1] ^ s->frag_id;
+	__u64 h = conn_key[1] ^ s->frag_id ^ salt;
 	if (s->family == 4)
 		return mix(mix(h) ^ ((__u64)s->src4 << 32 | s->dst4) ^ conn_key[0]);
 	h = mix(h) ^ s->src6[0];
@@ -38,9 +39,9 @@ AI __u64 fragment_hash(struct scratch *s)
 }
 
 // The newest stands in front; the oldest of a set makes room. Where two CPUs write one set at a time, a packet is lost.
-AI void remember_ports(struct scratch *s)
+AI void remember_fragment(struct scratch *s, __u64 salt, __u32 what)
 {
-	__u64 h = fragment_hash(s), tick = coarse_now(s) >> 30 & FRAGMENT_AGE_MASK;
+	__u64 h = fragment_hash(s, salt), tick = coarse_now(s) >> 30 & FRAGMENT_AGE_MASK;
 	__u32 place = h & (FRAGMENT_SETS - 1);
 	struct set *set = bpf_map_lookup_elem(&fragments, &place);
 	if (!set || dry)
@@ -49,13 +50,18 @@ AI void remember_ports(struct scratch *s)
 	for (__u32 i = SET_WAYS - 1; i > 0; i--)
 		set->entry[i] = *(volatile __u64 *)&set->entry[i - 1];
 	*(volatile __u64 *)&set->entry[0] =
-		h >> FRAGMENT_TAG_SHIFT << FRAGMENT_TAG_SHIFT | tick << FRAGMENT_AGE_SHIFT | s->ports;
+		h >> FRAGMENT_TAG_SHIFT << FRAGMENT_TAG_SHIFT | tick << FRAGMENT_AGE_SHIFT | what;
 }
 
-// Gives a later fragment the ports of its first one. Returns 0 where that is not known.
-AI int recall_ports(struct scratch *s)
+AI void remember_ports(struct scratch *s)
 {
-	__u64 h = fragment_hash(s), tick = coarse_now(s) >> 30;
+	remember_fragment(s, 0, s->ports);
+}
+
+// What was remembered with the first fragment of a later one. Returns 0 where that is not known.
+AI int recall_fragment(struct scratch *s, __u64 salt, __u32 *what)
+{
+	__u64 h = fragment_hash(s, salt), tick = coarse_now(s) >> 30;
 	__u32 place = h & (FRAGMENT_SETS - 1);
 	struct set *set = bpf_map_lookup_elem(&fragments, &place);
 	if (!set)
@@ -65,8 +71,14 @@ AI int recall_ports(struct scratch *s)
 		__u64 entry = *(volatile __u64 *)&set->entry[i];
 		if (!entry || (entry ^ h) >> FRAGMENT_TAG_SHIFT)
 			continue;
-		s->ports = entry;
+		*what = entry;
 		return (tick - (entry >> FRAGMENT_AGE_SHIFT) + 1 & FRAGMENT_AGE_MASK) <= FRAGMENT_LIFE + 1;
 	}
 	return 0;
+}
+
+// Gives a later fragment the ports of its first one.
+AI int recall_ports(struct scratch *s)
+{
+	return recall_fragment(s, 0, &s->ports);
 }

@@ -2,6 +2,7 @@
 //go:build ignore
 
 #include <linux/pkt_cls.h>
+#include "fragment.h"
 #include "handover.h"
 #include "inner.h"
 #include "mss.h"
@@ -274,27 +275,45 @@ AI __u64 learn_outward(struct scratch *s, struct nat_packet *p, __u64 state)
 	return NAT_ANSWERED | (__u64)(__u16)(p->tcp_seq + 1) << NAT_SEQ_SHIFT;
 }
 
-// Finds the VIP that a packet of the server's is to come from. Returns whether there is one.
-AI int plan_outward(struct scratch *s, struct agent_settings *a, struct nat_packet *p)
+#define FRAGMENTS_OF_SERVERS 0x736e6174 // salt
+
+// Finds the number of the VIP that a packet of the server's is to come from, 0 for none. Returns 0, or why it is not
+// known. A later fragment comes from where its first one came from.
+AI enum reason find_origin(struct scratch *s, struct agent_settings *a, struct nat_packet *p, __u32 *number)
+{
+	__u64 salt = a->salt ^ FRAGMENTS_OF_SERVERS;
+	if (p->kind == NAT_LATER)
+		return recall_fragment(s, salt, number) ? 0 : REASON_FIRST_UNSEEN;
+	if (p->kind != NAT_NO) {
+		struct nat n = nat_of(s, a, &p->ends);
+		if (find_nat(&n)) {
+			*number = n.state & NAT_VIP;
+			touch_nat(&n, learn_outward(s, p, n.state));
+		}
+	}
+	if (s->kind & KIND_FRAGMENT)
+		remember_fragment(s, salt, *number);
+	return 0;
+}
+
+// Plans what a packet of the server's becomes. Returns what it leaves with.
+AI enum reason plan_outward(struct scratch *s, struct agent_settings *a, struct nat_packet *p)
 {
 	const __u32 *src = &s->src4, *local = p->kind == NAT_ERROR ? p->quoted : src;
-	if (!(a->flags & AGENT_TRANSLATES) || p->kind == NAT_NO || p->kind == NAT_LATER)
-		return 0;
+	__u32 number = 0;
+	if (!(a->flags & AGENT_TRANSLATES))
+		return REASON_UNTRANSLATED;
 	p->ends.local[0] = s->family == 4 ? local[0] : *(__u64 *)local;
 	p->ends.local[1] = s->family == 4 ? 0 : *(__u64 *)&local[2];
-	struct nat n = nat_of(s, a, &p->ends);
-	if (!find_nat(&n))
-		return 0;
-	__u32 number = n.state & NAT_VIP;
+	enum reason why = find_origin(s, a, p, &number);
 	struct agent_vip *v = bpf_map_lookup_elem(&agent_vips, &number);
-	if (!v || v->family != s->family)
-		return 0;
-	touch_nat(&n, learn_outward(s, p, n.state));
+	if (why || !number || !v || v->family != s->family)
+		return why ? why : REASON_UNTRANSLATED;
 	replace_by(p, local, (__u32 *)v->address, p->kind != NAT_ERROR || same_address(s->family, src, local));
 	struct agent_count *c = agent_count_of(number);
 	if (c)
 		count_in(s, &c->out);
-	return 1;
+	return REASON_TRANSLATED;
 }
 
 // What the server sends, on its way to the client.
@@ -311,14 +330,13 @@ int snat_tc(struct __sk_buff *ctx)
 		return leave(s, TC_ACT_UNSPEC, REASON_UNTRANSLATED);
 	find_mss_tc(ctx, a->mss, &mss);
 	read_flow_tc(ctx, &p, 0);
-	int found = plan_outward(s, a, &p);
+	enum reason why = plan_outward(s, a, &p);
+	int found = why == REASON_TRANSLATED;
 	if ((found || !(a->flags & AGENT_TRANSLATES)) && lower_mss_tc(ctx, &mss))
 		return leave_dropped(s, TC_ACT_SHOT, REASON_INTERNAL);
-	if (!found)
-		return leave(s, TC_ACT_UNSPEC, REASON_UNTRANSLATED);
-	if (rewrite_tc(ctx, &p.r))
+	if (found && rewrite_tc(ctx, &p.r))
 		return leave_dropped(s, TC_ACT_SHOT, REASON_INTERNAL);
-	return leave(s, TC_ACT_UNSPEC, REASON_TRANSLATED);
+	return leave(s, TC_ACT_UNSPEC, bounded_reason(why));
 }
 
 // The same for dry runs, which are XDP's.
@@ -335,14 +353,13 @@ int snat(struct xdp_md *ctx)
 		return leave(s, XDP_PASS, REASON_UNTRANSLATED);
 	find_mss_xdp(ctx, a->mss, &mss);
 	read_flow_xdp(ctx, &p, 0);
-	int found = plan_outward(s, a, &p);
+	enum reason why = plan_outward(s, a, &p);
+	int found = why == REASON_TRANSLATED;
 	if ((found || !(a->flags & AGENT_TRANSLATES)) && lower_mss(ctx, &mss))
 		return leave_dropped(s, XDP_DROP, REASON_INTERNAL);
-	if (!found)
-		return leave(s, XDP_PASS, REASON_UNTRANSLATED);
-	if (rewrite_xdp(ctx, &p.r))
+	if (found && rewrite_xdp(ctx, &p.r))
 		return leave_dropped(s, XDP_DROP, REASON_INTERNAL);
-	return leave(s, XDP_PASS, REASON_TRANSLATED);
+	return leave(s, XDP_PASS, bounded_reason(why));
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

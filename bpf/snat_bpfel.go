@@ -19,10 +19,12 @@ const (
 	SnatMapAgentCounts   = "agent_counts"
 	SnatMapAgentSettings = "agent_settings"
 	SnatMapAgentVips     = "agent_vips"
+	SnatMapBackends      = "backends"
 	SnatMapCaptors       = "captors"
 	SnatMapCounters      = "counters"
 	SnatMapEntry         = "entry"
 	SnatMapEvents        = "events"
+	SnatMapFragments     = "fragments"
 	SnatMapNatFlows      = "nat_flows"
 	SnatMapRowSettings   = "row_settings"
 	SnatMapRows          = "rows"
@@ -95,10 +97,12 @@ type SnatMapSpecs struct {
 	AgentCounts   *ebpf.MapSpec `ebpf:"agent_counts"`
 	AgentSettings *ebpf.MapSpec `ebpf:"agent_settings"`
 	AgentVips     *ebpf.MapSpec `ebpf:"agent_vips"`
+	Backends      *ebpf.MapSpec `ebpf:"backends"`
 	Captors       *ebpf.MapSpec `ebpf:"captors"`
 	Counters      *ebpf.MapSpec `ebpf:"counters"`
 	Entry         *ebpf.MapSpec `ebpf:"entry"`
 	Events        *ebpf.MapSpec `ebpf:"events"`
+	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	NatFlows      *ebpf.MapSpec `ebpf:"nat_flows"`
 	RowSettings   *ebpf.MapSpec `ebpf:"row_settings"`
 	Rows          *ebpf.MapSpec `ebpf:"rows"`
@@ -141,10 +145,12 @@ type SnatMaps struct {
 	AgentCounts   *ebpf.Map `ebpf:"agent_counts"`
 	AgentSettings *ebpf.Map `ebpf:"agent_settings"`
 	AgentVips     *ebpf.Map `ebpf:"agent_vips"`
+	Backends      *ebpf.Map `ebpf:"backends"`
 	Captors       *ebpf.Map `ebpf:"captors"`
 	Counters      *ebpf.Map `ebpf:"counters"`
 	Entry         *ebpf.Map `ebpf:"entry"`
 	Events        *ebpf.Map `ebpf:"events"`
+	Fragments     *ebpf.Map `ebpf:"fragments"`
 	NatFlows      *ebpf.Map `ebpf:"nat_flows"`
 	RowSettings   *ebpf.Map `ebpf:"row_settings"`
 	Rows          *ebpf.Map `ebpf:"rows"`
@@ -160,10 +166,12 @@ func (m *SnatMaps) Close() error {
 		m.AgentCounts,
 		m.AgentSettings,
 		m.AgentVips,
+		m.Backends,
 		m.Captors,
 		m.Counters,
 		m.Entry,
 		m.Events,
+		m.Fragments,
 		m.NatFlows,
 		m.RowSettings,
 		m.Rows,

@@ -193,7 +193,7 @@ var outward4 = []snatRow{
 	{nil, row{"gre", away(ip4{Src: local4, Dst: client4, Protocol: 47}, fill(20)), passed("untranslated")}},
 	{nil, row{"an echo request of its own", away(srv4, icmp4{Rest: 9 << 16}), passed("untranslated")}},
 	{nil, row{"an error about a packet of no flow", away(srv4, icmp4{Type: 3, Code: 3}, packet.Quote(build(at4, udp{}), 28)), passed("untranslated")}},
-	{nil, row{"a later fragment", away(ip4{Src: local4, Dst: client4, Offset: 100, Protocol: packet.ProtoUDP}, fill(20)), passed("untranslated")}},
+	{nil, row{"a later fragment", away(ip4{Src: local4, Dst: client4, Offset: 100, Protocol: packet.ProtoUDP}, fill(20)), passed("first_unseen")}},
 	{nil, row{"arp", away(packet.ARP{}), passed("not_ip")}},
 }
 
@@ -213,25 +213,18 @@ func udpSum(to netip.Addr, length uint16, content int) packet.Field {
 		raw := build(ip4{Dst: a, MF: true}, udp{Len: packet.Is(length)}, fill(content))
 		return uint16(raw[26])<<8 | uint16(raw[27])
 	}
-	sum := uint32(of(vip4at)) // what the packet has, and then what the addresses differ by
-	was, now := vip4at.As4(), to.As4()
-	c := uint32(^uint16(sum))
-	for i := 0; i < 4; i += 2 {
-		c += uint32(^(uint16(was[i])<<8 | uint16(was[i+1]))) & 0xffff
-		c += uint32(now[i])<<8 | uint32(now[i+1])
-	}
-	for c>>16 != 0 {
-		c = c&0xffff + c>>16
-	}
-	return packet.Is(^uint16(c))
+	return sumFrom(vip4at, to, of(vip4at)) // what the packet has, and then what the addresses differ by
 }
 
 // sumFor6 is what a checksum to the VIP becomes when the packet goes to the local address.
-func sumFor6(sum uint16) packet.Field {
-	c, was, now := uint32(^sum), vip6at.As16(), local6.As16()
-	for i := 0; i < 16; i += 2 {
-		c += uint32(^(uint16(was[i])<<8 | uint16(was[i+1])))
-		c += uint32(now[i])<<8 | uint32(now[i+1])
+func sumFor6(sum uint16) packet.Field { return sumFrom(vip6at, local6, sum) }
+
+// sumFrom is what a checksum over one address becomes when another stands in its place.
+func sumFrom(was, now netip.Addr, sum uint16) packet.Field {
+	c, from, to := uint32(^sum), was.AsSlice(), now.AsSlice()
+	for i := 0; i < len(from); i += 2 {
+		c += uint32(^(uint16(from[i])<<8 | uint16(from[i+1]))) & 0xffff
+		c += uint32(to[i])<<8 | uint32(to[i+1])
 	}
 	for c>>16 != 0 {
 		c = c&0xffff + c>>16

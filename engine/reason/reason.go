@@ -83,6 +83,7 @@ var all = []Reason{
 	{42, "local", Pass, Balancer, "for a VIP that a socket of this host serves", ""},
 	{46, "handed_over", Forward, Decap, "of a TCP connection that no socket of this host has, and passed on to the other backend that the load balancer named", ""},
 	{47, "not_handed_over", Pass, Decap, "no socket of this host has its TCP connection, and the backend that the load balancer named was not to be sent to", "add the networks of load balancers and backends to agent.handover"},
+	{48, "first_unseen", Pass, SNAT, "a later fragment of a server's packet whose first one did not come before it, so that nobody knows whether it is to come from a VIP", "have the servers send what fits the MTU"},
 	{50, "translated", Pass, SNAT, "from a server, and made to come from the VIP", ""},
 	{51, "untranslated", Pass, SNAT, "of no connection that came for a VIP", ""},
 	{52, "flow_taken", Drop, Decap, "its addresses and ports are, for the server, those of a direct connection, or of one to another VIP", "it is rare and of one client: give the VIP a local address of its own if it is not"},
