@@ -58,6 +58,8 @@ var rules = []rule{
 		"only datapath touches maps, programs and links, so only one room can break a node"},
 	{"engine/bgp", []string{"./engine/bgp/...", "./engine/spec", "github.com/osrg/gobgp/v4/api", "github.com/osrg/gobgp/v4/pkg/..."},
 		"routers are told of prefixes, whatever they stand for"},
+	{"engine/fleet", []string{"./engine/disk", "./engine/spec", "go.etcd.io/etcd/...", "go.uber.org/zap", "go.yaml.in/yaml/v3", "google.golang.org/grpc/..."},
+		"what a fleet agrees on is documents and words, whatever its nodes do with them"},
 	{"engine/arms", nil, "who may change a node is decided without knowing what one is"},
 	{"engine/discover", []string{"./engine/spec", "go.yaml.in/yaml/v3"},
 		"who serves is asked of others without knowing what follows from it"},

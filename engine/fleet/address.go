@@ -1,0 +1,126 @@
+package fleet
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Address is where a store is and what opens it.
+type Address struct {
+	Endpoints []string // host:port
+	Prefix    string   // ends in /
+	User      string
+	password  string
+	answer    time.Duration // in which the store connects, and answers
+	tls       *tls.Config   // nil = none
+	text      string
+}
+
+// ParseAddress reads etcd://HOST:PORT,HOST:PORT/PREFIX, and the files that it names. Behind a question mark may stand user and
+// password_file, ca, and cert with key: files, by absolute paths. The scheme etcds, ca and cert ask for TLS.
+func ParseAddress(text string) (*Address, error) {
+	a, err := parseAddress(text)
+	if err != nil {
+		return nil, fmt.Errorf("store %q: %w", text, err)
+	}
+	return a, nil
+}
+
+func parseAddress(text string) (*Address, error) {
+	const form = "write etcd://HOST:PORT,HOST:PORT/PREFIX, or file"
+	scheme, rest, found := strings.Cut(text, "://")
+	if !found || scheme != "etcd" && scheme != "etcds" {
+		return nil, errors.New(form)
+	}
+	rest, options, _ := strings.Cut(rest, "?")
+	hosts, prefix, _ := strings.Cut(rest, "/")
+	a := &Address{Prefix: strings.Trim(prefix, "/") + "/", answer: answerTime, text: scheme + "://" + rest}
+	if a.Prefix == "/" {
+		return nil, errors.New("no prefix: " + form + ": fleets in one etcd are told apart by it")
+	}
+	for _, h := range strings.Split(hosts, ",") {
+		host, port, err := net.SplitHostPort(h)
+		if err != nil || host == "" || port == "" || strings.Contains(host, "@") {
+			return nil, fmt.Errorf("endpoint %q: write HOST:PORT; etcd's port is 2379", h)
+		}
+		a.Endpoints = append(a.Endpoints, h)
+	}
+	q, err := url.ParseQuery(options)
+	if err != nil {
+		return nil, err
+	}
+	return a, a.read(scheme == "etcds", q)
+}
+
+func (a *Address) read(secure bool, q url.Values) error {
+	known := []string{"user", "password_file", "ca", "cert", "key"}
+	for name, values := range q {
+		switch {
+		case !slices.Contains(known, name):
+			return fmt.Errorf("%s is not known: there are %s", name, strings.Join(known, ", "))
+		case len(values) != 1 || values[0] == "":
+			return fmt.Errorf("%s: write it once, with a value", name)
+		case name != "user" && !filepath.IsAbs(values[0]):
+			return fmt.Errorf("%s: %s is no absolute path: the engine runs in a folder of its own", name, values[0])
+		}
+	}
+	a.User = q.Get("user")
+	if (a.User == "") != (q.Get("password_file") == "") {
+		return errors.New("user and password_file go together")
+	}
+	if a.User != "" {
+		text, err := os.ReadFile(q.Get("password_file"))
+		if err != nil {
+			return fmt.Errorf("password_file: %w", err)
+		}
+		if a.password = strings.TrimSpace(string(text)); a.password == "" {
+			return fmt.Errorf("password_file: %s is empty", q.Get("password_file"))
+		}
+	}
+	if secure || q.Has("ca") || q.Has("cert") || q.Has("key") {
+		a.tls = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	return errors.Join(a.readCA(q.Get("ca")), a.readCert(q.Get("cert"), q.Get("key")))
+}
+
+func (a *Address) readCA(file string) error {
+	if file == "" {
+		return nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("ca: %w", err)
+	}
+	a.tls.RootCAs = x509.NewCertPool()
+	if !a.tls.RootCAs.AppendCertsFromPEM(text) {
+		return fmt.Errorf("ca: %s has no certificate in PEM", file)
+	}
+	return nil
+}
+
+func (a *Address) readCert(cert, key string) error {
+	if (cert == "") != (key == "") {
+		return errors.New("cert and key go together")
+	}
+	if cert == "" {
+		return nil
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return fmt.Errorf("cert and key: %w", err)
+	}
+	a.tls.Certificates = []tls.Certificate{pair}
+	return nil
+}
+
+// String is the address without what opens it.
+func (a *Address) String() string { return a.text }
