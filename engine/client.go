@@ -194,6 +194,12 @@ func (c *client) Timeline(ctx context.Context, from, to time.Time) (*Timeline, e
 	return a.Axis, err
 }
 
+// Fleet implements Verbs.
+func (c *client) Fleet(ctx context.Context, r FleetRequest) (*FleetAnswer, error) {
+	a, err := c.ask(ctx, call{Verb: r.Do.verb(), Fleet: &r})
+	return a.Fleet, err
+}
+
 // Trace implements Verbs.
 func (c *client) Trace(ctx context.Context, r TraceRequest) (*Trace, error) {
 	a, err := c.ask(ctx, call{Verb: verbTrace, Trace: r.wire()})

@@ -47,7 +47,7 @@ const (
 // the armed one has lost his connection.
 func (v verb) needs() need {
 	switch v {
-	case verbPlan, verbWatch, verbHistory, verbPast, verbAt, verbTimeline, verbConnections, verbTrace:
+	case verbPlan, verbWatch, verbHistory, verbPast, verbAt, verbTimeline, verbConnections, verbTrace, verbFleet:
 		return needNothing
 	case verbConfirm, verbArm, verbDisarm, verbCapture, verbCaptured, verbEndCapture:
 		return needPermission

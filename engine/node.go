@@ -64,6 +64,9 @@ type Verbs interface {
 	// Trace says what becomes of packets by the programs and maps that run, or that would run; it changes, counts and sends
 	// nothing. Who may only look may ask what runs. Traces have a share of the engine's time at most, and wait for their turn.
 	Trace(ctx context.Context, r TraceRequest) (*Trace, error)
+	// Fleet asks something of the nodes of one mind, of which this is one: where the node's spec comes from a store, Apply makes
+	// the fleet's next revision. ErrRefused where it comes from a file.
+	Fleet(ctx context.Context, r FleetRequest) (*FleetAnswer, error)
 	// At is the State that was shown at a time, see Recording.At. ErrInvalid when nothing is recorded.
 	At(ctx context.Context, t time.Time) (*State, error)
 	// Timeline is what was recorded from from to to, for an axis.
@@ -111,4 +114,5 @@ type Applied struct {
 	Deadline   time.Time // zero when confirmed at once
 	Text       []string
 	Took       time.Duration
+	Fleet      int // not 0: nothing is live yet; it is this revision of the fleet, which comes to its nodes one after another
 }

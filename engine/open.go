@@ -59,6 +59,7 @@ func (o *owner) begin(ctx context.Context) context.Context {
 	o.publish(time.Now())
 	ctx, o.stop = context.WithCancel(ctx)
 	o.turned.Store(time.Now().UnixNano())
+	o.joinFleet(ctx)
 	go o.run(ctx)
 	go o.watchLoop(ctx)
 	return ctx
@@ -211,6 +212,7 @@ func (o *owner) upgrade() error {
 
 // bringUp brings a node without a data path to the spec that was confirmed last, or else to the operator's file.
 func (o *owner) bringUp(context.Context) error {
+	o.fleet.fresh.Store(true)
 	s, why, err := o.firstSpec()
 	if err != nil || s == nil {
 		o.detachUnused()

@@ -28,6 +28,8 @@ type Options struct {
 	// by then must be enough to go on from. nil in production.
 	Step func(name string)
 
+	// Store is where the node's spec comes from, as of all nodes of its fleet. nil: it has its spec for itself.
+	Store *Store
 	// Observers lets every user of the machine look at the node. Without it, only those may who may also be armed.
 	Observers bool
 
@@ -121,6 +123,7 @@ type owner struct {
 	routers      routers
 	drained      *Drained  // as it was asked for; nil = it was not
 	quiet        time.Time // since when a drained node gets no packets
+	fleet        fleeting
 }
 
 // run is the loop: requests, ticks, and what the kernel tells.
@@ -165,6 +168,7 @@ func (o *owner) run(ctx context.Context) {
 		case <-changed:
 			o.refresh()
 		case <-o.guard.news: // publish writes it down
+		case <-o.fleet.news:
 		case d := <-drops:
 			if o.detached {
 				continue // nothing is left that could say whose it was
@@ -296,6 +300,7 @@ func (o *owner) Close() error {
 	o.closing.Do(o.stop)
 	<-o.done
 	<-o.silent
+	o.fleet.leave()
 	return nil
 }
 

@@ -215,6 +215,9 @@ func (p *Player) Connections(context.Context, ConnectionsRequest) (*Connections,
 	return nil, errRecording
 }
 
+// Fleet implements Verbs.
+func (p *Player) Fleet(context.Context, FleetRequest) (*FleetAnswer, error) { return nil, errRecording }
+
 // Handoff implements Verbs.
 func (p *Player) Handoff(context.Context, HandoffRequest) error { return errRecording }
 

@@ -83,6 +83,11 @@ func (s *post) Past(ctx context.Context, number int) (*spec.Spec, error) {
 	return s.node().Past(ctx, number)
 }
 
+// Fleet implements Verbs.
+func (s *post) Fleet(ctx context.Context, r FleetRequest) (*FleetAnswer, error) {
+	return s.node().Fleet(ctx, r)
+}
+
 // Trace implements Verbs.
 func (s *post) Trace(ctx context.Context, r TraceRequest) (*Trace, error) {
 	return s.node().Trace(ctx, r)

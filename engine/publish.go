@@ -67,6 +67,7 @@ func (o *owner) publish(now time.Time) {
 	s.Doctor, s.Routes = o.examiner.latest, routesOf(o.spec, o.reached, o.ways.changed)
 	o.showDrained(s)
 	o.announce(now, s)
+	o.showFleet(s)
 	s.Problems = o.findProblems(now, s)
 	o.show(s)
 }

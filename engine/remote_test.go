@@ -154,6 +154,11 @@ func (f *fake) AcceptFound(_ context.Context, r AcceptRequest) error {
 	return f.err
 }
 
+func (f *fake) Fleet(_ context.Context, r FleetRequest) (*FleetAnswer, error) {
+	f.called(fmt.Sprintf("fleet %s by %s", r.Do, r.Who))
+	return &FleetAnswer{Number: 7}, f.err
+}
+
 func (f *fake) Detach(_ context.Context, who string) error {
 	f.called("detach by " + who)
 	return f.err

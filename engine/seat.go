@@ -81,6 +81,9 @@ func (s seat) Plan(ctx context.Context, want *spec.Spec) (*Plan, error) {
 
 // Apply implements Verbs.
 func (s seat) Apply(ctx context.Context, r ApplyRequest) (*Applied, error) {
+	if m := s.engine.fleet.speaks(); m != nil {
+		return s.proposed(ctx, m, r)
+	}
 	return ask(ctx, s, verbApply, func() (*Applied, error) { return s.engine.apply(r) })
 }
 

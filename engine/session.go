@@ -186,6 +186,8 @@ func (c *session) do(ctx, served context.Context, k call, a *answer) error {
 		err = n.DrainNode(served, DrainRequest{Back: k.Back, Who: who, Why: k.Why})
 	case verbAccept:
 		err = n.AcceptFound(served, AcceptRequest{VIP: k.VIP, Who: who, Why: k.Why})
+	case verbFleet, verbFleetChange:
+		a.Fleet, err = k.fleet(ctx, n, who)
 	case verbDetach:
 		err = n.Detach(served, who)
 	case verbTrace:

@@ -43,6 +43,7 @@ type State struct {
 	Barred   string   // why this process may not be armed at all; empty = it may
 	Handoff  *Handoff // nil: none that this engine knows of
 	BGP      *BGP     // nil: no router is told of VIPs
+	Fleet    *Fleet   // nil: the node has its spec for itself
 	Drained  *Drained // nil: it is not
 
 	Routes   []Route         // to backends, in the spec's order

@@ -56,6 +56,7 @@ type call struct {
 
 	Capture     *CaptureRequest     `json:",omitempty"`
 	Connections *ConnectionsRequest `json:",omitempty"`
+	Fleet       *FleetRequest       `json:",omitempty"`
 }
 
 // verb is what a call asks for. Whatever is not said in needs to ask for less, only the armed may call.
@@ -84,6 +85,9 @@ const (
 	verbEndCapture verb = "end capture"
 
 	verbConnections verb = "connections"
+
+	verbFleet       verb = "fleet"
+	verbFleetChange verb = "change the fleet"
 )
 
 // news is a frame from the server: one of its parts.
@@ -111,6 +115,7 @@ type answer struct {
 	Packed   []byte    `json:",omitempty"`
 
 	Connections *Connections `json:",omitempty"`
+	Fleet       *FleetAnswer `json:",omitempty"`
 }
 
 // shownState is a State without its spec, which travels only when it changed, and with its histories apart: as text

@@ -301,7 +301,7 @@ func TestTwoConsoles(t *testing.T) {
 			wrong = append(wrong, err)
 		}
 	}
-	if len(wrong) != 1 || !errors.Is(wrong[0], ErrMoved) && !errors.Is(wrong[0], ErrBusy) || !strings.Contains(wrong[0].Error(), "revision 2 by at ") {
+	if len(wrong) != 1 || !errors.Is(wrong[0], ErrMoved) && !errors.Is(wrong[0], ErrBusy) || !strings.Contains(wrong[0].Error(), "2 by at ") {
 		t.Fatalf("%v", wrong)
 	}
 	c.reaches(2, Done, "a", "b")

@@ -143,6 +143,19 @@ const (
 
 func (n Seen) asked(h Head) bool { return n.Target.Number == h.Number && n.Target.Attempt == h.Attempt }
 
+// Stand is how a node stands to the newest revision, in words.
+func (n Seen) Stand(h Head) string {
+	switch s := n.Status; {
+	case s == nil:
+		return "silent"
+	case s.Left != "":
+		return "out"
+	case h.Number == 0:
+		return "no revision"
+	}
+	return [...]string{away: "silent", waits: "waits", flies: "takes it", failed: "failed", keeps: "has it"}[n.stand(h)]
+}
+
 func (n Seen) stand(h Head) stand {
 	switch s := n.Status; {
 	case s == nil && h.Phase == Running && n.asked(h):

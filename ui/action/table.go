@@ -12,6 +12,7 @@ const (
 	GoDoctor   ID = "screen.doctor"
 	GoRouting  ID = "screen.routing"
 	GoBGP      ID = "screen.bgp"
+	GoFleet    ID = "screen.fleet"
 
 	GoConnections ID = "screen.connections"
 	GoCapture     ID = "screen.capture"
@@ -85,6 +86,12 @@ const (
 	HandOver ID = "node.hand_over"
 	GoBack   ID = "node.go_back"
 
+	FleetStop   ID = "fleet.stop"
+	FleetResume ID = "fleet.resume"
+	FleetBack   ID = "fleet.back"
+	FleetLeave  ID = "fleet.leave"
+	FleetRejoin ID = "fleet.rejoin"
+
 	LimitEdit  ID = "limit.edit"
 	LimitRaise ID = "limit.raise"
 	LimitLower ID = "limit.lower"
@@ -129,6 +136,8 @@ var table = [...]Action{
 	{ID: GoDoctor, Scope: Global, Title: "doctor", Help: "what of this machine is in the way, and its cure"},
 	{ID: GoRouting, Scope: Global, Title: "routing", Help: "the route, neighbour and NIC to each backend"},
 	{ID: GoBGP, Scope: Global, Title: "bgp", Help: "what routers are told of VIPs, and the sessions with them"},
+
+	{ID: GoFleet, Scope: Global, Title: "fleet", Help: "the nodes of one mind, and which revision each has"},
 
 	{ID: Down, Scope: Global, Title: "down", Help: "next row"},
 	{ID: Up, Scope: Global, Title: "up", Help: "row before"},
@@ -177,6 +186,11 @@ var table = [...]Action{
 	{ID: Keymap, Scope: Global, Title: "keymap", Help: "use the keys of a preset from now on", Arg: "preset", Of: Presets},
 	{ID: Glyphs, Scope: Global, Title: "glyphs", Help: "draw with other characters from now on", Arg: "set", Of: GlyphSets},
 	{ID: Mouse, Scope: Global, Title: "mouse", Help: "wheel moves and clicks select, or no longer"},
+	{ID: FleetStop, Scope: Global, Title: "fleet stop", Help: "keep further nodes from taking the newest revision", Arms: true},
+	{ID: FleetResume, Scope: Global, Title: "fleet resume", Help: "go on with a revision that was stopped", Arms: true},
+	{ID: FleetBack, Scope: Global, Title: "fleet back", Help: "have all nodes go back to the revision before", Arms: true},
+	{ID: FleetLeave, Scope: Global, Title: "fleet leave", Help: "take this node out, to change it alone", Arms: true},
+	{ID: FleetRejoin, Scope: Global, Title: "fleet rejoin", Help: "have the fleet's revision be this node's again", Arms: true},
 
 	{ID: Weight, Scope: Backends, Title: "weight", Help: "stage a weight for this backend", Arms: true, Arg: "weight"},
 	{ID: Heavier, Scope: Backends, Title: "heavier", Help: "stage a step more weight", Arms: true},

@@ -55,7 +55,7 @@ func (m *Model) act(c call) tea.Cmd {
 		return m.capturing(c)
 	case action.GoVIPs:
 		m.goVIP(c.Arg)
-	case action.GoOverview, action.GoChain, action.GoLimits, action.GoConnections, action.GoCapture, action.GoHandoff, action.GoEvents, action.GoDoctor, action.GoRouting, action.GoBGP:
+	case action.GoOverview, action.GoChain, action.GoLimits, action.GoConnections, action.GoCapture, action.GoHandoff, action.GoEvents, action.GoDoctor, action.GoRouting, action.GoBGP, action.GoFleet:
 		m.open(page.Place{Screen: c.ID})
 	case action.Older, action.Newer, action.Last:
 		m.travel(c.ID)
@@ -77,6 +77,8 @@ func (m *Model) act(c call) tea.Cmd {
 		return m.preview()
 	case action.Confirm:
 		return m.confirm()
+	case action.FleetStop, action.FleetResume, action.FleetBack, action.FleetLeave, action.FleetRejoin:
+		return m.fleeted(c.ID)
 	case action.HandOver:
 		m.openHandOver()
 	case action.GoBack:
@@ -202,6 +204,8 @@ func (m *Model) ask(request any) tea.Cmd {
 		m.stage(r)
 	case applyIt:
 		return m.apply(r)
+	case fleetIt:
+		return m.askFleet(r)
 	case handOverIt:
 		return m.handOver(r)
 	case detachIt:

@@ -124,7 +124,9 @@ func (m *Model) apply(r applyIt) tea.Cmd {
 				return nil
 			}
 			m.staged = staged.List{}
-			if done.Deadline.IsZero() { // else the banner says it
+			if done.Fleet != 0 {
+				m.say(theme.OK, "revision %d of the fleet: it comes to the nodes one after another", done.Fleet)
+			} else if done.Deadline.IsZero() { // else the banner says it
 				m.say(theme.OK, "generation %d is live", done.Generation)
 			}
 			return nil

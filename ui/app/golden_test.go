@@ -84,6 +84,12 @@ func scenes() []scene {
 		{"routing", fake.Ailing, nil, func(d *driver) { d.do(action.GoRouting, action.Down) }},
 		{"bgp", fake.Announcing, nil, func(d *driver) { d.do(action.GoBGP, action.Down, action.Down) }},
 		{"bgp-drained", fake.Leaving, nil, func(d *driver) { d.do(action.GoBGP) }},
+		{"fleet", fake.Fleeted, nil, func(d *driver) {
+			d.do(action.GoFleet)
+			d.pass(time.Second)
+			d.do(action.Down)
+		}},
+		{"fleet-none", fake.Busy, nil, func(d *driver) { d.do(action.GoFleet) }},
 		{"connections", fake.Busy, nil, func(d *driver) {
 			d.node.Talk(fake.Talkers())
 			d.do(action.GoConnections, action.TalkersBy)

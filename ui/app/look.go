@@ -27,6 +27,11 @@ type looking struct {
 	talking bool   // it was asked
 	capture *page.Capturing
 	reading bool
+
+	fleet    []engine.FleetNode
+	fleetWhy string // it is not known
+	fleeting bool   // it was asked
+	fleetAt  time.Time
 }
 
 type (
@@ -57,7 +62,7 @@ func (m *Model) lookAtPackets() tea.Cmd {
 	if m.live == nil || m.live.Role == engine.Pins || m.live.Role == engine.Recorded {
 		return nil
 	}
-	var asked []tea.Cmd
+	asked := []tea.Cmd{m.lookAtFleet()}
 	if p, ok := m.page().(*page.Connections); ok && !m.look.talking && !m.feed.Frozen() {
 		m.look.talking = true
 		ctx, node, r := m.ctx, m.node, p.Request()

@@ -128,6 +128,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tickMsg:
 		m.refresh()
 		cmd = tea.Batch(m.tick(), m.lookAtCosts(), m.lookAtPackets())
+	case fleetMsg:
+		m.lookedAtFleet(msg)
 	case talkMsg, begunMsg, capturedMsg, savedMsg:
 		cmd = m.looked(msg)
 	case freshMsg:
@@ -192,7 +194,8 @@ func (m *Model) relay() {
 
 // view is what pages draw from. Held pictures are seen at their own time.
 func (m *Model) view() page.View {
-	v := page.View{State: m.shown, Now: m.now, Next: m.next, Traced: m.traces.find(m.place), Talk: m.look.talk, TalkWhy: m.look.why, Capture: m.look.capture}
+	v := page.View{State: m.shown, Now: m.now, Next: m.next, Traced: m.traces.find(m.place), Talk: m.look.talk, TalkWhy: m.look.why, Capture: m.look.capture,
+		Fleet: m.look.fleet, FleetWhy: m.look.fleetWhy}
 	for _, e := range m.staged.Edits() {
 		v.Staged = append(v.Staged, e.String())
 	}

@@ -72,6 +72,10 @@ func (t *tree) applySpec(c *cobra.Command, n engine.Node, from string, r engine.
 	if err != nil {
 		return fmt.Errorf("apply %s: %w", from, err)
 	}
+	if a.Fleet != 0 {
+		t.sayFleet(a.Fleet)
+		return nil
+	}
 	fmt.Fprintf(t.Stdout, "generation %d is live, applied in %v\n", a.Generation, a.Took.Round(100*time.Microsecond))
 	if !a.Deadline.IsZero() {
 		fmt.Fprintf(t.Stdout, "it goes back by itself at %s unless you run \"hairpin confirm\" before\n",

@@ -42,6 +42,8 @@ type tree struct {
 	paths     engine.Paths
 	observers bool                                 // see observersFlag
 	metrics   string                               // see metricsFlag
+	store     string                               // see storeFlag
+	storeAt   *engine.Store                        // what it names; nil = the file
 	who       string                               // gives the commands
 	after     func(time.Duration) <-chan time.Time // time.After
 	now       func() time.Time                     // time.Now
@@ -78,7 +80,7 @@ func newRoot(t *tree) *cobra.Command {
 	pathFlags(root, &t.paths)
 	root.AddCommand(
 		newRun(t), newStatus(t), newPlan(t), newApply(t), newConfirm(t), newHistory(t), newRollback(t), newHandoff(t), newDisarm(t), newDetach(t), newSpec(t),
-		newFound(t), newBGP(t), newDrain(t, false), newDrain(t, true),
+		newFound(t), newBGP(t), newDrain(t, false), newDrain(t, true), newFleet(t),
 		newChain(t), newLimits(t), newAgent(t), newDrops(t), newTrace(t), newCapture(t), newDoctor(t), newRoute(t), newEvents(t), newIPFIX(t), newRecord(t), newReplay(t),
 		newConnections(t),
 		newKeys(t), newThemes(t), newConfig(t), newSchema(t), newCompletion(t),

@@ -25,6 +25,9 @@ func newConsole(t *tree) *cobra.Command {
 				return &failure{exitUsage, errors.New("the console needs a terminal"),
 					`"hairpin status" shows the node without one, "hairpin run" is the engine alone`}
 			}
+			if err := t.readStore(); err != nil {
+				return err
+			}
 			// The screen belongs to the console: what the engine has to say is in its events.
 			n, err := t.owned(c.Context(), slog.New(slog.DiscardHandler))
 			if err != nil {
@@ -40,5 +43,6 @@ func newConsole(t *tree) *cobra.Command {
 	f.StringVar(&o.Theme, "theme", "", "`NAME` or file of looks (HAIRPIN_THEME); \"hairpin themes\" shows them")
 	f.StringVar(&o.Glyphs, "glyphs", "", "`SET` of characters to draw with: block, braille or ascii (HAIRPIN_GLYPHS)")
 	observersFlag(c, t)
+	storeFlag(c, t)
 	return c
 }

@@ -52,6 +52,8 @@ func fakes(name string, asked io.Writer) (*fake, error) {
 		f.now = hosted()
 		f.now.Hosting.Translates, f.now.Hosting.Orphans, f.now.Hosting.Strangers = false, false, nil
 		f.now.Spec.Agent.Mode, f.runs, f.now.Role = spec.DSR, false, engine.Pins
+	case "fleeted":
+		f.now = fleeted()
 	case "routed":
 		f.now = routed()
 	case "found":
@@ -286,6 +288,17 @@ func (f *fake) DrainNode(_ context.Context, r engine.DrainRequest) error {
 func (f *fake) AcceptFound(_ context.Context, r engine.AcceptRequest) error {
 	fmt.Fprintf(f.asked, "accept %s by %s: %s\n", r.VIP, r.Who, r.Why)
 	return nil
+}
+
+// Fleet knows two nodes.
+func (f *fake) Fleet(_ context.Context, r engine.FleetRequest) (*engine.FleetAnswer, error) {
+	fmt.Fprintf(f.asked, "fleet %s by %s: %s%s\n", r.Do, r.Who, r.Why, r.Node)
+	if f.now.Fleet == nil {
+		return nil, fmt.Errorf("fleet: %w: this node has its spec for itself", engine.ErrRefused)
+	}
+	return &engine.FleetAnswer{Number: 12, Document: "version: 1\n", Nodes: []engine.FleetNode{
+		{Name: "lb1", Number: 12, State: "has it", Spec: "0123456789ab", Version: "v1", Since: noon.Add(-time.Minute)},
+		{Name: "lb2", Number: 11, State: "out", Why: "ann: incident 7", Spec: "aa23456789ab", Version: "v1", Since: noon.Add(-time.Hour)}}}, nil
 }
 
 func (f *fake) WatchCosts(context.Context) error {

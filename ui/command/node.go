@@ -47,9 +47,12 @@ func (t *tree) owned(ctx context.Context, log *slog.Logger) (engine.Node, error)
 
 // engine is how an engine of this process is opened.
 func (t *tree) engine(log *slog.Logger) engine.Options {
-	o := engine.Options{Paths: t.paths, Version: t.Version, Log: log, Observers: t.observers}
+	o := engine.Options{Paths: t.paths, Version: t.Version, Log: log, Observers: t.observers, Store: t.storeAt}
 	if t.metrics != "" {
 		o.Arguments = []string{"--metrics", t.metrics}
+	}
+	if t.storeAt != nil {
+		o.Arguments = append(o.Arguments, "--store", t.store)
 	}
 	return o
 }

@@ -38,11 +38,15 @@ time, change it. If there is no such group when it starts, only root may.`,
 	}
 	observersFlag(c, t)
 	metricsFlag(c, t)
+	storeFlag(c, t)
 	stream := c.Flags().Int("succeed", 0, "take the node over from the engine at the other end of descriptor `FD`")
 	_ = c.Flags().MarkHidden("succeed") // it is for engines; it exists, so it can be hidden
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if c.Flags().Changed("succeed") && *stream < 3 {
 			return &failure{exitUsage, fmt.Errorf("--succeed %d is no stream that an engine left", *stream), `it is for engines; use "hairpin handoff"`}
+		}
+		if err := t.readStore(); err != nil {
+			return err
 		}
 		return t.run(c.Context(), uintptr(*stream))
 	}

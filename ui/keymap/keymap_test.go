@@ -14,7 +14,8 @@ import (
 // byName are the actions that no preset needs a key for: the palette or a dialog leads to them.
 var byName = map[action.ID]bool{
 	action.Discard: true, action.Detach: true, action.Maintenance: true,
-	action.Theme: true, action.Keymap: true, action.Glyphs: true, action.Mouse: true, action.GoDoctor: true, action.GoRouting: true, action.GoBGP: true,
+	action.Theme: true, action.Keymap: true, action.Glyphs: true, action.Mouse: true, action.GoDoctor: true, action.GoRouting: true, action.GoBGP: true, action.GoFleet: true,
+	action.FleetStop: true, action.FleetResume: true, action.FleetBack: true, action.FleetLeave: true, action.FleetRejoin: true,
 }
 
 func TestPresets(t *testing.T) {

@@ -23,6 +23,9 @@ type View struct {
 	Talk    *engine.Connections // who talks; nil = it is not known
 	TalkWhy string              // why not
 	Capture *Capturing          // of this console; nil = there was none
+
+	Fleet    []engine.FleetNode // as the store has them
+	FleetWhy string             // why that is not known
 }
 
 // Place is where a person is: a screen, and what is open on it.
@@ -112,6 +115,7 @@ func New() map[action.ID]Page {
 		action.GoDoctor:      NewDoctor(),
 		action.GoRouting:     NewRouting(),
 		action.GoBGP:         NewBGP(),
+		action.GoFleet:       NewFleet(),
 	}
 }
 

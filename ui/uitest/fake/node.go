@@ -24,6 +24,7 @@ type Node struct {
 	confirms  []string
 	detached  []string
 	handoffs  []engine.HandoffRequest
+	fleet     []engine.FleetRequest
 	watched   int
 	capturing capturing
 	traces    []engine.TraceRequest
