@@ -65,6 +65,11 @@ func parse(text []byte) (d *Document, err error) {
 	if err != nil {
 		return nil, err
 	}
+	for i := 0; i < len(root.Content); i += 2 {
+		if k := root.Content[i]; member(root, k.Value) != root.Content[i+1] {
+			return nil, fmt.Errorf("line %d: %s stands twice", k.Line, k.Value)
+		}
+	}
 	d = &Document{Rollout: Pace{DefaultAtOnce, DefaultWatch}, shared: root}
 	if n := take(root, "rollout"); n != nil {
 		if err := d.Rollout.read(n); err != nil {

@@ -161,6 +161,7 @@ func TestRefusedDocuments(t *testing.T) {
 		{"no watch", "watch: 2s", "watch: 2", `rollout.watch: "2" is no time`},
 		{"another pace", "watch: 2s", "wait: 2s", "rollout.wait: not known"},
 		{"an alias", "router_id: 10.0.0.1", "router_id: &x 10.0.0.1", "write out what * stands for"},
+		{"two paces", "nodes:", "rollout: {at_once: 3}\nnodes:", "line 3: rollout stands twice"},
 		{"no YAML", "version: 1", "version: [", "parse test: "},
 	} {
 		text := strings.Replace(threeNodes, row.old, row.new, 1)

@@ -142,6 +142,9 @@ func (v viewFleet) write(out io.Writer) error {
 			if text != "" {
 				fmt.Fprintln(w, "  "+text)
 			}
+			if r.Why == r.Reason {
+				break
+			}
 		}
 	}
 	if !v.Reached {
@@ -170,6 +173,9 @@ func (v viewFleet) write(out io.Writer) error {
 func ago(now time.Time, at *time.Time) string {
 	if at == nil {
 		return "-"
+	}
+	if at.After(now) { // by the clock of another node
+		return "0s"
 	}
 	return age(now, *at)
 }

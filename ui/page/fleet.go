@@ -87,7 +87,7 @@ func (p *Fleet) head(k Kit, v View, w int) (out []string) {
 		say(theme.Title, "revision %d by %s at %s, %s ago: %s", f.Number, f.Who, f.From, widget.Age(max(0, v.Now.Sub(f.At))), f.Phase)
 		say(theme.Text, "%s", f.What)
 	}
-	if f.Reason != "" {
+	if f.Reason != "" && f.Reason != f.What {
 		say(theme.Warn, "%s", f.Reason)
 	}
 	if !f.Reached {
