@@ -160,16 +160,23 @@ vips:
     backends: [{address: 10.1.1.11}, {address: 10.1.1.12}]
 `
 
+// agreed is a crew that has its first revision.
+func agreed(t *testing.T, names ...string) *crew {
+	t.Helper()
+	c := newCrew(t, names...)
+	c.joined(names...)
+	c.apply(names[0], plainDocument)
+	c.reaches(1, Done, names...)
+	return c
+}
+
 func weighed(weight int) string {
 	return strings.Replace(plainDocument, "10.1.1.12}", fmt.Sprintf("10.1.1.12, weight: %d}", weight), 1)
 }
 
 func TestOneAfterTheOther(t *testing.T) {
 	t.Parallel()
-	c := newCrew(t, "a", "b", "c")
-	c.joined("a", "b", "c")
-	c.apply("b", plainDocument)
-	c.reaches(1, Done, "a", "b", "c")
+	c := agreed(t, "a", "b", "c")
 	hold := make(chan struct{})
 	for _, n := range c.nodes {
 		n.set(func(n *fakeNode) { n.hold = hold })
@@ -189,10 +196,7 @@ func TestOneAfterTheOther(t *testing.T) {
 // TestBackTogether: where one node does worse, all go back to what they had, and those that come later never see it.
 func TestBackTogether(t *testing.T) {
 	t.Parallel()
-	c := newCrew(t, "a", "b", "c")
-	c.joined("a", "b", "c")
-	c.apply("a", plainDocument)
-	c.reaches(1, Done, "a", "b", "c")
+	c := agreed(t, "a", "b", "c")
 	c.nodes["b"].set(func(n *fakeNode) { n.refuses = errors.New("it drops more") })
 	c.apply("a", weighed(7))
 	c.reaches(3, Returned, "a", "b", "c")
@@ -210,10 +214,7 @@ func TestBackTogether(t *testing.T) {
 // TestWorseLater: a node that has kept a revision may still end it while others take it.
 func TestWorseLater(t *testing.T) {
 	t.Parallel()
-	c := newCrew(t, "a", "b")
-	c.joined("a", "b")
-	c.apply("a", plainDocument)
-	c.reaches(1, Done, "a", "b")
+	c := agreed(t, "a", "b")
 	c.nodes["b"].set(func(n *fakeNode) { n.hold = make(chan struct{}) })
 	c.apply("a", weighed(7))
 	c.reaches(2, Running, "a")
@@ -226,10 +227,7 @@ func TestWorseLater(t *testing.T) {
 
 func TestSilentNode(t *testing.T) {
 	t.Parallel()
-	c := newCrew(t, "a", "b", "c")
-	c.joined("a", "b", "c")
-	c.apply("a", plainDocument)
-	c.reaches(1, Done, "a", "b", "c")
+	c := agreed(t, "a", "b", "c")
 	c.nodes["b"].set(func(n *fakeNode) { n.hold = make(chan struct{}) })
 	c.apply("a", weighed(7))
 	await(t, func() string { return c.members["b"].View().Step[:0] + stillWithout(c.members["b"].View().Step) })
@@ -279,10 +277,7 @@ func TestLeaderGone(t *testing.T) {
 // TestTwoConsoles: of two edits of one revision, one becomes the next, and the other is told whose it was.
 func TestTwoConsoles(t *testing.T) {
 	t.Parallel()
-	c := newCrew(t, "a", "b")
-	c.joined("a", "b")
-	c.apply("a", plainDocument)
-	c.reaches(1, Done, "a", "b")
+	c := agreed(t, "a", "b")
 	var wrong []error
 	var both sync.WaitGroup
 	errs := make(chan error, 2)
@@ -312,10 +307,7 @@ func TestTwoConsoles(t *testing.T) {
 
 func TestStopResumeBack(t *testing.T) {
 	t.Parallel()
-	c := newCrew(t, "a", "b")
-	c.joined("a", "b")
-	c.apply("a", plainDocument)
-	c.reaches(1, Done, "a", "b")
+	c := agreed(t, "a", "b")
 	hold := make(chan struct{})
 	c.nodes["a"].set(func(n *fakeNode) { n.hold = hold })
 	c.apply("a", weighed(7))
@@ -349,10 +341,7 @@ func TestStopResumeBack(t *testing.T) {
 // TestOutOfTheFleet: whoever took a node out has it alone, until it comes back.
 func TestOutOfTheFleet(t *testing.T) {
 	t.Parallel()
-	c := newCrew(t, "a", "b")
-	c.joined("a", "b")
-	c.apply("a", plainDocument)
-	c.reaches(1, Done, "a", "b")
+	c := agreed(t, "a", "b")
 	if err := c.members["b"].Leave(Ask{Who: "ann", Why: "incident 7"}); err != nil {
 		t.Fatal(err)
 	}
@@ -389,10 +378,7 @@ func TestOutOfTheFleet(t *testing.T) {
 // begins with what all had.
 func TestCatchUp(t *testing.T) {
 	t.Parallel()
-	c := newCrew(t, "a", "b")
-	c.joined("a", "b")
-	c.apply("a", plainDocument)
-	c.reaches(1, Done, "a", "b")
+	c := agreed(t, "a", "b")
 	c.desks["b"].cut(true)
 	await(t, func() string {
 		if v := c.members["b"].View(); v.Reached {
@@ -432,10 +418,7 @@ func TestCatchUp(t *testing.T) {
 // TestEndedWhileWatching: what an engine did not live to keep, the next one says failed.
 func TestEndedWhileWatching(t *testing.T) {
 	t.Parallel()
-	c := newCrew(t, "a")
-	c.joined("a")
-	c.apply("a", plainDocument)
-	c.reaches(1, Done, "a")
+	c := agreed(t, "a")
 	c.nodes["a"].set(func(n *fakeNode) { n.hold = make(chan struct{}) })
 	c.apply("a", weighed(7))
 	await(t, func() string { return stillWithout(c.members["a"].View().Step) })
@@ -451,10 +434,7 @@ func TestEndedWhileWatching(t *testing.T) {
 // TestAnotherFleet: a store with another fleet in it, or with none any more, changes nothing here.
 func TestAnotherFleet(t *testing.T) {
 	t.Parallel()
-	c := newCrew(t, "a")
-	c.joined("a")
-	c.apply("a", plainDocument)
-	c.reaches(1, Done, "a")
+	c := agreed(t, "a")
 	c.stops["a"]()
 	c.members["a"].Wait()
 	c.world = newWorld()
@@ -480,10 +460,7 @@ func TestAnotherFleet(t *testing.T) {
 
 func TestForget(t *testing.T) {
 	t.Parallel()
-	c := newCrew(t, "a", "b")
-	c.joined("a", "b")
-	c.apply("a", plainDocument)
-	c.reaches(1, Done, "a", "b")
+	c := agreed(t, "a", "b")
 	if err := c.members["a"].Forget(t.Context(), "b"); !errors.Is(err, ErrBusy) {
 		t.Errorf("one that is there was forgotten: %v", err)
 	}
