@@ -17,7 +17,7 @@ ifneq ($(shell id -u),0)
 TEST += -exec 'sudo -E'
 endif
 
-.PHONY: help build cross lab test soak generate freeze format lint bench
+.PHONY: help build cross deb image lab test soak generate freeze format lint bench
 
 help: ## this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,16 @@ build: ## bin/hairpin, one static binary
 cross: ## bin/hairpin-arm64 and bin/hairpin-amd64
 	GOARCH=arm64 $(BUILD) -o bin/hairpin-arm64 .
 	GOARCH=amd64 $(BUILD) -o bin/hairpin-amd64 .
+
+# What is packed is as old as the commit, so that the same commit makes the same bytes.
+TIME := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+ARCH := $(shell $(GO) env GOARCH)
+
+deb: build ## bin/hairpin_VERSION_ARCH.deb
+	@SOURCE_DATE_EPOCH=$(TIME) deploy/debian/build bin/hairpin $(VERSION) $(ARCH) bin
+
+image: build ## bin/hairpin-image.tar, for docker load, podman load, ctr, skopeo
+	@GOFLAGS=-buildvcs=false $(GO) run ./deploy/image -binary bin/hairpin -version $(VERSION) -arch $(ARCH) -time $(TIME) -o bin/hairpin-image.tar
 
 lab: build ## a load-balancer node with real traffic in network namespaces, and its console (ARGS=--keep)
 	@if [ "$$(id -u)" = 0 ]; then exec bin/hairpin lab $(ARGS); \

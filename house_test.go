@@ -34,6 +34,7 @@ var rules = []rule{
 		"main picks a front and knows nothing of what is behind it"},
 	{"bpf", []string{"github.com/cilium/ebpf"},
 		"bpf is C and its generated bindings; whoever thinks belongs to the engine"},
+	{"deploy", nil, "what packs the program knows nothing of what it does"},
 	{"keymaps", nil, "keymaps are data files and their embed.go"},
 	{"themes", nil, "themes are data files and their embed.go"},
 	{"engine", []string{"./engine/...", "github.com/vishvananda/netns", "golang.org/x/sys/unix", "golang.org/x/sync/..."},
@@ -105,7 +106,7 @@ var rules = []rule{
 		"github.com/creack/pty", "golang.org/x/sys/unix", "golang.org/x/tools/txtar"},
 		"tests of screens share one driver, which may use what tests use"},
 	{"ui/command", []string{"./engine", "./engine/capture", "./engine/spec", "./engine/reason", "./engine/near", "./engine/lab", "./engine/metrics", "./engine/ipfix", "./ui/action", "./ui/cause", "./ui/keymap", "./ui/layer",
-		"./ui/settings", "./ui/theme", "./ui/when", "github.com/spf13/cobra", "golang.org/x/sys/unix", "golang.org/x/term"},
+		"./ui/settings", "./ui/theme", "./ui/when", "github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/sys/unix", "golang.org/x/term"},
 		"commands need no screen and must not pay for one"},
 }
 

@@ -83,7 +83,7 @@ func newRoot(t *tree) *cobra.Command {
 		newFound(t), newBGP(t), newDrain(t, false), newDrain(t, true), newFleet(t),
 		newChain(t), newLimits(t), newAgent(t), newDrops(t), newTrace(t), newCapture(t), newDoctor(t), newRoute(t), newEvents(t), newIPFIX(t), newRecord(t), newReplay(t),
 		newConnections(t),
-		newKeys(t), newThemes(t), newConfig(t), newSchema(t), newCompletion(t),
+		newKeys(t), newThemes(t), newConfig(t), newSchema(t), newCompletion(t), newDocs(t),
 		newLab(), newVersion(t), newPrivileges(t), newExitCodes(), newReasons())
 	if err := t.complete(root, t.completers()); err != nil {
 		panic(err) // a flag has two completions
