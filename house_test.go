@@ -71,6 +71,7 @@ var rules = []rule{
 	{"engine/privilege", []string{"golang.org/x/sys/unix"},
 		"what a process may is between it and the kernel"},
 	{"engine/disk", []string{"golang.org/x/sys/unix"}, "a file is whole or not, whatever stands in it"},
+	{"engine/tenants", []string{"./engine/spec"}, "who may change which VIPs is decided on two specs, whoever asks and whatever runs"},
 	{"engine/history", []string{"./engine/disk"}, "what was changed is read by whoever has the file"},
 	{"engine/shells", []string{"github.com/vishvananda/netlink/nl", "golang.org/x/sys/unix"},
 		"who works on a node is asked of the kernel, whatever runs there"},

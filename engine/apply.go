@@ -47,7 +47,7 @@ func (o *owner) change(r ApplyRequest) (*Applied, error) {
 		return nil, o.undone(invalidObject(err))
 	}
 	o.step("apply: probes attached")
-	if !r.Force {
+	if !r.Force || r.by != nil {
 		if err := o.preflight(generation); err != nil {
 			return nil, o.undone(err)
 		}
@@ -201,6 +201,9 @@ func (o *owner) goLive(r ApplyRequest, p *plan.Plan, generation int) error {
 	control := o.kernel.Control()
 	record := record{Generation: generation, Time: time.Now(), Who: r.Who, Why: r.Why, Revision: p.Revision,
 		Document: p.Document, Settling: o.settlingSince(p), Fallbacks: control.Fallbacks}
+	if r.by != nil {
+		record.Tenants = *r.by
+	}
 	if err := o.store.spare(generation, int(control.Confirmed)); err != nil {
 		return err
 	}

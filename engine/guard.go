@@ -18,6 +18,8 @@ type guard struct {
 	arms arms.Arms
 	last atomic.Uint64 // number of a party; the own console has 0
 
+	operators *operators // of tenants
+
 	mu       sync.Mutex
 	notes    []note
 	refusals arms.Refusals
@@ -32,7 +34,9 @@ type note struct {
 // mostNotes bounds what waits for the loop. It takes them every tick.
 const mostNotes = 100
 
-func newGuard() *guard { return &guard{now: time.Now, news: make(chan struct{}, 1)} }
+func newGuard() *guard {
+	return &guard{now: time.Now, news: make(chan struct{}, 1), operators: newOperators()}
+}
 
 // need is what a verb asks of whoever calls it. The zero value asks for the most: so does a verb of which nobody said.
 type need int
@@ -57,6 +61,9 @@ func (v verb) needs() need {
 
 // allow says why p may not do v now; nil when it may.
 func (g *guard) allow(p arms.Party, v verb) error {
+	if m, is := g.operators.mine(p, g.now()); is {
+		return g.refused(p, v, g.allowOperator(p, v, m))
+	}
 	n := v.needs()
 	if n == needNothing {
 		return nil
@@ -75,7 +82,7 @@ func (g *guard) allow(p arms.Party, v verb) error {
 func (g *guard) arm(p arms.Party, why string, share bool) error {
 	now := g.now()
 	g.expire(now)
-	h, err := g.arms.Arm(p, why, share, now)
+	h, err := g.hold(p, why, share)
 	switch {
 	case errors.Is(err, arms.ErrNoReason):
 		return fmt.Errorf("arm: %w: %w", ErrInvalid, err)
@@ -87,9 +94,25 @@ func (g *guard) arm(p arms.Party, why string, share bool) error {
 	return nil
 }
 
+// hold has p hold the node, or its tenants.
+func (g *guard) hold(p arms.Party, why string, share bool) (arms.Hold, error) {
+	if m, is := g.operators.mine(p, g.now()); is {
+		return g.armOperator(p, m, why, share)
+	}
+	return g.arms.Arm(p, why, share, g.now())
+}
+
+// drop is the reverse of hold.
+func (g *guard) drop(p arms.Party) (arms.Hold, bool, error) {
+	if m, is := g.operators.mine(p, g.now()); is {
+		return g.disarmOperator(p, m)
+	}
+	return g.arms.Disarm(p, g.now())
+}
+
 func (g *guard) disarm(p arms.Party) error {
 	now := g.now()
-	h, held, err := g.arms.Disarm(p, now)
+	h, held, err := g.drop(p)
 	if err != nil {
 		return g.refused(p, verbDisarm, err)
 	}
@@ -105,14 +128,20 @@ func (g *guard) disarm(p arms.Party) error {
 
 // left disarms one who is gone.
 func (g *guard) left(p arms.Party) {
-	if h, held := g.arms.Leave(p); held {
+	h, held := g.arms.Leave(p)
+	if theirs, did := g.operators.leave(p); did {
+		h, held = theirs, true
+	}
+	if held {
 		g.note(g.now(), "audit", h.Who, "disarmed: the connection from "+h.From+" ended")
 	}
 }
 
 func (g *guard) expire(now time.Time) {
-	if h, over := g.arms.Expire(now); over {
-		g.note(now, "audit", h.Who, "disarmed: the time is over")
+	for _, a := range append(g.operators.all(), &g.arms) {
+		if h, over := a.Expire(now); over {
+			g.note(now, "audit", h.Who, "disarmed: the time is over")
+		}
 	}
 }
 
@@ -173,5 +202,9 @@ func (g *guard) armed(now time.Time) *Armed {
 	if !held {
 		return nil
 	}
+	return armedBy(h)
+}
+
+func armedBy(h arms.Hold) *Armed {
 	return &Armed{Party: h.ID, Who: h.Who, From: h.From, Why: h.Why, Since: h.Since, Until: h.Until}
 }

@@ -43,7 +43,7 @@ func (o *owner) noteChange(before string, text []string) (number int) {
 	if o.past == nil || o.spec == nil {
 		return 0
 	}
-	c := Change{Time: o.running.Time, Who: o.running.Who, Why: o.running.Why, Generation: o.running.Generation,
+	c := Change{Time: o.running.Time, Who: o.running.Who, Why: o.running.Why, Tenants: o.running.Tenants, Generation: o.running.Generation,
 		Revision: o.running.Revision, Before: before, Text: text, Outcome: history.Confirmed, Ended: o.running.Time}
 	control := o.kernel.Control()
 	if control.Pending != 0 {

@@ -75,6 +75,8 @@ type forged struct {
 	net.Conn
 	heard *bufio.Reader
 	last  uint64
+	spec  string // that it was shown, and the rest
+	shown *State
 }
 
 // forge connects to a server of o under another user's number.

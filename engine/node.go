@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"hairpin/engine/spec"
+	"hairpin/engine/tenants"
 )
 
 // Node is what a front end may ask of an engine, whether it runs in this process or behind the owner's socket.
@@ -105,6 +106,8 @@ type ApplyRequest struct {
 	Who      string        // as in ArmRequest
 	Why      string
 	Force    bool // also if it ends the SSH session of somebody who works on this node, or leaves a VIP without backends
+
+	by *tenants.Mine // whose operator wants it, who forces nothing upon others; nil = one who may change the whole node
 }
 
 // Applied is the outcome of a change that is live.

@@ -50,6 +50,12 @@ func newOwner(options Options) *owner {
 		o.log = slog.New(slog.DiscardHandler)
 	}
 	o.journal.log = o.log
+	o.guard.operators.spec = func() *spec.Spec {
+		if s := o.State(); s != nil {
+			return s.Spec
+		}
+		return nil
+	}
 	return o
 }
 

@@ -245,7 +245,7 @@ func (v view) vips() []VIP {
 	for _, desired := range v.spec.VIPs {
 		realized := v.world.VIPs[desired.Name]
 		num := int(realized.Num)
-		shown := VIP{Name: desired.Name, Addresses: desired.Addresses, Prefixes: desired.Prefixes, Port: desired.Port,
+		shown := VIP{Name: desired.Name, Tenant: desired.Tenant, Addresses: desired.Addresses, Prefixes: desired.Prefixes, Port: desired.Port,
 			LastPort: desired.LastPort, Sources: desired.Sources, Protocol: desired.Protocol.String(),
 			Encap: desired.Encap.String(), Ring: len(realized.Ring),
 			Counter: v.meters.counter(meterKey{kind: vipForward, id: num}), Drop: v.meters.counter(meterKey{kind: vipDrop, id: num}),

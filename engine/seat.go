@@ -76,11 +76,14 @@ func (s seat) Disarm(ctx context.Context) error {
 
 // Plan implements Verbs.
 func (s seat) Plan(ctx context.Context, want *spec.Spec) (*Plan, error) {
-	return ask(ctx, s, verbPlan, func() (*Plan, error) { return s.engine.plan(want) })
+	return ask(ctx, s, verbPlan, func() (*Plan, error) { return s.plan(want) })
 }
 
 // Apply implements Verbs.
 func (s seat) Apply(ctx context.Context, r ApplyRequest) (*Applied, error) {
+	if _, limited := s.limited(); limited {
+		return ask(ctx, s, verbApply, func() (*Applied, error) { return s.applyTheirs(r) })
+	}
 	if m := s.engine.fleet.speaks(); m != nil {
 		return s.proposed(ctx, m, r)
 	}
@@ -89,7 +92,7 @@ func (s seat) Apply(ctx context.Context, r ApplyRequest) (*Applied, error) {
 
 // Confirm implements Verbs.
 func (s seat) Confirm(ctx context.Context, who string) error {
-	return command(ctx, s, verbConfirm, func() error { return s.engine.confirm(who) })
+	return command(ctx, s, verbConfirm, func() error { return s.confirm(who) })
 }
 
 // Detach implements Verbs.
@@ -151,12 +154,12 @@ func (s seat) EndCapture(ctx context.Context, id int) error {
 
 // History implements Verbs.
 func (s seat) History(ctx context.Context) ([]Change, error) {
-	return ask(ctx, s, verbHistory, s.engine.changes)
+	return ask(ctx, s, verbHistory, s.changes)
 }
 
 // Past implements Verbs.
 func (s seat) Past(ctx context.Context, number int) (*spec.Spec, error) {
-	return ask(ctx, s, verbPast, func() (*spec.Spec, error) { return s.engine.pastSpec(number) })
+	return ask(ctx, s, verbPast, func() (*spec.Spec, error) { return s.past(number) })
 }
 
 // Trace implements Verbs.
@@ -178,7 +181,11 @@ func (s seat) At(_ context.Context, t time.Time) (*State, error) {
 		return nil, fmt.Errorf("at: %w", err)
 	}
 	defer r.Close()
-	return r.At(t)
+	past, err := r.At(t)
+	if m, limited := s.limited(); err == nil && limited {
+		past = seenBy(past, m, s.party.Who)
+	}
+	return past, err
 }
 
 // Timeline implements Verbs.

@@ -35,22 +35,25 @@ type server struct {
 	patience  time.Duration // with a client that is slow
 	observers bool          // everybody may open it
 	lookers   chan struct{} // holds one while a client that may only look is served: together they take the time of one
+	operators chan struct{} // the same for operators of tenants
 
 	mu      sync.Mutex
 	clients map[*session]bool
 	picture picture
+	opened  bool // everybody may open the socket, since the spec has tenants
 }
 
 // picture is the newest state as bytes, made once for all clients, and only while there are any.
 type picture struct {
 	state     *State
+	of        *State // of which state is a part, for an operator
 	frame     []byte
 	spec      *spec.Spec
 	specFrame []byte
 }
 
 func newServer(n host) *server {
-	return &server{node: n, group: newGroup(), peer: credentials, patience: frameTime, lookers: make(chan struct{}, 1),
+	return &server{node: n, group: newGroup(), peer: credentials, patience: frameTime, lookers: make(chan struct{}, 1), operators: make(chan struct{}, 1),
 		clients: map[*session]bool{}}
 }
 
@@ -72,7 +75,8 @@ func (s *server) serveOn(ctx context.Context, l *listener) error {
 	defer stop()
 	defer l.close()
 	context.AfterFunc(ctx, l.close)
-	all.Go(func() { s.follow(ctx) })
+	s.reopen(l.path)
+	all.Go(func() { s.follow(ctx, l.path) })
 	for {
 		c, err := l.AcceptUnix()
 		switch {
@@ -95,13 +99,14 @@ func (s *server) serveOn(ctx context.Context, l *listener) error {
 }
 
 // follow passes the node's signal on to every client.
-func (s *server) follow(ctx context.Context) {
+func (s *server) follow(ctx context.Context, path string) {
 	changed := s.node.Changed()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case _, open := <-changed:
+			s.reopen(path)
 			s.mu.Lock()
 			for c := range s.clients {
 				c.wake()
@@ -112,6 +117,32 @@ func (s *server) follow(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// reopen lets everybody open the socket while the spec has tenants: who is none of their operators is told so and sent away.
+func (s *server) reopen(path string) {
+	state := s.node.State()
+	open := state != nil && state.Spec != nil && len(state.Spec.Tenants) > 0
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if open == s.opened {
+		return
+	}
+	a := s.access()
+	a.everyone = a.everyone || open
+	if a.give(path) == nil {
+		s.opened = open
+	}
+}
+
+// stranger says why one who may not change the node may not look at it either; empty when he may.
+func (s *server) stranger() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.observers || !s.opened {
+		return ""
+	}
+	return "this node is for root, the group " + armsGroup + " and the operators of its tenants"
 }
 
 // admit makes room for a client, or says why there is none.
@@ -148,16 +179,26 @@ func (s *server) newest() picture {
 	}
 	p := picture{state: state, spec: s.picture.spec, specFrame: s.picture.specFrame}
 	if p.specFrame == nil || p.spec != state.Spec {
-		text := string(spec.Marshal(state.Spec))
-		p.spec = state.Spec
-		p.specFrame, _ = frame(news{Spec: &text}) // a string always encodes
+		p.spec, p.specFrame = state.Spec, specFrame(state.Spec)
 	}
-	var err error
-	if p.frame, err = encode(state); err != nil {
-		p.frame, _ = frame(news{Fault: faultOf(fmt.Errorf("encode state: %w", err))})
-	}
+	p.frame = pictured(state)
 	s.picture = p
 	return p
+}
+
+func specFrame(s *spec.Spec) []byte {
+	text := string(spec.Marshal(s))
+	f, _ := frame(news{Spec: &text}) // a string always encodes
+	return f
+}
+
+// pictured is the frame of s, or of why there is none.
+func pictured(s *State) []byte {
+	f, err := encode(s)
+	if err != nil {
+		f, _ = frame(news{Fault: faultOf(fmt.Errorf("encode state: %w", err))})
+	}
+	return f
 }
 
 func encode(s *State) ([]byte, error) {

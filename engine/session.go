@@ -25,6 +25,9 @@ type session struct {
 	conn   *net.UnixConn
 	party  arms.Party
 	dirty  chan struct{} // one signal: there is a newer state
+
+	operator bool    // of tenants, and no more
+	picture  picture // what he saw last
 }
 
 func (c *session) wake() {
@@ -47,6 +50,12 @@ func (s *server) attend(ctx context.Context, conn *net.UnixConn) {
 		return
 	}
 	c.party = s.group.party(who, s.node.doors().last.Add(1))
+	defer s.node.doors().operators.forget(c.party.ID)
+	defer s.node.doors().left(c.party)
+	if why := c.meet(who); why != "" {
+		refuse(conn, time.Now().Add(s.patience), why)
+		return
+	}
 	if why := c.greet(); why != "" {
 		refuse(conn, time.Now().Add(s.patience), why)
 		return
@@ -56,8 +65,7 @@ func (s *server) attend(ctx context.Context, conn *net.UnixConn) {
 		return
 	}
 	defer s.leave(c)
-	defer s.node.doors().left(c.party)
-	if !c.send(hello{Protocol: protocol, Party: c.party.ID, Barred: c.party.Barred}) {
+	if !c.send(hello{Protocol: protocol, Party: c.party.ID, Barred: c.barred()}) {
 		return
 	}
 	calls, answers := make(chan call, waitingCalls), make(chan answer)
@@ -67,6 +75,27 @@ func (s *server) attend(ctx context.Context, conn *net.UnixConn) {
 	both.Go(func() { defer stop(); c.read(ctx, calls) })
 	both.Go(func() { c.work(ctx, served, calls, answers) })
 	c.write(ctx, answers)
+}
+
+// meet finds out what a client that may not change the node may do; it says why it cannot be served.
+func (c *session) meet(who peer) string {
+	if c.party.Barred == "" {
+		return ""
+	}
+	doors := c.server.node.doors()
+	c.operator = len(doors.operators.meet(c.party.ID, who, doors.now())) > 0
+	if c.operator {
+		return ""
+	}
+	return c.server.stranger()
+}
+
+// barred is why the client may change nothing at all.
+func (c *session) barred() string {
+	if c.operator {
+		return ""
+	}
+	return c.party.Barred
 }
 
 // greet reads the client's first frame and says why it cannot be served.
@@ -123,9 +152,13 @@ func (c *session) inTurn(ctx context.Context, f func() error) error {
 	if c.party.Barred == "" {
 		return f()
 	}
+	lane := c.server.lookers
+	if c.operator {
+		lane = c.server.operators
+	}
 	select {
-	case c.server.lookers <- struct{}{}:
-		defer func() { <-c.server.lookers }()
+	case lane <- struct{}{}:
+		defer func() { <-lane }()
 		return f()
 	case <-ctx.Done():
 		return ctx.Err()
@@ -244,16 +277,23 @@ func (c *session) write(ctx context.Context, answers <-chan answer) {
 
 // sendPicture sends the newest state, if it is another than the one that was sent.
 func (c *session) sendPicture(sent *picture) bool {
-	p := c.server.newest()
-	if p.state == sent.state {
-		return true // also while the node has none yet
+	p, ok := c.newest()
+	if !ok || p.state == sent.state {
+		return ok // also while the node has none yet
 	}
-	ok := true
 	if sent.state == nil || p.spec != sent.spec {
 		ok = c.sendFrame(p.specFrame)
 	}
 	*sent = picture{state: p.state, spec: p.spec}
 	return ok && c.sendFrame(p.frame)
+}
+
+// newest is what this client is to see; false when it is to see nothing any more.
+func (c *session) newest() (picture, bool) {
+	if c.operator {
+		return c.own()
+	}
+	return c.server.newest(), true
 }
 
 // send tells whether the client took v.

@@ -40,6 +40,7 @@ type State struct {
 	Watched  bool     // somebody looks at what stages cost, so it is measured
 	Metrics  []Metric // of external stages and probes, in the spec's order
 	Armed    *Armed   // who may change the node now; nil = nobody
+	Operator []string `json:",omitempty" record:"-"` // of these tenants is who sees this, and he sees nothing else; empty = he is not limited
 	Barred   string   // why this process may not be armed at all; empty = it may
 	Handoff  *Handoff // nil: none that this engine knows of
 	BGP      *BGP     // nil: no router is told of VIPs
@@ -243,6 +244,7 @@ type Reason struct {
 // VIP is one virtual address with its backends.
 type VIP struct {
 	Name      string
+	Tenant    string `json:",omitempty"` // whose it is; empty = the node's alone
 	Addresses []netip.Addr
 	Prefixes  []netip.Prefix // every address that begins so is the VIP's as well
 	Port      uint16

@@ -22,6 +22,7 @@ type record struct {
 	Time       time.Time
 	Who        string
 	Why        string
+	Tenants    []string `json:",omitempty"` // whose operator applied it; empty = one who may change the whole node did
 	Revision   string
 	Document   []byte               `json:"-"`          // canonical YAML
 	Sum        uint32               `json:",omitempty"` // of the document, CRC-32C; 0 = not known

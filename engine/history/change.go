@@ -20,6 +20,7 @@ type Change struct {
 	Time       time.Time // when it was applied
 	Who        string
 	Why        string   `json:",omitempty"`
+	Tenants    []string `json:",omitempty"` // whose operator applied it; empty = one who may change the whole node did
 	Generation int      // of the data path, a number that is used again
 	Revision   string   // of the spec that it made the running one
 	Before     string   `json:",omitempty"` // of the spec that ran before; empty = none did

@@ -12,7 +12,7 @@ func (p *Plan) describeRest() []string {
 		if s == nil {
 			s = &spec.Spec{}
 		}
-		return &spec.Spec{Version: spec.Version, Probes: s.Probes, Agent: s.Agent, BGP: s.BGP}
+		return &spec.Spec{Version: spec.Version, Probes: s.Probes, Agent: s.Agent, BGP: s.BGP, Tenants: s.Tenants}
 	}
 	return changes("~ ", "", rest(p.world.Spec), rest(p.Spec))
 }

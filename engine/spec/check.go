@@ -28,6 +28,7 @@ func check(s *Spec, f *faults) {
 	}
 	checkRoles(s, f)
 	checkBGP(s, f)
+	checkTenants(s, f)
 }
 
 // whole is the place of the whole spec.

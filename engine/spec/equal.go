@@ -37,6 +37,7 @@ func (s *Spec) Clone() *Spec {
 	}
 	c.Agent = s.Agent.clone()
 	c.BGP = s.BGP.clone()
+	c.Tenants = cloneTenants(s.Tenants)
 	return &c
 }
 
@@ -51,7 +52,7 @@ func (s *Spec) Equal(o *Spec) bool {
 		slices.EqualFunc(s.Probes, o.Probes, Probe.Equal) &&
 		slices.EqualFunc(s.NICs, o.NICs, NIC.Equal) &&
 		slices.EqualFunc(s.VIPs, o.VIPs, VIP.Equal) &&
-		s.Agent.Equal(o.Agent) && s.BGP.Equal(o.BGP)
+		s.Agent.Equal(o.Agent) && s.BGP.Equal(o.BGP) && slices.EqualFunc(s.Tenants, o.Tenants, Tenant.Equal)
 }
 
 // Equal is Spec.Equal for a NIC.
@@ -62,7 +63,7 @@ func (n NIC) Equal(o NIC) bool {
 
 // Equal is Spec.Equal for a VIP.
 func (v VIP) Equal(o VIP) bool {
-	return v.Name == o.Name && v.Port == o.Port && v.LastPort == o.LastPort && slices.Equal(v.Prefixes, o.Prefixes) && slices.Equal(v.Sources, o.Sources) && v.Protocol == o.Protocol && v.Encap == o.Encap &&
+	return v.Name == o.Name && v.Tenant == o.Tenant && v.Port == o.Port && v.LastPort == o.LastPort && slices.Equal(v.Prefixes, o.Prefixes) && slices.Equal(v.Sources, o.Sources) && v.Protocol == o.Protocol && v.Encap == o.Encap &&
 		v.EncapPort == o.EncapPort && v.Ring == o.Ring && v.Flow == o.Flow && v.Hash == o.Hash && v.QUIC == o.QUIC && v.IDIn == o.IDIn && v.Local == o.Local && v.Migrate == o.Migrate && v.Handover == o.Handover && v.Settle == o.Settle &&
 		slices.Equal(v.Addresses, o.Addresses) && slices.Equal(v.Backends, o.Backends) && v.From.Equal(o.From) &&
 		slices.EqualFunc(v.Checks, o.Checks, Check.Equal) && v.Health.Equal(o.Health) && v.SlowStart == o.SlowStart &&

@@ -21,7 +21,7 @@ func wholeSpec() *Spec {
 		Probes: []Probe{{"p", wholeObject(), Tracepoint, "a/b"}},
 		NICs:   []NIC{{Name: "eth0", XDP: []Position{{"a", true, true}}, TCXIngress: Stands("b"), TCXEgress: Stands("c")}},
 		VIPs: []VIP{{
-			Name: "web", Addresses: []netip.Addr{netip.MustParseAddr("10.99.0.1")}, Port: 80, Protocol: TCP,
+			Name: "web", Tenant: "shop", Addresses: []netip.Addr{netip.MustParseAddr("10.99.0.1")}, Port: 80, Protocol: TCP,
 			Encap: GUE, EncapPort: 6080, Ring: 251, Settle: time.Minute,
 			Backends: []Backend{{netip.MustParseAddr("10.1.1.11"), 100, Up, 0, Found{true, 100, Drain}}},
 			Checks:   []Check{{Port: 80, Interval: time.Second, Timeout: time.Second, Rise: 2, Fall: 3}}, Health: &Health{1, 0, 50, time.Second, time.Minute}, SlowStart: time.Minute,
@@ -30,6 +30,8 @@ func wholeSpec() *Spec {
 		}},
 		BGP: &BGP{65001, netip.MustParseAddr("10.1.0.2"), time.Minute, time.Minute, time.Minute, Path{[]Community{1}, new(uint32(5)), new(uint32(6))},
 			[]Neighbor{{netip.MustParseAddr("10.1.0.1"), 65000, 179, "/k", 1, BFD{time.Second, 3, true}}}},
+		Tenants: []Tenant{{"shop", []string{"ann"}, []string{"web"}, 1, 2, []netip.Prefix{netip.MustParsePrefix("10.99.0.0/16")},
+			[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}},
 		Agent: &Agent{VIPs: []netip.Addr{netip.MustParseAddr("10.99.0.1")}, EncapPort: 6080,
 			Report: &Report{[]netip.AddrPort{netip.MustParseAddrPort("10.1.0.2:6090")}, time.Second, "/k"}},
 	}

@@ -57,6 +57,7 @@ func write(b *bytes.Buffer, s *Spec) {
 	if s.BGP != nil {
 		s.BGP.write(b)
 	}
+	writeTenants(b, s.Tenants)
 	if s.Agent != nil {
 		b.WriteString("agent: " + s.Agent.write() + "\n")
 	}
@@ -65,6 +66,9 @@ func write(b *bytes.Buffer, s *Spec) {
 func writeVIP(b *bytes.Buffer, v *VIP) {
 	b.WriteString("  - name: " + plain(v.Name) + "\n")
 	field := func(name, value string) { b.WriteString("    " + name + ": " + value + "\n") }
+	if v.Tenant != "" {
+		field("tenant", plain(v.Tenant))
+	}
 	field("addresses", "["+addresses(v.Addresses)+"]")
 	writeVIPPrefixes(b, "prefixes", v.Prefixes)
 	field("port", writePorts(v))

@@ -37,6 +37,7 @@ func (r *reader) spec(root *yaml.Node) *Spec {
 		field{"vips", "", list(r, &s.VIPs, MaxVIPs, r.vip)},
 		field{"agent", "", func(n *yaml.Node, a *at) { s.Agent = r.agent(n, a) }},
 		field{"bgp", "", func(n *yaml.Node, a *at) { s.BGP = r.bgp(n, a) }},
+		field{"tenants", "", func(n *yaml.Node, a *at) { s.Tenants = r.tenants(n, a) }},
 	)
 	return s
 }
@@ -111,6 +112,7 @@ func (r *reader) vip(n *yaml.Node, a *at) VIP {
 	}
 	r.fields(n, a,
 		field{"name", "a short name for this VIP", scalar(r, &v.Name, name)},
+		field{"tenant", "", scalar(r, &v.Tenant, name)},
 		field{"addresses", addresses, list(r, &v.Addresses, 2*MaxAddresses, r.vipAddress)},
 		field{"prefixes", "", list(r, &v.Prefixes, MaxVIPPrefixes, r.prefix)},
 		field{"port", "1 to 65535, two with a dash between them, or 0 for every port", ports(r, &v)},

@@ -84,6 +84,7 @@ func (d dice) spec() *Spec {
 			}
 		}
 	}
+	d.tenants(s)
 	return s
 }
 
@@ -319,4 +320,23 @@ func (d dice) addresses(network, n int) (all []netip.Addr) {
 		all = append(all, a)
 	}
 	return all
+}
+
+// tenants gives some of the VIPs to tenants that may have them.
+func (d dice) tenants(s *Spec) {
+	for i := range d.IntN(3) {
+		t := Tenant{Name: fmt.Sprint(pick(d, "shop", "null", "-", "0"), i), Operators: []string{"ann", "Bob.x@y", "yes"}[:d.IntN(4)], Groups: []string{"web"}[:d.IntN(2)]}
+		for j := range s.VIPs {
+			if s.VIPs[j].Tenant == "" && d.IntN(2) == 0 {
+				s.VIPs[j].Tenant = t.Name
+			}
+		}
+		vips, backends := s.Owned(t.Name)
+		if d.IntN(2) == 0 {
+			t.MaxVIPs, t.MaxBackends = uint32(vips+1), uint32(backends+1)
+			t.Prefixes = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
+			t.BackendPrefixes = t.Prefixes
+		}
+		s.Tenants = append(s.Tenants, t)
+	}
 }

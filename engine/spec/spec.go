@@ -42,6 +42,7 @@ type Spec struct {
 	Agent   *Agent
 	Probes  []Probe
 	BGP     *BGP // nil = no router is told of VIPs
+	Tenants []Tenant
 }
 
 // NIC names a network interface and the stages of its chains, one list a hook, first stage first.
@@ -82,6 +83,7 @@ const (
 // VIP is a virtual address (or several), port and protocol, and the backends behind it.
 type VIP struct {
 	Name      string
+	Tenant    string // whose it is; empty = the node's alone
 	Addresses []netip.Addr
 	Prefixes  []netip.Prefix // every address that begins so is the VIP's as well
 	Port      uint16         // 0 = every port

@@ -44,6 +44,8 @@ func fakes(name string, asked io.Writer) (*fake, error) {
 		f.trace = traced
 	case "limited":
 		f.now = limited()
+	case "shared":
+		f.now = shared()
 	case "counted":
 		f.now = counted()
 	case "hosted":

@@ -138,6 +138,9 @@ func (v viewVIP) write(w io.Writer, now time.Time) {
 	}
 	fmt.Fprintf(w, "\nVIP %s  %s  %s %s  %s  ring %d  %s, dropped %s\n", v.Name, strings.Join(addresses, " "),
 		v.Protocol, port, v.Encap, v.Ring, v.pps(), v.Drop.pps())
+	if v.Tenant != "" {
+		fmt.Fprintln(w, "of tenant "+v.Tenant)
+	}
 	if text := v.Choice.text(); text != "" {
 		fmt.Fprintln(w, "chooses by "+text)
 	}

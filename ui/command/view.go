@@ -114,6 +114,7 @@ type viewSenders struct {
 
 type viewVIP struct {
 	Name      string         `json:"name"`
+	Tenant    string         `json:"tenant,omitempty"` // whose it is; empty = the node's alone
 	Addresses []netip.Addr   `json:"addresses"`
 	Prefixes  []netip.Prefix `json:"prefixes,omitempty"`
 	Port      uint16         `json:"port"`
@@ -285,7 +286,7 @@ func (w viewer) reason(r engine.Reason) viewReason {
 
 func (w viewer) vip(v engine.VIP) viewVIP {
 	out := viewVIP{
-		Name: v.Name, Addresses: v.Addresses, Prefixes: v.Prefixes, Port: v.Port, LastPort: v.LastPort, Sources: v.Sources, Protocol: v.Protocol, Encap: v.Encap,
+		Name: v.Name, Tenant: v.Tenant, Addresses: v.Addresses, Prefixes: v.Prefixes, Port: v.Port, LastPort: v.LastPort, Sources: v.Sources, Protocol: v.Protocol, Encap: v.Encap,
 		Ring: v.Ring, Empty: v.Empty, viewCounter: w.counter(v.Counter), Drop: w.counter(v.Drop), Choice: viewOfChoice(v.Choice), Health: healthOf(v.Health),
 		Backends: list(v.Backends, func(b engine.Backend) viewBackend {
 			found := ""
