@@ -90,7 +90,9 @@ func (o *owner) startCapture(place int, c *capturing, k datapath.Capture) (int, 
 	for num, name := range o.names() {
 		nums[name] = num
 	}
-	k.Until = leaseOf(c, time.Now())
+	if c.sink == nil { // samples begin together, when all of them can
+		k.Until = leaseOf(c, time.Now())
+	}
 	o.captures.rename(o.captureNames())
 	captor, err := o.kernel.StartCapture(place, k, nums)
 	if err != nil {

@@ -43,7 +43,7 @@ func newOwner(options Options) *owner {
 	o := &owner{
 		options: options, log: options.Log, requests: make(chan request), done: make(chan struct{}), silent: make(chan struct{}), since: time.Now(), glances: glances{last: time.Now()},
 		reached: map[netip.Addr]nexthop.NextHop{}, downAt: map[uint16]time.Time{}, meters: newMeters(),
-		rings: map[uint16]ringView{}, troubles: troubles{}, watchers: watchers{}, guard: newGuard(), pace: newPace(),
+		rings: map[uint16]ringView{}, troubles: troubles{}, watchers: watchers{}, guard: newGuard(), pace: newPace(), talkPace: newPace(),
 	}
 	o.seat = seat{engine: o, party: ownConsole()}
 	if o.log == nil {

@@ -53,6 +53,7 @@ type owner struct {
 	seat     // of this process's own console
 	guard    *guard
 	pace     *pace // of traces
+	talkPace *pace // of answers who talks
 	options  Options
 	log      *slog.Logger
 	lock     *handoff.Lock

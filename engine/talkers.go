@@ -10,7 +10,8 @@ import (
 	"hairpin/engine/talkers"
 )
 
-// ConnectionsRequest asks who talks through this node, and over which connections. What is zero has a default.
+// ConnectionsRequest asks who talks through this node, and over which connections. What is zero has a default. Answers are made
+// one at a time, with a rest of four times what one took: anybody may ask, and all who do get a fifth of one CPU at most.
 type ConnectionsRequest struct {
 	By      string // of talkers: source, prefix, vip, backend
 	Sort    string // by packets, bytes, new

@@ -48,20 +48,21 @@ func (o *owner) startTalking() error {
 	if o.spec == nil || o.captures.sampled() {
 		return nil
 	}
-	now := time.Now()
 	oneIn := sampling(o.incoming(), samplesWanted)
-	o.captures.beginBook(now, oneIn)
+	o.captures.clearBook()
 	e, err := filter.Parse(openings, captureWords)
 	if err != nil {
 		return err
 	}
 	for place, of := range map[int]*filter.Expr{sampledPlace: nil, sampledSYNs: e} {
+		now := time.Now()
 		c := &capturing{read: now, status: CaptureStatus{Until: now.AddDate(1, 0, 0)}, sink: o.captures.sample}
 		k := datapath.Capture{Filter: of, Points: datapath.PointCame | datapath.PointLeft, OneIn: oneIn, Most: samplesMost, MostBytes: math.MaxUint64}
 		if _, err := o.startCapture(place, c, k); err != nil {
 			return err
 		}
 	}
+	o.captures.beginBook(oneIn)
 	return nil
 }
 
@@ -77,12 +78,31 @@ func (c *captures) sampled() bool {
 	return c.at[sampledPlace] != nil && c.at[sampledSYNs] != nil
 }
 
-func (c *captures) beginBook(now time.Time, oneIn int) {
+// clearBook forgets what was sampled before.
+func (c *captures) clearBook() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	settling := c.talk.settling
-	c.talk = talking{book: talkers.NewBook(), looked: now, settling: settling}
-	c.talk.oneIn[sampledPlace], c.talk.oneIn[sampledSYNs] = oneIn, oneIn
+	c.talk = talking{settling: c.talk.settling}
+}
+
+// beginBook has all samples begin now: loading the programs of one took time, in which the other would have seen more.
+func (c *captures) beginBook(oneIn int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	c.talk.book, c.talk.looked = talkers.NewBook(now), now
+	for _, place := range []int{sampledPlace, sampledSYNs} {
+		c.talk.oneIn[place] = oneIn
+		c.goOn(place, now)
+	}
+}
+
+// goOn has the kernel take samples for as long again as it does when nobody asks for them.
+func (c *captures) goOn(place int, now time.Time) {
+	if x := c.at[place]; x != nil && c.talk.book != nil {
+		x.read = now
+		c.captor.Extend(place, leaseOf(x, now))
+	}
 }
 
 // sample counts one. It is called with the lock held.
@@ -167,13 +187,18 @@ func (s seat) Connections(ctx context.Context, r ConnectionsRequest) (*Connectio
 			return nil, fmt.Errorf("connections: %w", err)
 		}
 	}
-	now := time.Now()
-	c := s.engine.captures.connections(a, now)
-	c.Time = now
-	if r.Sockets {
-		if err := c.addSockets(s.engine.ns, a.most); err != nil {
-			return nil, fmt.Errorf("connections: %w", err)
+	var c *Connections
+	err = s.engine.talkPace.do(ctx, func() error {
+		now := time.Now()
+		c = s.engine.captures.connections(a, now)
+		c.Time = now
+		if r.Sockets {
+			return c.addSockets(s.engine.ns, a.most)
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("connections: %w", err)
 	}
 	return c, nil
 }
@@ -186,9 +211,8 @@ func (c *captures) connections(a asked, now time.Time) *Connections {
 	v := &Connections{Settling: t.settling}
 	t.asked = true
 	for _, place := range []int{sampledPlace, sampledSYNs} {
-		if x := c.at[place]; x != nil {
-			x.read = now
-			c.captor.Extend(place, leaseOf(x, now))
+		if c.at[place] != nil {
+			c.goOn(place, now)
 			v.Lost += c.captor.Count(place).Lost
 		}
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"net"
 	"testing"
@@ -52,6 +53,14 @@ func TestConnections(t *testing.T) {
 	if len(c.Flows) != 2 || c.Flows[0].Group != "web" || c.Flows[0].Flows < 2 || len(c.Talkers) == 0 {
 		t.Errorf("by VIP %+v", c)
 	}
+	o.talkPace.turn <- struct{}{} // another one is answered
+	hasty, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if _, err := o.Connections(hasty, r); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("an answer out of turn: %v", err)
+	}
+	<-o.talkPace.turn
+	ask(r)
 	if st := o.State(); len(st.Captures) > 0 {
 		t.Errorf("samples are shown as captures: %+v", st.Captures)
 	}

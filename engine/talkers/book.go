@@ -76,12 +76,13 @@ type Flow struct {
 	Answered bool // a packet behind the SYN
 }
 
-// NewBook is empty.
-func NewBook() *Book {
+// NewBook is empty. What its rates are the averages of begins with since, for all measures alike: else what is seen later
+// than others would be shared out over less time, and one could have more new connections than packets.
+func NewBook(since time.Time) *Book {
 	b := &Book{flows: map[key]*Flow{}}
 	for by := range ways {
 		for m := range measures {
-			b.sums[by][m] = NewWindow[string](places, span)
+			b.sums[by][m] = NewWindow[string](places, span, since)
 		}
 	}
 	return b
@@ -105,8 +106,18 @@ func (s *Sample) Names() (names [ways]string) {
 	return names
 }
 
+// turn has all measures forget at the same moments.
+func (b *Book) turn(at time.Time) {
+	for by := range ways {
+		for m := range measures {
+			b.sums[by][m].turn(at)
+		}
+	}
+}
+
 // Packet counts a sample of all packets.
 func (b *Book) Packet(s Sample) {
+	b.turn(s.At)
 	for by, name := range s.Names() {
 		if name != "" {
 			b.sums[by][Packets].Add(s.At, name, 1, s.OneIn)
@@ -118,6 +129,7 @@ func (b *Book) Packet(s Sample) {
 
 // Opening counts a sample of the packets that begin a connection, which are also among all packets.
 func (b *Book) Opening(s Sample) {
+	b.turn(s.At)
 	for by, name := range s.Names() {
 		if name != "" {
 			b.sums[by][New].Add(s.At, name, 1, s.OneIn)
@@ -201,13 +213,12 @@ type Talker struct {
 
 // Top are the first n by one measure.
 func (b *Book) Top(by By, m Measure, n int, now time.Time) []Talker {
+	over := max(b.Over(now), time.Second).Seconds()
 	var list []Talker
 	for _, e := range b.sums[by][m].Top(n) {
 		t := Talker{Name: e.Key}
 		for each := range measures {
-			w := b.sums[by][each]
-			over := max(w.Over(now), time.Second).Seconds()
-			is := w.Of(e.Key)
+			is := b.sums[by][each].Of(e.Key)
 			t.Rate[each], t.Bound[each] = is.Sum/over, is.Bound()/over
 		}
 		list = append(list, t)
@@ -229,4 +240,7 @@ func (b *Book) Flows(now time.Time, match func(*Flow) bool) (list []Flow) {
 }
 
 // Over is how long the rates go back.
-func (b *Book) Over(now time.Time) time.Duration { return b.sums[Source][Packets].Over(now) }
+func (b *Book) Over(now time.Time) time.Duration {
+	b.turn(now)
+	return b.sums[Source][Packets].Over(now)
+}

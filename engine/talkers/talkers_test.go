@@ -3,6 +3,7 @@ package talkers
 import (
 	"math"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -93,7 +94,7 @@ func TestSpaceSaving(t *testing.T) {
 
 // TestWindow: what is older than two spans is forgotten, what is younger than one is not.
 func TestWindow(t *testing.T) {
-	w := NewWindow[string](8, 10*time.Second)
+	w := NewWindow[string](8, 10*time.Second, time.Time{})
 	at := time.Unix(1000, 0)
 	for i, key := range []string{"a", "b", "c", "d"} {
 		w.Add(at.Add(time.Duration(i)*6*time.Second), key, 1, 1)
@@ -110,5 +111,31 @@ func TestWindow(t *testing.T) {
 	}
 	if w.Over(at.Add(time.Hour)) != 0 || len(w.Top(9)) != 0 {
 		t.Errorf("after an hour: %v", w.Top(9))
+	}
+}
+
+// TestBookBegins: all measures are averages over the same time, so that nobody has more new connections than packets, though
+// those were seen earlier than the first of these.
+func TestBookBegins(t *testing.T) {
+	start := time.Unix(1000, 0)
+	b := NewBook(start)
+	src := netip.MustParseAddrPort("198.51.100.7:1")
+	for tick := range 400 {
+		at := start.Add(time.Duration(tick) * 100 * time.Millisecond)
+		s := Sample{At: at, Protocol: 6, Src: src, Dst: src, Flags: "S", Bytes: 60, OneIn: 1}
+		burst := tick%130 >= 70
+		if burst || tick%10 == 0 {
+			b.Packet(s)
+		}
+		if burst {
+			b.Opening(s)
+		}
+		top := b.Top(Source, New, 1, at)
+		if len(top) == 0 {
+			continue
+		}
+		if over := b.Over(at); over > 2*span || top[0].Rate[New] > top[0].Rate[Packets] {
+			t.Fatalf("after %d ticks, over %s: %+v", tick, over, top[0])
+		}
 	}
 }

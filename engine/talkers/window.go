@@ -11,9 +11,9 @@ type Window[K comparable] struct {
 	turned   time.Time
 }
 
-// NewWindow remembers from span to twice as long, with so many places.
-func NewWindow[K comparable](places int, span time.Duration) *Window[K] {
-	return &Window[K]{span: span, places: places, now: NewSummary[K](places)}
+// NewWindow remembers from span to twice as long, with so many places. It looks from since on; zero: from its first sample.
+func NewWindow[K comparable](places int, span time.Duration, since time.Time) *Window[K] {
+	return &Window[K]{span: span, places: places, now: NewSummary[K](places), since: since, turned: since}
 }
 
 // Add counts a sample of a time that does not go back.

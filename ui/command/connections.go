@@ -26,7 +26,9 @@ func newConnections(t *tree) *cobra.Command {
 		Long: `Connections samples the packets of all chains for some seconds and prints who sends
 most, by source, prefix (/24, /48), VIP or backend, and the connections with most
 packets. All are estimates: behind ± stands how far a rate may be off, which 997 of
-1000 samples keep. Memory is bounded; what looking costs is said.
+1000 samples keep. Memory is bounded; what looking costs is said. Whoever may only
+look may ask too, as often as he likes: answers take their turns, and a fifth of one
+CPU at most.
 
 Filters choose connections: hairpin connections vip web and not port 443
 
