@@ -16,11 +16,12 @@ const (
 	eachNew = 1 << 32 // flows: every packet is one of its own
 	manyNew = 1 << 24 // the same for a minute, in a /8
 	// twoTails is how many calls fit one run when a packet takes two tail calls (to parse and to the balancer), of 33 that the
-	// kernel allows; threeTails and fourTails with more stages, fiveTails with an external one.
+	// kernel allows; threeTails and fourTails with more stages, fiveTails with an external one, sevenTails with a captor in front.
 	twoTails   = 16
 	threeTails = 11
 	fourTails  = 8
 	fiveTails  = 6
+	sevenTails = 4
 )
 
 // path is one way through a chain that is measured.
