@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -49,6 +50,10 @@ func TestConnections(t *testing.T) {
 	seen()
 	mustApply(t, o, setWeightOn(t, o, 50), 0)
 	seen()
+	traced, err := o.Trace(t.Context(), TraceRequest{Packet: "flows"})
+	if err != nil || !slices.ContainsFunc(traced.Packets, func(p Traced) bool { return p.Now.Verdict == "forward" && p.Now.VIP == "web" }) {
+		t.Errorf("a packet of each connection: %+v %v", traced, err)
+	}
 	c := ask(ConnectionsRequest{Group: "vip", By: "backend"})
 	if len(c.Flows) != 2 || c.Flows[0].Group != "web" || c.Flows[0].Flows < 2 || len(c.Talkers) == 0 {
 		t.Errorf("by VIP %+v", c)
