@@ -13,6 +13,7 @@ const (
 	GoRouting  ID = "screen.routing"
 	GoBGP      ID = "screen.bgp"
 	GoFleet    ID = "screen.fleet"
+	GoAgent    ID = "screen.agent"
 
 	GoConnections ID = "screen.connections"
 	GoCapture     ID = "screen.capture"
@@ -100,6 +101,7 @@ const (
 	TracePacket  ID = "trace.packet"
 	TraceAgain   ID = "trace.again"
 	TraceOther   ID = "trace.other"
+	TraceAgainst ID = "trace.against"
 	TraceShells  ID = "trace.shells"
 	TalkersBy    ID = "connections.by"
 	FlowGroup    ID = "connections.group"
@@ -136,7 +138,7 @@ var table = [...]Action{
 	{ID: GoDoctor, Scope: Global, Title: "doctor", Help: "what of this machine is in the way, and its cure"},
 	{ID: GoRouting, Scope: Global, Title: "routing", Help: "the route, neighbour and NIC to each backend"},
 	{ID: GoBGP, Scope: Global, Title: "bgp", Help: "what routers are told of VIPs, and the sessions with them"},
-
+	{ID: GoAgent, Scope: Global, Title: "agent", Help: "what this node takes packets for as a backend"},
 	{ID: GoFleet, Scope: Global, Title: "fleet", Help: "the nodes of one mind, and which revision each has"},
 
 	{ID: Down, Scope: Global, Title: "down", Help: "next row"},
@@ -228,5 +230,6 @@ var table = [...]Action{
 	{ID: TracePacket, Scope: Trace, Title: "packet", Help: "trace another packet, or edit this one", Arg: "[packet]"},
 	{ID: TraceAgain, Scope: Trace, Title: "again", Help: "trace the same once more"},
 	{ID: TraceOther, Scope: Trace, Title: "what if", Help: "show what runs, or what is staged or confirmed"},
+	{ID: TraceAgainst, Scope: Trace, Title: "against", Help: "trace it also by the spec of an earlier change", Arg: "[change]"},
 	{ID: TraceShells, Scope: Trace, Title: "my SSH", Help: "trace your own SSH session, and a new one"},
 }

@@ -90,6 +90,7 @@ func scenes() []scene {
 			d.do(action.Down)
 		}},
 		{"fleet-none", fake.Busy, nil, func(d *driver) { d.do(action.GoFleet) }},
+		{"agent", fake.Hosting, nil, func(d *driver) { d.do(action.GoAgent) }},
 		{"connections", fake.Busy, nil, func(d *driver) {
 			d.node.Talk(fake.Talkers())
 			d.do(action.GoConnections, action.TalkersBy)

@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -67,6 +69,8 @@ func (m *Model) tracing(c call) tea.Cmd {
 		return m.trace(page.Place{Screen: action.GoTrace, Packet: "ssh"})
 	case c.ID == action.TraceAgain && m.place.Packet != "":
 		return m.trace(m.place)
+	case c.ID == action.TraceAgainst:
+		return m.traceAgainst(arg)
 	case c.ID == action.GoTrace && arg == "":
 		m.openTrace()
 		return nil
@@ -79,6 +83,42 @@ func (m *Model) tracing(c call) tea.Cmd {
 		return nil
 	}
 	return m.trace(page.Place{Screen: action.GoTrace, Packet: arg})
+}
+
+// traceAgainst traces the packet that is shown also by the spec of an earlier change, or asks by which.
+func (m *Model) traceAgainst(arg string) tea.Cmd {
+	switch {
+	case m.place.Packet == "":
+		m.say(theme.Warn, "no packet is traced; %s asks for one", m.keyOf(action.TracePacket))
+		return nil
+	case m.live != nil && m.live.Barred != "":
+		m.say(theme.Warn, "an earlier spec is tried only for those who may change the node: %s", m.live.Barred)
+		return nil
+	case arg == "":
+		m.push(&overlay.Input{Title: "TRACE AGAINST A CHANGE",
+			Body: []overlay.Line{{Token: theme.Hint, Text: "the number of a change, as the history has it; 0: what is staged or would come back"}},
+			Check: func(text string) (any, error) {
+				_, err := changeNumber(text)
+				return call{ID: action.TraceAgainst, Arg: text}, err
+			}})
+		return nil
+	}
+	n, err := changeNumber(arg)
+	if err != nil {
+		m.say(theme.Warn, "%v", err)
+		return nil
+	}
+	at := m.place
+	at.Change = n
+	return m.trace(at)
+}
+
+func changeNumber(text string) (int, error) {
+	n, err := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("%q is no number of a change", text)
+	}
+	return n, nil
 }
 
 // openTrace opens the screen with what was traced last.
@@ -104,7 +144,7 @@ func (m *Model) askPacket() {
 func (m *Model) trace(at page.Place) tea.Cmd {
 	m.open(at)
 	m.traces = m.traces.put(page.Traced{Place: at, Asked: true})
-	r := engine.TraceRequest{Packet: at.Packet, NIC: at.NIC, Against: m.otherSide()}
+	r := engine.TraceRequest{Packet: at.Packet, NIC: at.NIC, Against: m.otherSide(at.Change)}
 	return m.start("tracing", traceLimit, func(ctx context.Context, node engine.Node) func(*Model) tea.Cmd {
 		result, err := node.Trace(ctx, r)
 		return func(m *Model) tea.Cmd {
@@ -118,11 +158,13 @@ func (m *Model) trace(at page.Place) tea.Cmd {
 	})
 }
 
-// otherSide is what a packet is traced against; nil where all is as it runs.
-func (m *Model) otherSide() *engine.TraceOn {
+// otherSide is what a packet is traced against: a change that was named, else what would be otherwise soon; nil where all is as it runs.
+func (m *Model) otherSide(change int) *engine.TraceOn {
 	switch {
 	case m.live == nil || m.live.Barred != "":
 		return nil
+	case change > 0:
+		return &engine.TraceOn{Change: change}
 	case m.staged.Len() > 0 && m.next != nil:
 		return &engine.TraceOn{Spec: m.next}
 	case !m.live.Generation.Deadline.IsZero():

@@ -117,6 +117,37 @@ func TestTraceWhatIf(t *testing.T) {
 	}
 }
 
+// TestTraceAgainst: a packet is traced by the spec of an earlier change too, also again, until another is named.
+func TestTraceAgainst(t *testing.T) {
+	d := open80(t, fake.Busy(), isArmed)
+	answering(d)
+	d.do(action.GoTrace, action.TraceAgainst)
+	d.has("no packet is traced; e asks for one")
+	d.run(d.m.act(call{ID: action.GoTrace, Arg: tracedText}))
+	d.press("b")
+	d.text("soon")
+	d.press("enter")
+	d.has("is no number of a change")
+	d.press("ctrl+u")
+	d.text("12")
+	d.press("enter")
+	d.has(":80 S, against change 12")
+	d.has("WHAT IF", "drop no_next_hop, then forward to")
+	d.press("r")
+	if r := asked(t, d); r.Packet != tracedText || r.Against == nil || *r.Against != (engine.TraceOn{Change: 12}) {
+		t.Errorf("asked for %+v", r)
+	}
+	d.run(d.m.act(call{ID: action.TraceAgainst, Arg: "0"}))
+	if r := asked(t, d); r.Against != nil {
+		t.Errorf("asked for %+v", r)
+	}
+	s := fake.Busy()
+	s.Barred = "only root may"
+	d.show(s)
+	d.do(action.TraceAgainst)
+	d.has("only root may")
+}
+
 // TestTraceThis: rows of other screens lead to the packet that they are about.
 func TestTraceThis(t *testing.T) {
 	s := fake.Incident()
@@ -138,6 +169,21 @@ func TestTraceThis(t *testing.T) {
 			t.Errorf("on %s: asked for %+v", row.screen, r)
 		}
 		d.has("Trace > " + row.packet)
+	}
+	for down := range 3 { // a packet that was dropped, one as it left, and one as it came
+		d := open80(t, s)
+		answering(d)
+		d.node.Catch(fake.Caught())
+		d.do(action.GoCapture)
+		d.run(d.m.act(call{ID: action.CaptureStart, Arg: "vip web"}))
+		d.pass(time.Second)
+		for range down {
+			d.do(action.Down)
+		}
+		d.press("T")
+		if r := asked(t, d); r.Packet != "tcp 198.51.100.7:40000 > 10.99.0.1:80 S" || r.NIC != "eth0" {
+			t.Errorf("at captured packet %d: asked for %+v", down, r)
+		}
 	}
 	d := open80(t, s)
 	d.do(action.GoHandoff)

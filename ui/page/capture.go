@@ -81,8 +81,14 @@ func (p *Capture) Sync(v View) {
 // Target is the packet that a trace may follow.
 func (p *Capture) Target() Target {
 	name, _ := p.list.cursor.Row()
-	if r := p.all[name]; r != nil && r.Point == capture.Came {
-		return Target{Packet: r.Ends(), NIC: r.NIC}
+	r := p.all[name]
+	if r == nil {
+		return Target{}
+	}
+	for _, as := range p.all { // what is traced is the packet as it came
+		if as.Packet == r.Packet && as.NIC == r.NIC && as.Point == capture.Came {
+			return Target{Packet: as.Ends(), NIC: as.NIC}
+		}
 	}
 	return Target{}
 }

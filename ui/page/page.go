@@ -36,6 +36,7 @@ type Place struct {
 	Event  uint64 // selected on the Events screen; 0 = the newest
 	Packet string // traced on the Trace screen, as engine.TraceRequest names it
 	NIC    string // by which it comes; empty = the one that it would come by
+	Change int    // of the history, by which it is traced too; 0 = by what is staged or would come back
 }
 
 // Traced is what a trace has come to.
@@ -116,6 +117,7 @@ func New() map[action.ID]Page {
 		action.GoRouting:     NewRouting(),
 		action.GoBGP:         NewBGP(),
 		action.GoFleet:       NewFleet(),
+		action.GoAgent:       NewAgent(),
 	}
 }
 

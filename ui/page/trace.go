@@ -32,12 +32,15 @@ func (p *Trace) Crumb(View) string {
 	if p.place.Packet == "" {
 		return "Trace"
 	}
+	if p.place.Change > 0 {
+		return fmt.Sprintf("Trace > %s, against change %d", p.place.Packet, p.place.Change)
+	}
 	return "Trace > " + p.place.Packet
 }
 
 // Hints for the footer.
 func (p *Trace) Hints() []action.ID {
-	return []action.ID{action.TracePacket, action.TraceAgain, action.TraceOther, action.TraceShells, action.Older, action.CopyRow, action.Palette, action.Help, action.Back}
+	return []action.ID{action.TracePacket, action.TraceAgain, action.TraceOther, action.TraceAgainst, action.TraceShells, action.Older, action.CopyRow, action.Palette, action.Help, action.Back}
 }
 
 // Enter shows what was traced there.
@@ -243,7 +246,7 @@ func (p *Trace) outcome(k Kit, o *engine.TraceOutcome, w int) []string {
 func (p *Trace) whatIf(k Kit, v View, t *engine.Traced, w int) []string {
 	r := v.Traced.Result
 	if t.Then == nil {
-		return labelled(k, w, "WHAT IF", "nothing is staged, and nothing waits to be confirmed", theme.Dim)
+		return labelled(k, w, "WHAT IF", "nothing is staged, nothing waits to be confirmed, and no earlier change was named", theme.Dim)
 	}
 	text, token := "the same by "+r.Against, theme.Text
 	if t.Differs != "" {
