@@ -166,7 +166,7 @@ func (o *owner) showFleet(s *State) {
 	if v.Left != nil {
 		s.Fleet.Left = v.Left.String()
 	}
-	s.Fleet.Drift = driftOf(v, s.Revision)
+	s.Fleet.Drift = driftOf(v, runs(s))
 }
 
 func driftOf(v fleet.View, running string) string {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"hairpin/engine/fleet"
+	"hairpin/engine/spec"
 )
 
 // Fleet implements Verbs. The store is asked outside of the loop: it may be slow.
@@ -84,12 +85,26 @@ func (s seat) proposed(ctx context.Context, m *fleet.Member, r ApplyRequest) (*A
 		return &Applied{Generation: o.active, Revision: o.revision(), Text: p.Text}, nil
 	})
 	if err == nil {
-		a.Fleet, err = m.Edit(ctx, fleet.Ask{Who: r.Who, Why: r.Why, Force: r.Force}, r.Spec)
+		a.Fleet, err = m.Edit(ctx, fleet.Ask{Who: r.Who, Why: r.Why, Force: r.Force}, spec.Typed(r.Spec)) // each node finds its own
 	}
 	if err != nil {
 		return nil, fmt.Errorf("apply: %w", fleetError(err))
 	}
 	return a, nil
+}
+
+// editsFound tells whether next is an edit of backends that were found here, and of nothing else. Those are not the fleet's:
+// each node finds by itself, and what somebody says of one is said to that node.
+func editsFound(next, running *spec.Spec) (bool, error) {
+	next = spec.KeepFound(next, running)
+	typed := spec.Typed(next)
+	if next == nil || running == nil || spec.KeepFound(typed, running).Equal(next) {
+		return false, nil
+	}
+	if !typed.Equal(spec.Typed(running)) {
+		return false, fmt.Errorf("%w: edits of backends that were found are this node's own, the others are the fleet's: apply them one after the other", ErrRefused)
+	}
+	return true, nil
 }
 
 func fleetNodes(ctx context.Context, m *fleet.Member) ([]FleetNode, error) {

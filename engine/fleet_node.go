@@ -17,7 +17,18 @@ import (
 type fleetNode struct{ o *owner }
 
 // Running implements fleet.Node.
-func (n fleetNode) Running() (string, bool) { return n.o.State().Revision, n.o.fleet.fresh.Load() }
+func (n fleetNode) Running() (string, bool) {
+	s := n.o.State()
+	return runs(s), n.o.fleet.fresh.Load()
+}
+
+// runs names what of the running spec is the fleet's.
+func runs(s *State) string {
+	if spec.Typed(s.Spec) == s.Spec {
+		return s.Revision // no need to write it down again
+	}
+	return fleet.NameOf(s.Spec)
+}
 
 // fleetTrial is a spec of the fleet that is watched.
 type fleetTrial struct {

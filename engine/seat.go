@@ -85,7 +85,13 @@ func (s seat) Apply(ctx context.Context, r ApplyRequest) (*Applied, error) {
 		return ask(ctx, s, verbApply, func() (*Applied, error) { return s.applyTheirs(r) })
 	}
 	if m := s.engine.fleet.speaks(); m != nil {
-		return s.proposed(ctx, m, r)
+		own, err := editsFound(r.Spec, s.engine.State().Spec)
+		if err != nil {
+			return nil, fmt.Errorf("apply: %w", err)
+		}
+		if !own {
+			return s.proposed(ctx, m, r)
+		}
 	}
 	return ask(ctx, s, verbApply, func() (*Applied, error) { return s.engine.apply(r) })
 }

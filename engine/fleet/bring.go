@@ -113,7 +113,7 @@ func (m *Member) pass(ctx context.Context, own int, fresh bool, h Head, number i
 
 // take applies the last one, and watches.
 func (m *Member) take(ctx context.Context, t Target, r Revision, s *spec.Spec, host bool, o Options) error {
-	name := spec.Revision(s)
+	name := NameOf(s)
 	if running, _ := m.Node.Running(); running != name {
 		m.step("takes revision %d and watches itself for %s", t.Number, o.Watch)
 		if err := m.remember(func(k *memory) { k.Trying, k.Attempt, k.Host = t.Number, t.Attempt, host }); err != nil {

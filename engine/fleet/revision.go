@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"hairpin/engine/spec"
 )
 
 // Revision is what the fleet was told at one time. It never changes; to go back makes a new one.
@@ -22,6 +24,14 @@ type Revision struct {
 	Force  bool   // also where it leaves a VIP without backends, or ends somebody's SSH session
 
 	Text []byte `json:"-"` // of the document
+}
+
+// NameOf names a spec by what of it is the fleet's to say: each node finds backends by itself.
+func NameOf(s *spec.Spec) string {
+	if s == nil {
+		return ""
+	}
+	return spec.Revision(spec.Typed(s))
 }
 
 // encode is the revision as it is stored: a line of JSON, and the document packed. A store takes 1.5 MB of a request.

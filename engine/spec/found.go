@@ -122,6 +122,19 @@ func KeepFound(s, running *Spec) *Spec {
 	return kept
 }
 
+// Typed is s without the backends that were found. It returns s where there are none.
+func Typed(s *Spec) *Spec {
+	found := func(b Backend) bool { return b.Found.Is }
+	if s == nil || !slices.ContainsFunc(s.VIPs, func(v VIP) bool { return slices.ContainsFunc(v.Backends, found) }) {
+		return s
+	}
+	typed := s.Clone()
+	for i := range typed.VIPs {
+		typed.VIPs[i].Backends = slices.DeleteFunc(typed.VIPs[i].Backends, found)
+	}
+	return typed
+}
+
 // sameSource tells whether f and o ask the same, however they take the answer.
 func (f *From) sameSource(o *From) bool {
 	a, b := *f, *o
