@@ -83,6 +83,8 @@ enum reason {
 	REASON_NO_SOCKET = 54,
 	REASON_CONGESTED = 55,
 	REASON_UNTRANSLATABLE = 56,
+	REASON_NOT_TLS = 57,
+	REASON_WALL_FULL = 58,
 };
 
 // Packets and the bytes of their frames.
@@ -343,6 +345,7 @@ enum stage {
 	STAGE_CONNLIMIT = 6,
 	STAGE_EXTERNAL = 7,
 	STAGE_SNAT = 8,
+	STAGE_TLSWALL = 9,
 };
 
 // What a dry packet left behind.

@@ -41,7 +41,7 @@ enum sight_kind {
 	SAW_SEAT = 8,	   // connlimit: a = seat | limit << 32 | room << 40, b = max | taken << 32
 	SAW_TALLY = 9,	   // connlimit: a = tally | which << 32 | room << 40, b = max | its sum << 32
 	SAW_FLOW = 10,	   // connlimit: the flow is known, a = its entry
-	SAW_NO_ROOM = 11,  // connlimit: its set of the flow table is full of others
+	SAW_NO_ROOM = 11,  // connlimit, tlswall: its set of the flow table is full of others
 	SAW_SLOT = 12,	   // balancer: a = hash of the slot | size of the ring << 32, b = what the slot says
 	SAW_BEFORE = 13,   // balancer: the slot of the ring before, as SAW_SLOT
 	SAW_ENTRY = 14,	   // balancer: the connection table knows the flow; a = its entry, b = 1 when that counts
@@ -54,4 +54,5 @@ enum sight_kind {
 	SAW_SERVER = 21,   // balancer: the packet names server a, which is backend b; 0 = of none
 	SAW_OFFER = 22,	   // balancer: backend a may have the flow as well, and the packet names it
 	SAW_OFFERED = 23,  // decap: the packet names another backend, a and b are its address, of IPv4 within IPv6
+	SAW_HELLO = 24,	   // tlswall: a = which first bytes | how many << 8 | they fit << 16, b = the bytes
 };

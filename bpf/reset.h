@@ -5,8 +5,8 @@
 #include "link.h"
 #include "sum.h"
 
-// The answer to a TCP SYN that says no: RST and ACK, sent back the way it came. IP options, TCP options and data are
-// left out; VLAN tags stay.
+// The answer to a TCP packet that says no, sent back the way it came: to a SYN, RST and ACK; to any other, a RST that
+// continues what its sender has acknowledged. IP options, TCP options and data are left out; VLAN tags stay.
 
 #define RESETS 32 // a CPU and jiffy: the answers to a flood of forged SYNs must not become one
 
@@ -22,21 +22,29 @@ AI int may_reset(struct scratch *s)
 	return s->resets++ < RESETS;
 }
 
+// What the TCP header of an answer says.
+struct reset {
+	__u32 ports; // of the packet that is answered
+	__be32 seq;
+	__be32 ack;
+	__u32 flags; // with the length of the header, as they stand in the packet
+};
+
 // Writes the TCP header; pseudo is the sum of the addresses.
-AI void put_reset(struct tcphdr *tcp, __u32 ports, __be32 ack, __u64 pseudo)
+AI void put_reset(struct tcphdr *tcp, struct reset *r, __u64 pseudo)
 {
-	__u32 swapped = ports << 16 | ports >> 16, flags = bpf_htons(5 << 12 | 0x14);
-	__u64 sum =
-		pseudo + bpf_htons(IPPROTO_TCP) + bpf_htons(sizeof(*tcp)) + sum_words(swapped) + sum_words(ack) + flags;
+	__u32 swapped = r->ports << 16 | r->ports >> 16;
+	__u64 sum = pseudo + bpf_htons(IPPROTO_TCP) + bpf_htons(sizeof(*tcp)) + sum_words(swapped) + sum_words(r->seq) +
+		    sum_words(r->ack) + r->flags;
 	__u32 *word = (__u32 *)tcp;
 	word[0] = swapped;
-	word[1] = 0;
-	word[2] = ack;
-	word[3] = flags;
+	word[1] = r->seq;
+	word[2] = r->ack;
+	word[3] = r->flags;
 	word[4] = fold(sum);
 }
 
-AI void put_reset4(struct iphdr *ip, __u32 ports, __be32 ack)
+AI void put_reset4(struct iphdr *ip, struct reset *r)
 {
 	__be32 src = ip->daddr, dst = ip->saddr;
 	__u32 word0 = bpf_htons(0x4500) | (__u32)bpf_htons(sizeof(*ip) + sizeof(struct tcphdr)) << 16;
@@ -47,10 +55,10 @@ AI void put_reset4(struct iphdr *ip, __u32 ports, __be32 ack)
 	word[2] = ttl | (__u32)fold(pseudo + sum_words(word0) + bpf_htons(0x4000) + ttl) << 16;
 	word[3] = src;
 	word[4] = dst;
-	put_reset((struct tcphdr *)(ip + 1), ports, ack, pseudo);
+	put_reset((struct tcphdr *)(ip + 1), r, pseudo);
 }
 
-AI void put_reset6(struct ipv6hdr *ip, __u32 ports, __be32 ack)
+AI void put_reset6(struct ipv6hdr *ip, struct reset *r)
 {
 	__u64 *address = (__u64 *)&ip->saddr, src0 = address[2], src1 = address[3];
 	__u32 *word = (__u32 *)ip;
@@ -60,11 +68,11 @@ AI void put_reset6(struct ipv6hdr *ip, __u32 ports, __be32 ack)
 	address[1] = src1;
 	word[0] = bpf_htonl(0x60000000);
 	word[1] = bpf_htons(sizeof(struct tcphdr)) | (__u32)bpf_htons(IPPROTO_TCP << 8 | 64) << 16;
-	put_reset((struct tcphdr *)(ip + 1), ports, ack,
+	put_reset((struct tcphdr *)(ip + 1), r,
 		  sum_words(src0) + sum_words(src1) + sum_words(address[2]) + sum_words(address[3]));
 }
 
-// Makes the frame of a SYN its answer. Returns 0, and leaves the frame as it is, where that cannot be.
+// Makes the frame of a TCP packet its answer. Returns 0, and leaves the frame as it is, where that cannot be.
 AI int make_reset(struct xdp_md *ctx, struct scratch *s)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
@@ -72,8 +80,15 @@ AI int make_reset(struct xdp_md *ctx, struct scratch *s)
 	struct tcphdr *tcp = data + l2 + l4;
 	if ((void *)(tcp + 1) > end)
 		return 0;
-	__be32 ack = bpf_htonl(bpf_ntohl(tcp->seq) + 1);
-	__u32 header = s->family == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr), ports = s->ports;
+	struct reset r = {.ports = s->ports};
+	if (tcp->ack) {
+		r.seq = tcp->ack_seq;
+		r.flags = bpf_htons(5 << 12 | 0x04);
+	} else {
+		r.ack = bpf_htonl(bpf_ntohl(tcp->seq) + tcp->syn);
+		r.flags = bpf_htons(5 << 12 | 0x14);
+	}
+	__u32 header = s->family == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 	int length = l2 + header + sizeof(*tcp);
 	if (bpf_xdp_adjust_tail(ctx, length - (int)frame_bytes(ctx)))
 		return 0;
@@ -86,11 +101,11 @@ AI int make_reset(struct xdp_md *ctx, struct scratch *s)
 	if (s->family == 4) {
 		if (ip + sizeof(struct iphdr) + sizeof(*tcp) > end)
 			return 0;
-		put_reset4(ip, ports, ack);
+		put_reset4(ip, &r);
 	} else {
 		if (ip + sizeof(struct ipv6hdr) + sizeof(*tcp) > end)
 			return 0;
-		put_reset6(ip, ports, ack);
+		put_reset6(ip, &r);
 	}
 	return 1;
 }

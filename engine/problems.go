@@ -98,6 +98,7 @@ func problemsOf(s *State) []Problem {
 	}
 	warn = append(warn, socketProblems(s.Sockets)...)
 	warn = append(warn, flowProblems(s)...)
+	warn = append(warn, stageProblems(s)...)
 	if s.EventsLost > 0 {
 		warn = append(warn, Problem{Key: "events lost", Severity: "warn", What: fmt.Sprintf("%d sampled drops were lost: the ring buffer was full", s.EventsLost)})
 	}

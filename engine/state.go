@@ -38,7 +38,7 @@ type State struct {
 	Events   []Event        `record:"-"` // newest last, bounded
 	Problems []Problem
 	Watched  bool     // somebody looks at what stages cost, so it is measured
-	Metrics  []Metric // of external stages and probes, in the spec's order
+	Metrics  []Metric // of external stages and probes, and what stages count of their own, in the spec's order
 	Armed    *Armed   // who may change the node now; nil = nobody
 	Operator []string `json:",omitempty" record:"-"` // of these tenants is who sees this, and he sees nothing else; empty = he is not limited
 	Barred   string   // why this process may not be armed at all; empty = it may

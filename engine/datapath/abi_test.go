@@ -99,6 +99,11 @@ func TestLayout(t *testing.T) {
 		{bpf.LoadDecap, "strange", strange{}},
 		{bpf.LoadSnat, "nat_set", natSet{}},
 		{bpf.LoadRoot, "entry", entry{}},
+		{bpf.LoadTlswall, "tlswall", tlsWall{}},
+		{bpf.LoadTlswall, "wall_allow", wallAllow{}},
+		{bpf.LoadTlswall, "wall_flow", wallFlow{}},
+		{bpf.LoadTlswall, "wall_set", wallSet{}},
+		{bpf.LoadTlswall, "own_counts", ownCounts{}},
 		{bpf.LoadCapture, "capture", captureSettings{}},
 		{bpf.LoadCapture, "capture_tally", captureTally{}},
 		{bpf.LoadCapture, "captured", Captured{}},
@@ -138,7 +143,7 @@ func TestLayout(t *testing.T) {
 // TestConstants compares the numbers of bpf/abi.h with those of this package.
 func TestConstants(t *testing.T) {
 	defined := map[string]string{}
-	for _, name := range []string{"abi.h", "abi_vip.h", "abi_ratelimit.h", "abi_clients.h", "abi_capture.h"} {
+	for _, name := range []string{"abi.h", "abi_vip.h", "abi_ratelimit.h", "abi_clients.h", "abi_capture.h", "abi_tlswall.h", "own.h"} {
 		header, err := os.ReadFile("../../bpf/" + name)
 		if err != nil {
 			t.Fatal(err)
@@ -163,7 +168,9 @@ func TestConstants(t *testing.T) {
 		"RATELIMIT_SEVERAL": rateLimitSeveral,
 		"CAPTURES":          Captures, "CAPTURE_SNAP": CaptureSnap, "POINT_CAME": PointCame, "POINT_LEFT": PointLeft, "POINT_BETWEEN": PointBetween,
 		"GENERATION_CAPTURED": GenerationCaptured,
-		"SLOT_MARK":           slotMark, "SLOT_ID": slotID,
+		"TLSWALLS":            TLSWalls, "WALL_SETS": WallSets, "WALL_WAYS": WallWays, "WALL_ALLOWS": WallAllows, "TLSWALL_RESET": tlsWallReset,
+		"TLSWALL_STRICT": tlsWallStrict, "TLSWALL_OF_VIP": tlsWallOfVIP, "OWN_COUNTS": ownEach,
+		"SLOT_MARK": slotMark, "SLOT_ID": slotID,
 		"BACKEND_NEW": BackendNew, "BACKEND_GONE": BackendGone, "BACKEND_REACHABLE": BackendReachable, "BACKEND_OUT": BackendOut,
 		"ENTRY_AGE_SHIFT": entryAgeShift, "ENTRY_AGE_MASK": entryAgeMask,
 		"LIFE_UNCONFIRMED": lifeUnconfirmed, "LIFE_CLOSING": lifeClosing, "SKEW": skew,

@@ -39,6 +39,7 @@ const (
 	SawServer
 	SawOffer
 	SawOffered
+	SawHello
 )
 
 // trail is what the newest dry run on one CPU left behind.

@@ -63,6 +63,7 @@ func (k *Kernel) openAccount(chain, number int, name string) {
 			c.Cost[chain][number] = Cost{}
 			c.closePassage(chain, number)
 		}
+		k.forgetOwn(chain, number)
 	}
 	*a = account{}
 	copy(a.Name[:], name)

@@ -24,6 +24,7 @@ type aside struct {
 	windows     []window
 	connlimits  []connSettings
 	firewalls   []firewall
+	tlsWalls    []tlsWall
 	ruleNames   []ruleName
 	blocks      []uint64
 
@@ -73,6 +74,7 @@ func (k *Kernel) before() *aside {
 	}
 	a.backends = slices.Clone(k.backends.all)
 	a.ratelimits, a.windows, a.connlimits = slices.Clone(k.ratelimits.all), slices.Clone(k.windows.all), slices.Clone(k.connlimits.all)
+	a.tlsWalls = slices.Clone(k.tlsWalls.all)
 	a.firewalls, a.ruleNames, a.blocks = slices.Clone(k.firewalls.all), slices.Clone(k.ruleNames.all), slices.Clone(k.blocks.all)
 	return a
 }
@@ -93,6 +95,7 @@ func (k *Kernel) putBack() {
 	restore(k.ratelimits.all, a.ratelimits)
 	restore(k.connlimits.all, a.connlimits)
 	restore(k.firewalls.all, a.firewalls)
+	restore(k.tlsWalls.all, a.tlsWalls)
 	restore(k.ruleNames.all, a.ruleNames)
 	restore(k.blocks.all, a.blocks)
 	for i := range k.windows.all {

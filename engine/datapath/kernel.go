@@ -66,6 +66,9 @@ type Kernel struct {
 	agentVIPs   memory[agentVIP]
 	agentCounts memory[agentCounts]
 	natFlows    memory[natSet]
+	tlsWalls    memory[tlsWall]
+	wallFlows   memory[wallSet]
+	owns        memory[ownCounts]
 	firewalls   memory[firewall]
 	ruleNames   memory[ruleName]
 	blocks      memory[uint64] // digest of the table that has each block of the prefix store
@@ -228,6 +231,9 @@ func (k *Kernel) mapAll() error {
 		{"agent_vips", func(m *ebpf.Map) error { k.agentVIPs, err = mapMemory[agentVIP](m, k.writable); return err }},
 		{"agent_counts", func(m *ebpf.Map) error { k.agentCounts, err = mapMemory[agentCounts](m, k.writable); return err }},
 		{"nat_flows", func(m *ebpf.Map) error { k.natFlows, err = mapMemory[natSet](m, k.writable); return err }},
+		{"tlswalls", func(m *ebpf.Map) error { k.tlsWalls, err = mapMemory[tlsWall](m, k.writable); return err }},
+		{"wall_flows", func(m *ebpf.Map) error { k.wallFlows, err = mapMemory[wallSet](m, k.writable); return err }},
+		{"own_counts", func(m *ebpf.Map) error { k.owns, err = mapMemory[ownCounts](m, k.writable); return err }},
 		{"census", func(m *ebpf.Map) error { k.census, err = mapMemory[census](m, k.writable); return err }},
 	} {
 		if k.maps[m.name] == nil || k.mapped[m.name] {
@@ -285,6 +291,9 @@ func (k *Kernel) Close() {
 	k.agentVIPs.unmap()
 	k.agentCounts.unmap()
 	k.natFlows.unmap()
+	k.tlsWalls.unmap()
+	k.wallFlows.unmap()
+	k.owns.unmap()
 	k.offenders.unmap()
 	k.chains.unmap()
 	k.firewalls.unmap()

@@ -19,7 +19,8 @@ stages:
     drop: {sources: [192.0.2.0/24], destinations: [10.99.0.9]}
   ratelimit: {limits: [{rate: 1, per: vip, vip: one}, {rate: 5, per: source}]}
   connlimit: {source: sockets, limits: [{max: 100, per: vip, vip: one}, {max: 5, per: source}]}
-nics: {eth0: {xdp: [firewall, ratelimit, balancer]}, eth1: {xdp: [connlimit, balancer]}}
+  tlswall: {ports: [443], vips: [one], full: drop}
+nics: {eth0: {xdp: [firewall, ratelimit, balancer]}, eth1: {xdp: [tlswall, connlimit, balancer]}}
 `, 1)
 
 // lossyNodes are the specs whose nodes lose packets.
@@ -107,6 +108,10 @@ func lostWays() []lostWay {
 		lost("the connections of a vip", lb, "eth1", frame(to4("6"), tcp{Dst: 443, Flags: "S"}), "conn_limited", "one").after(func(t *testing.T, n *node, _ int) {
 			n.seats.all[n.vip(t, "one").Num].Open = 100
 		}),
+		lost("plain text where only tls is spoken", lb, "eth1", frame(to4("6"), tcp{Src: 40001, Dst: 443, Seq: 8, Flags: "A"}, packet.Payload("GET / HTTP/1.1")), "not_tls", "one").after(func(t *testing.T, n *node, chain int) {
+			n.run(t, chain, frame(to4("6"), tcp{Src: 40001, Dst: 443, Seq: 7, Flags: "S"}), 0)
+		}),
+		lost("no room to remember who has said nothing yet", lb, "eth1", frame(to4("6"), tcp{Dst: 443, Flags: "S"}), "wall_full", "one").after(func(_ *testing.T, n *node, _ int) { n.fillWall(Monotonic(), wallOpen) }),
 		lost("a vlan tag that another nic does not know", lb, "eth1", frame(vlan{}, ip4{}, ackOf), "vlan", "web"),
 		lost("a backend behind a nic whose driver runs no xdp", lb, "eth1", frame(ip4{}, ackOf), "other_nic", "web").after(func(_ *testing.T, n *node, _ int) { n.runsGeneric() }),
 

@@ -41,6 +41,8 @@ var sources = []struct {
 	{spec.Decap, bpf.LoadDecap, map[string]string{"agent_settings": "agent_settings", "agent_vips": "agent_vips",
 		"agent_counts": "agent_counts", "strangers": "strangers"}},
 	{spec.SNAT, bpf.LoadSnat, map[string]string{"nat_flows": "nat_flows"}},
+	{spec.TLSWall, bpf.LoadTlswall, map[string]string{"tlswalls": "tlswalls", "wall_flows": "wall_flows"}},
+	{ownCounting, bpf.LoadTlswall, map[string]string{"own_counts": "own_counts"}},
 	{"", bpf.LoadDry, map[string]string{"entry_dry": "entry", "scratch_dry": "scratch", "rows_dry": "rows"}},
 }
 
@@ -90,7 +92,7 @@ func mapSpecs(of spec.Stage) (map[string]*ebpf.MapSpec, error) {
 			specs[pin] = collection.Maps[name]
 		}
 	}
-	for _, each := range []string{"counters", inheritedPin, "offenders", "clients", "trail", "agent_counts"} { // an element a CPU
+	for _, each := range []string{"counters", inheritedPin, "offenders", "clients", "trail", "agent_counts", "own_counts"} { // an element a CPU
 		if specs[each] != nil {
 			specs[each].MaxEntries = uint32(cpus)
 		}
@@ -166,7 +168,7 @@ func (k *Kernel) openMaps() error {
 
 // parts are all that maps are made for, each when it is needed first.
 func parts() []spec.Stage {
-	all := []spec.Stage{"", counting, inheritance}
+	all := []spec.Stage{"", counting, inheritance, ownCounting}
 	for _, st := range stages {
 		all = append(all, st.name)
 	}

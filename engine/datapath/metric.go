@@ -22,7 +22,7 @@ type Metric struct {
 	Err   error   // why it could not be read
 }
 
-// Metrics reads what s watches, from the instances of the active generation.
+// Metrics reads what s watches, from the instances of the active generation, and what stages count of their own.
 func (k *Kernel) Metrics(s *spec.Spec) []Metric {
 	if s == nil {
 		return nil
@@ -48,7 +48,7 @@ func (k *Kernel) Metrics(s *spec.Spec) []Metric {
 		}
 	}
 	k.stopWatching(func(w *watching) bool { return !w.used })
-	return all
+	return append(all, k.ownMetrics(s)...)
 }
 
 // standing are the folders of the instances that stand for each stage, by its name.

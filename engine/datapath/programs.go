@@ -59,6 +59,9 @@ var allPrograms = []program{
 	{spec.ConnLimit, "connlimit_flows", bpf.LoadConnlimit, "connlimit_flows", "rows_xdp", false},
 	{spec.ConnLimit, "connlimit_flows_tc", bpf.LoadConnlimit, "connlimit_flows_tc", "rows_tc", false},
 	{spec.ConnLimit, "connlimit_flows_dry", bpf.LoadConnlimit, "connlimit_flows", "rows_dry", true},
+	{spec.TLSWall, "tlswall", bpf.LoadTlswall, "tlswall", "rows_xdp", false},
+	{spec.TLSWall, "tlswall_tc", bpf.LoadTlswall, "tlswall_tc", "rows_tc", false},
+	{spec.TLSWall, "tlswall_dry", bpf.LoadTlswall, "tlswall", "rows_dry", true},
 	{"", "dry_root", bpf.LoadDry, "dry_root", "rows_dry", true},
 }
 
@@ -102,7 +105,7 @@ func (k *Kernel) need(of spec.Stage) error {
 	if k.needed[of] {
 		return nil
 	}
-	if also := map[spec.Stage]spec.Stage{spec.ConnLimit: counting, spec.SNAT: spec.Decap, rebalancing: spec.Decap}[of]; also != "" {
+	if also := map[spec.Stage]spec.Stage{spec.ConnLimit: counting, spec.SNAT: spec.Decap, rebalancing: spec.Decap, spec.TLSWall: ownCounting}[of]; also != "" {
 		if err := k.need(also); err != nil {
 			return err
 		}

@@ -30,6 +30,7 @@ var stages = []stage{
 	{spec.RateLimit, kindRateLimit, "ratelimit", "ratelimit_tc", "ratelimit_dry", (*Kernel).standRateLimit},
 	{spec.ConnLimit, connlimitID, "connlimit", "connlimit_tc", "connlimit_dry", (*Kernel).standConnlimit},
 	{spec.SNAT, snatID, "", "snat_tc", "snat_dry", (*Kernel).standAgent},
+	{spec.TLSWall, tlsWallID, "tlswall", "tlswall_tc", "tlswall_dry", (*Kernel).standWall},
 }
 
 // spot is a position of a row that is being staged.

@@ -125,6 +125,8 @@ func (p *Plan) without(s *spec.Spec, at spec.Position) string {
 	switch s.KindOf(at.Name) {
 	case spec.RateLimit, "connlimit":
 		return ": its limits no longer hold"
+	case spec.TLSWall:
+		return ": whatever clients say first passes"
 	case "firewall":
 		return ": its rules no longer hold"
 	case spec.Balancer:

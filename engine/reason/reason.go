@@ -29,6 +29,7 @@ const (
 	RateLimit Stage = "ratelimit"
 	ConnLimit Stage = "connlimit"
 	SNAT      Stage = "snat"
+	TLSWall   Stage = "tlswall"
 	End       Stage = "end" // behind the last stage of a chain
 )
 
@@ -91,6 +92,8 @@ var all = []Reason{
 	{54, "no_socket", Pass, Decap, "unwrapped, and of a TCP connection that no socket of this host has", "look whether the load balancers agree on where connections go"},
 	{55, "congested", Drop, Decap, "met congestion between load balancer and here, and its sender cannot be told (RFC 6040)", "look for a congested link, or a router that marks what it should drop"},
 	{56, "untranslatable", Drop, Decap, "of a protocol whose answers cannot be translated", "have the server own the VIP: mode: dsr"},
+	{57, "not_tls", Drop, TLSWall, "the first bytes that its client sent begin no TLS ClientHello", "to except clients, put them into allow of the tlswall"},
+	{58, "wall_full", Drop, TLSWall, "a new connection that the tlswall has no room to remember, which its spec says to refuse", "look who holds connections open and says nothing; a shorter wait makes room, full: pass lets them in"},
 }
 
 // All are the reasons of this version, by ID.

@@ -2,8 +2,11 @@ package spec
 
 import "slices"
 
-// limits tells whether a stage of a kind counts connections, which it can tell only while they are not encapsulated.
-func limits(kind Stage) bool { return kind == RateLimit || kind == "connlimit" }
+// limits tells whether a stage of a kind limits connections.
+func limits(kind Stage) bool { return kind == RateLimit || kind == ConnLimit }
+
+// judges tells whether a stage of a kind decides about connections, which it can tell only while they are not encapsulated.
+func judges(kind Stage) bool { return limits(kind) || kind == TLSWall }
 
 // misplaced says why a stage of a kind makes no sense at its place in a chain; empty when it does. Disabled stages count as
 // if they were not, so that they can always be enabled again.
@@ -12,7 +15,7 @@ func misplaced(s *Spec, c Chain, i int) string {
 	end := lastStop(s, c.Stages, i)
 	decapNext := slices.ContainsFunc(c.Stages[i+1:], func(p Position) bool { return s.KindOf(p.Name) == Decap })
 	switch {
-	case end == Balancer && limits(kind):
+	case end == Balancer && judges(kind):
 		return "no packet gets behind the balancer, which encapsulates those for a VIP and passes all others to the host: put " +
 			name + " in front of it"
 	case end == Balancer:
@@ -20,19 +23,19 @@ func misplaced(s *Spec, c Chain, i int) string {
 			"take " + name + " away from there"
 	case end == SNAT:
 		return "no packet gets behind snat: put " + name + " in front of it"
-	case end == Decap && limits(kind) && c.Hook == XDP:
+	case end == Decap && judges(kind) && c.Hook == XDP:
 		return "no packet gets behind decap: it hands all to the host; put " + name + " into tcx_ingress, where they come unwrapped"
-	case end == Decap && limits(kind):
+	case end == Decap && judges(kind):
 		return "no packet gets behind decap: it hands all to the host; put decap into xdp and leave " + name + " here"
 	case end == Decap:
 		return "no packet gets behind decap: it hands all to the host; put " + name + " in front of it"
-	case decapNext && limits(kind) && slices.ContainsFunc(c.Stages, func(p Position) bool { return s.KindOf(p.Name) == Balancer }):
+	case decapNext && judges(kind) && slices.ContainsFunc(c.Stages, func(p Position) bool { return s.KindOf(p.Name) == Balancer }):
 		return "packets may be encapsulated in front of decap, and " + name + " finds no connections in those: put it between decap " +
 			"and the balancer, where all come unwrapped"
-	case decapNext && limits(kind) && c.Hook == XDP:
+	case decapNext && judges(kind) && c.Hook == XDP:
 		return "packets are encapsulated in front of decap, and " + name + " finds no connections in them: put it into " +
 			"tcx_ingress, where they come unwrapped"
-	case decapNext && limits(kind):
+	case decapNext && judges(kind):
 		return "packets are encapsulated in front of decap, and " + name + " finds no connections in them: put decap into xdp"
 	}
 	return ""
@@ -54,8 +57,8 @@ func (s *Spec) warnChains(n NIC, here *at, warn func(a *at, format string, args 
 			case s.countsNothing(c, p):
 				warn(at.item(i), "%s counts the sockets of this host, and the balancer sends connections on to backends, so it counts "+
 					"none of them: write source: flows, or source: agents", p.Name)
-			case limits(kind) && c.Hook != XDP && s.stands(n.XDP, Balancer):
-				warn(at.item(i), "what the balancer sends to backends does not come by here: %s limits this node's own "+
+			case judges(kind) && c.Hook != XDP && s.stands(n.XDP, Balancer):
+				warn(at.item(i), "what the balancer sends to backends does not come by here: %s sees this node's own "+
 					"connections only", p.Name)
 			}
 		}

@@ -141,9 +141,9 @@ nics:
 vips: [{name: web, addresses: [10.99.0.1], port: 80, protocol: tcp, backends: [{address: 10.1.1.11}]}]
 `)
 	got, want := strings.Join(s.Warnings(), "\n"), `nics.eth0.xdp[0]: ends counts the sockets of this host, and the balancer sends connections on to backends, so it counts none of them: write source: flows, or source: agents
-nics.eth0.tcx_ingress[0]: what the balancer sends to backends does not come by here: strict limits this node's own connections only
+nics.eth0.tcx_ingress[0]: what the balancer sends to backends does not come by here: strict sees this node's own connections only
 nics.eth0.tcx_egress: every stage is disabled: packets pass
-nics.eth0.tcx_egress[0]: what the balancer sends to backends does not come by here: strict limits this node's own connections only`
+nics.eth0.tcx_egress[0]: what the balancer sends to backends does not come by here: strict sees this node's own connections only`
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

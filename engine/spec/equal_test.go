@@ -15,6 +15,8 @@ func wholeSpec() *Spec {
 			Count: Offered}}, {"f", Firewall, &Policy{Rules: []Rule{{"r", "tcp", RulePass}}, Drop: DropLists{
 			[]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, []netip.Prefix{netip.MustParsePrefix("2001:db8::/32")},
 			[]string{"/a"}, []string{"/b"}}}}, {"x", External, &ExternalStage{wholeObject(), "next", 1, true}},
+			{"w", TLSWall, &Wall{Ports: []uint16{443}, VIPs: []string{"web"}, Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Wait: time.Minute,
+				Full: FullDrop, Action: LimitReset}},
 			{"d", ConnLimit, &Connections{Limits: []Connection{{1, PerSourceVIP, "web", 24, 56}}, Idle: time.Minute, Action: LimitReset}},
 			{"g", ConnLimit, &Connections{Limits: []Connection{{1, PerVIP, "web", 0, 0}}, Source: Agents, Idle: DefaultIdle,
 				Reported: Reported{netip.MustParseAddrPort("10.1.0.2:6090"), "/k", time.Minute}}}},

@@ -40,6 +40,10 @@ func (d dice) spec() *Spec {
 			s.NICs[0].XDP = append([]Position{{n.Name, d.IntN(2) == 0, d.IntN(2) == 0}}, s.NICs[0].XDP...)
 		}
 		if d.IntN(2) == 0 {
+			s.Stages = append(s.Stages, Named{"guard", TLSWall, d.wall()})
+			s.NICs[0].XDP = append([]Position{{"guard", d.IntN(2) == 0, d.IntN(2) == 0}}, s.NICs[0].XDP...)
+		}
+		if d.IntN(2) == 0 {
 			s.Stages = append(s.Stages, Named{"fw", Firewall, d.policy()})
 			s.NICs[0].XDP = append([]Position{{"fw", d.IntN(2) == 0, d.IntN(2) == 0}}, s.NICs[0].XDP...)
 		}
@@ -141,6 +145,15 @@ func (d dice) connections() *Connections {
 			l.Prefix4, l.Prefix6 = uint8(1+d.IntN(32)), uint8(1+d.IntN(128))
 		}
 		x.Limits = append(x.Limits, l)
+	}
+	return x
+}
+
+func (d dice) wall() *Wall {
+	x := &Wall{Ports: []uint16{uint16(1 + d.IntN(1000)), uint16(2000 + d.IntN(1000))}[d.IntN(2):], Full: pick(d, FullPass, FullDrop),
+		Action: pick(d, LimitDrop, LimitReset), Wait: pick(d, MinWait, 90*time.Second, DefaultWait, MaxWait)}
+	for _, a := range d.addresses(30, d.IntN(4)) {
+		x.Allow = append(x.Allow, netip.PrefixFrom(a, d.IntN(a.BitLen()+1)).Masked())
 	}
 	return x
 }

@@ -18,6 +18,7 @@ const (
 	Firewall  Stage = "firewall"
 	ConnLimit Stage = "connlimit"
 	SNAT      Stage = "snat"
+	TLSWall   Stage = "tlswall"
 )
 
 // kindOf is a kernel function, the hooks at which it can stand, and settings to read into; nil where it has none.
@@ -36,6 +37,7 @@ var kinds = []kindOf{
 	{External, []Hook{XDP, TCXIngress, TCXEgress}, func() settings { return &ExternalStage{} }},
 	{ConnLimit, []Hook{XDP, TCXIngress}, func() settings { return &Connections{Idle: DefaultIdle} }},
 	{SNAT, []Hook{TCXEgress, TCXIngress}, nil},
+	{TLSWall, []Hook{XDP, TCXIngress}, func() settings { return &Wall{Wait: DefaultWait} }},
 }
 
 // Position is one place in a chain: the stage that stands there, and how.
@@ -52,7 +54,7 @@ type Named struct {
 	Settings Settings
 }
 
-// Settings are what one kind of stage goes by: *Policy, *Rates, *Connections. They are never changed once they are part of
+// Settings are what one kind of stage goes by: *Policy, *Rates, *Connections, *Wall. They are never changed once they are part of
 // a Spec.
 type Settings interface {
 	Kind() Stage

@@ -164,6 +164,8 @@ func (c Chain) steps(o *Outcome, r datapath.DryResult, last int) []Step {
 		switch spec.Stage(s.Kind) {
 		case spec.RateLimit, spec.ConnLimit:
 			s.add("limits", "not asked: %s", c.unasked(r.Sights))
+		case spec.TLSWall:
+			s.add("first bytes", "it has none of a flow that is remembered, or the wall is not for it")
 		case spec.Firewall:
 			s.add("rules", "none is true of it, and no list has its addresses")
 		}

@@ -36,6 +36,7 @@ var kinds = map[datapath.SightKind]words{
 	datapath.SawAnswered: says("answer", "a reset"),
 	datapath.SawOffer:    Chain.tellOffer,
 	datapath.SawOffered:  Chain.tellOffered,
+	datapath.SawHello:    Chain.tellHello,
 	datapath.SawSpecial:  says("ring", "not asked: the packet or a socket names its backend"),
 	datapath.SawServer:   Chain.tellServer,
 }
@@ -165,6 +166,17 @@ func (c Chain) tellTally(s *Step, saw datapath.Sight, _ datapath.Note) {
 func (c Chain) tellFlow(s *Step, saw datapath.Sight, _ datapath.Note) {
 	states := [...]string{"known", "known, beginning", "known, open", "known, ending"}
 	s.add("flow", "%s", states[saw.A>>22&3])
+}
+
+func (c Chain) tellHello(s *Step, saw datapath.Sight, _ datapath.Note) {
+	var bytes [8]byte
+	binary.LittleEndian.PutUint64(bytes[:], saw.B)
+	first, count := saw.A&0xff, min(saw.A>>8&0xff, 8)
+	verdict := "may begin a ClientHello"
+	if saw.A>>16&1 == 0 {
+		verdict = "begin no ClientHello"
+	}
+	s.add("first bytes", "% x, from byte %d: %s", bytes[:count], first, verdict)
 }
 
 func (c Chain) backend(id uint64) string {

@@ -1,0 +1,54 @@
+package datapath
+
+import "hairpin/engine/spec"
+
+// ownCounting is no stage of a chain: it needs the map in which stages count what is no reason.
+const ownCounting spec.Stage = "own"
+
+// ownCounts is what one CPU counted, by chain and account; see bpf/own.h.
+type ownCounts struct {
+	Stage [Chains][Positions][ownEach]uint64
+}
+
+const ownEach = 4
+
+// Names of what stages count of their own, by kind and in order.
+const (
+	WallHellos = "hellos" // flows that began with TLS
+	WallUnheld = "unheld" // new connections that could not be remembered, and so were not judged
+)
+
+var owns = map[spec.Stage][]string{
+	spec.TLSWall: {WallHellos, WallUnheld},
+}
+
+// ownMetrics are the numbers that the stages of s count of their own, each over all hooks at which it stands.
+func (k *Kernel) ownMetrics(s *spec.Spec) (all []Metric) {
+	for _, n := range s.Stages {
+		for which, name := range owns[n.Kind] {
+			all = append(all, Metric{Stage: n.Name, Watch: spec.Watch{Map: string(n.Kind), Name: name}, Value: float64(k.own(n.Name, which))})
+		}
+	}
+	return all
+}
+
+func (k *Kernel) own(stage string, which int) (sum uint64) {
+	for _, c := range k.Chains() {
+		for account, name := range c.Names {
+			if name != stage {
+				continue
+			}
+			for cpu := range k.owns.all {
+				sum += k.owns.all[cpu].Stage[c.Number][account][which]
+			}
+		}
+	}
+	return sum
+}
+
+// forgetOwn is for an account that another stage gets.
+func (k *Kernel) forgetOwn(chain, account int) {
+	for cpu := range k.owns.all {
+		k.owns.all[cpu].Stage[chain][account] = [ownEach]uint64{}
+	}
+}
