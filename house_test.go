@@ -82,6 +82,7 @@ var rules = []rule{
 	{"engine/doctor", []string{"./engine/datapath", "./engine/disk", "./engine/nexthop", "./engine/nicstats", "./engine/privilege", "./engine/spec",
 		"github.com/cilium/ebpf/...", "github.com/vishvananda/netlink/...", "golang.org/x/sys/unix"},
 		"a machine is looked at by those who know its parts, and judged by nobody but doctor"},
+	{"engine/mirror", []string{"golang.org/x/sys/unix"}, "it sends bytes, whoever copied them"},
 	{"engine/ipfix", []string{"./engine/packet"}, "flows are made of packets, whoever copied them"},
 	{"engine/linkwatch", []string{"./engine/datapath", "github.com/vishvananda/netlink/...", "golang.org/x/sys/unix"},
 		"what others do with NICs is the kernel's word"},
@@ -243,7 +244,8 @@ func TestReasons(t *testing.T) {
 
 // TestStages: a stage has one name in C, in specs and on screens.
 func TestStages(t *testing.T) {
-	want := []string{string(reason.Parse), string(spec.Balancer), string(spec.Decap), string(spec.Firewall), string(spec.RateLimit), string(spec.External), string(spec.ConnLimit), string(spec.SNAT)}
+	want := []string{string(reason.Parse), string(spec.Balancer), string(spec.Decap), string(spec.Firewall), string(spec.RateLimit), string(spec.External), string(spec.ConnLimit), string(spec.SNAT),
+		string(spec.TLSWall), string(spec.Mirror)}
 	slices.Sort(want)
 	if got := slices.Sorted(maps.Keys(cEnum(t, "stage"))); !slices.Equal(got, want) {
 		t.Errorf("bpf/abi.h has the stages %v, specs and reasons have %v", got, want)

@@ -346,6 +346,7 @@ enum stage {
 	STAGE_EXTERNAL = 7,
 	STAGE_SNAT = 8,
 	STAGE_TLSWALL = 9,
+	STAGE_MIRROR = 10,
 };
 
 // What a dry packet left behind.

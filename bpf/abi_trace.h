@@ -55,4 +55,5 @@ enum sight_kind {
 	SAW_OFFER = 22,	   // balancer: backend a may have the flow as well, and the packet names it
 	SAW_OFFERED = 23,  // decap: the packet names another backend, a and b are its address, of IPv4 within IPv6
 	SAW_HELLO = 24,	   // tlswall: a = which first bytes | how many << 8 | they fit << 16, b = the bytes
+	SAW_MIRRORED = 25, // mirror: one in a packets is copied, up to b bytes
 };

@@ -116,6 +116,7 @@ type owner struct {
 	examiner     examiner
 	captures     captures  // of packets
 	reporting    reporting // of connections, to load balancers
+	mirroring    mirroring // of packets, to collectors
 	reported     reported  // by agents
 	checking     checking  // of backends
 	draining     draining
@@ -143,6 +144,7 @@ func (o *owner) run(ctx context.Context) {
 	changed := o.hops.Watch(ctx)
 	drops := o.readDrops(ctx)
 	o.followAgents(time.Now())
+	o.followMirrors()
 	o.startExaminer(ctx)
 	defer o.startExceptions()()
 	defer func() { <-o.examiner.done }()
@@ -157,6 +159,7 @@ func (o *owner) run(ctx context.Context) {
 		case r := <-o.requests:
 			r.carryOut()
 			o.followAgents(time.Now())
+			o.followMirrors()
 			o.followChecks(false)
 			o.followFound(time.Now())
 			o.publish(time.Now())
@@ -207,6 +210,7 @@ func (o *owner) run(ctx context.Context) {
 // release lets go of everything; the data path goes on.
 func (o *owner) release() {
 	o.recorder.close()
+	o.mirroring.close()
 	if err := o.hops.Close(); err != nil {
 		o.log.Warn("close next hops", "error", err)
 	}

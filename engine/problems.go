@@ -24,6 +24,7 @@ func (o *owner) findProblems(now time.Time, s *State) []Problem {
 		o.agentProblems(now, s), o.checkProblems(), o.answers.problems(), o.fleetProblems(s))
 	lasting := map[string]Problem{}
 	list = append(list, o.recorder.problems()...)
+	list = append(list, o.mirroring.problems(now)...)
 	list = append(list, o.takeoverProblem()...)
 	for i := range list {
 		p := &list[i]

@@ -51,7 +51,7 @@ func (o *owner) publish(now time.Time) {
 	s.Drops, s.DropsLost = v.drops(), o.meters.snap.DropsLost
 	s.EventsLost, s.Watched = o.meters.snap.EventsLost, !o.watched.IsZero()
 	s.Captures, s.Talkers = o.captures.show(now), o.glances.show(now)
-	s.Metrics = o.watchers.show(now, o.kernel.Metrics(o.spec))
+	s.Metrics = append(o.watchers.show(now, o.kernel.Metrics(o.spec)), o.mirroring.metrics()...)
 	showSettling(s.VIPs, o.settling(now))
 	if o.checking.live = nil; o.checking.prober != nil {
 		o.checking.live = o.checking.prober.Facts()

@@ -23,6 +23,7 @@ func (o *owner) upkeep(now time.Time) {
 		o.follow(now)
 	}
 	o.endWatch(now)
+	o.followMirrors()
 	o.followCaptures(now)
 	o.glance(now)
 	o.lookAtKernel(now)

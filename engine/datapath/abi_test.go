@@ -103,6 +103,8 @@ func TestLayout(t *testing.T) {
 		{bpf.LoadTlswall, "wall_allow", wallAllow{}},
 		{bpf.LoadTlswall, "wall_flow", wallFlow{}},
 		{bpf.LoadTlswall, "wall_set", wallSet{}},
+		{bpf.LoadMirror, "mirror", mirror{}},
+		{bpf.LoadMirror, "mirrored", mirrored{}},
 		{bpf.LoadTlswall, "own_counts", ownCounts{}},
 		{bpf.LoadCapture, "capture", captureSettings{}},
 		{bpf.LoadCapture, "capture_tally", captureTally{}},
@@ -143,7 +145,7 @@ func TestLayout(t *testing.T) {
 // TestConstants compares the numbers of bpf/abi.h with those of this package.
 func TestConstants(t *testing.T) {
 	defined := map[string]string{}
-	for _, name := range []string{"abi.h", "abi_vip.h", "abi_ratelimit.h", "abi_clients.h", "abi_capture.h", "abi_tlswall.h", "own.h"} {
+	for _, name := range []string{"abi.h", "abi_vip.h", "abi_ratelimit.h", "abi_clients.h", "abi_capture.h", "abi_tlswall.h", "abi_mirror.h", "own.h"} {
 		header, err := os.ReadFile("../../bpf/" + name)
 		if err != nil {
 			t.Fatal(err)
@@ -169,7 +171,7 @@ func TestConstants(t *testing.T) {
 		"CAPTURES":          Captures, "CAPTURE_SNAP": CaptureSnap, "POINT_CAME": PointCame, "POINT_LEFT": PointLeft, "POINT_BETWEEN": PointBetween,
 		"GENERATION_CAPTURED": GenerationCaptured,
 		"TLSWALLS":            TLSWalls, "WALL_SETS": WallSets, "WALL_WAYS": WallWays, "WALL_ALLOWS": WallAllows, "TLSWALL_RESET": tlsWallReset,
-		"TLSWALL_STRICT": tlsWallStrict, "TLSWALL_OF_VIP": tlsWallOfVIP, "OWN_COUNTS": ownEach,
+		"TLSWALL_STRICT": tlsWallStrict, "TLSWALL_OF_VIP": tlsWallOfVIP, "OWN_COUNTS": ownEach, "MIRRORS": Mirrors, "MIRROR_SNAP": MirrorSnap, "MIRROR_MARK": MirrorMark,
 		"SLOT_MARK": slotMark, "SLOT_ID": slotID,
 		"BACKEND_NEW": BackendNew, "BACKEND_GONE": BackendGone, "BACKEND_REACHABLE": BackendReachable, "BACKEND_OUT": BackendOut,
 		"ENTRY_AGE_SHIFT": entryAgeShift, "ENTRY_AGE_MASK": entryAgeMask,

@@ -40,6 +40,7 @@ const (
 	SawOffer
 	SawOffered
 	SawHello
+	SawMirrored
 )
 
 // trail is what the newest dry run on one CPU left behind.

@@ -25,6 +25,7 @@ type aside struct {
 	connlimits  []connSettings
 	firewalls   []firewall
 	tlsWalls    []tlsWall
+	mirrors     []mirror
 	ruleNames   []ruleName
 	blocks      []uint64
 
@@ -74,7 +75,7 @@ func (k *Kernel) before() *aside {
 	}
 	a.backends = slices.Clone(k.backends.all)
 	a.ratelimits, a.windows, a.connlimits = slices.Clone(k.ratelimits.all), slices.Clone(k.windows.all), slices.Clone(k.connlimits.all)
-	a.tlsWalls = slices.Clone(k.tlsWalls.all)
+	a.tlsWalls, a.mirrors = slices.Clone(k.tlsWalls.all), slices.Clone(k.mirrors.all)
 	a.firewalls, a.ruleNames, a.blocks = slices.Clone(k.firewalls.all), slices.Clone(k.ruleNames.all), slices.Clone(k.blocks.all)
 	return a
 }
@@ -96,6 +97,7 @@ func (k *Kernel) putBack() {
 	restore(k.connlimits.all, a.connlimits)
 	restore(k.firewalls.all, a.firewalls)
 	restore(k.tlsWalls.all, a.tlsWalls)
+	restore(k.mirrors.all, a.mirrors)
 	restore(k.ruleNames.all, a.ruleNames)
 	restore(k.blocks.all, a.blocks)
 	for i := range k.windows.all {

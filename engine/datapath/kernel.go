@@ -68,6 +68,7 @@ type Kernel struct {
 	natFlows    memory[natSet]
 	tlsWalls    memory[tlsWall]
 	wallFlows   memory[wallSet]
+	mirrors     memory[mirror]
 	owns        memory[ownCounts]
 	firewalls   memory[firewall]
 	ruleNames   memory[ruleName]
@@ -233,6 +234,7 @@ func (k *Kernel) mapAll() error {
 		{"nat_flows", func(m *ebpf.Map) error { k.natFlows, err = mapMemory[natSet](m, k.writable); return err }},
 		{"tlswalls", func(m *ebpf.Map) error { k.tlsWalls, err = mapMemory[tlsWall](m, k.writable); return err }},
 		{"wall_flows", func(m *ebpf.Map) error { k.wallFlows, err = mapMemory[wallSet](m, k.writable); return err }},
+		{"mirrors", func(m *ebpf.Map) error { k.mirrors, err = mapMemory[mirror](m, k.writable); return err }},
 		{"own_counts", func(m *ebpf.Map) error { k.owns, err = mapMemory[ownCounts](m, k.writable); return err }},
 		{"census", func(m *ebpf.Map) error { k.census, err = mapMemory[census](m, k.writable); return err }},
 	} {
@@ -293,6 +295,7 @@ func (k *Kernel) Close() {
 	k.natFlows.unmap()
 	k.tlsWalls.unmap()
 	k.wallFlows.unmap()
+	k.mirrors.unmap()
 	k.owns.unmap()
 	k.offenders.unmap()
 	k.chains.unmap()

@@ -42,6 +42,7 @@ var sources = []struct {
 		"agent_counts": "agent_counts", "strangers": "strangers"}},
 	{spec.SNAT, bpf.LoadSnat, map[string]string{"nat_flows": "nat_flows"}},
 	{spec.TLSWall, bpf.LoadTlswall, map[string]string{"tlswalls": "tlswalls", "wall_flows": "wall_flows"}},
+	{spec.Mirror, bpf.LoadMirror, map[string]string{"mirrors": "mirrors", "mirror_records": "mirror_records", "mirrorings": "mirrorings"}},
 	{ownCounting, bpf.LoadTlswall, map[string]string{"own_counts": "own_counts"}},
 	{"", bpf.LoadDry, map[string]string{"entry_dry": "entry", "scratch_dry": "scratch", "rows_dry": "rows"}},
 }

@@ -16,10 +16,14 @@ const ownEach = 4
 const (
 	WallHellos = "hellos" // flows that began with TLS
 	WallUnheld = "unheld" // new connections that could not be remembered, and so were not judged
+	CopiesMade = "copied" // packets that were copied
+	CopiesLost = "lost"   // copies for which there was no room: nobody, or nobody fast enough, takes them
+	CopiesOver = "over"   // packets above the rate, not copied
 )
 
 var owns = map[spec.Stage][]string{
 	spec.TLSWall: {WallHellos, WallUnheld},
+	spec.Mirror:  {CopiesMade, CopiesLost, CopiesOver},
 }
 
 // ownMetrics are the numbers that the stages of s count of their own, each over all hooks at which it stands.

@@ -62,6 +62,9 @@ var allPrograms = []program{
 	{spec.TLSWall, "tlswall", bpf.LoadTlswall, "tlswall", "rows_xdp", false},
 	{spec.TLSWall, "tlswall_tc", bpf.LoadTlswall, "tlswall_tc", "rows_tc", false},
 	{spec.TLSWall, "tlswall_dry", bpf.LoadTlswall, "tlswall", "rows_dry", true},
+	{spec.Mirror, "mirror", bpf.LoadMirror, "mirror", "rows_xdp", false},
+	{spec.Mirror, "mirror_tc", bpf.LoadMirror, "mirror_tc", "rows_tc", false},
+	{spec.Mirror, "mirror_dry", bpf.LoadMirror, "mirror", "rows_dry", true},
 	{"", "dry_root", bpf.LoadDry, "dry_root", "rows_dry", true},
 }
 
@@ -105,7 +108,8 @@ func (k *Kernel) need(of spec.Stage) error {
 	if k.needed[of] {
 		return nil
 	}
-	if also := map[spec.Stage]spec.Stage{spec.ConnLimit: counting, spec.SNAT: spec.Decap, rebalancing: spec.Decap, spec.TLSWall: ownCounting}[of]; also != "" {
+	if also := map[spec.Stage]spec.Stage{spec.ConnLimit: counting, spec.SNAT: spec.Decap, rebalancing: spec.Decap, spec.TLSWall: ownCounting,
+		spec.Mirror: ownCounting}[of]; also != "" {
 		if err := k.need(also); err != nil {
 			return err
 		}

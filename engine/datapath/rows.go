@@ -31,6 +31,7 @@ var stages = []stage{
 	{spec.ConnLimit, connlimitID, "connlimit", "connlimit_tc", "connlimit_dry", (*Kernel).standConnlimit},
 	{spec.SNAT, snatID, "", "snat_tc", "snat_dry", (*Kernel).standAgent},
 	{spec.TLSWall, tlsWallID, "tlswall", "tlswall_tc", "tlswall_dry", (*Kernel).standWall},
+	{spec.Mirror, mirrorID, "mirror", "mirror_tc", "mirror_dry", (*Kernel).standMirror},
 }
 
 // spot is a position of a row that is being staged.

@@ -73,8 +73,15 @@ func (k *Kernel) CheckRules(s *spec.Spec) error {
 		nums[v.Name] = uint16(i + 1)
 	}
 	for _, n := range s.Stages {
-		if policy, ok := n.Settings.(*spec.Policy); ok && len(policy.Rules) > 0 {
-			if _, err := k.compileRules(policy.Rules, nums); err != nil {
+		var rules []spec.Rule
+		switch x := n.Settings.(type) {
+		case *spec.Policy:
+			rules = x.Rules
+		case *spec.Copies:
+			rules = copiesOf(x)
+		}
+		if len(rules) > 0 {
+			if _, err := k.compileRules(rules, nums); err != nil {
 				return fmt.Errorf("stages.%s.%w", n.Name, err)
 			}
 		}
@@ -153,6 +160,9 @@ func (k *Kernel) retireRules() error {
 	used := map[string]bool{}
 	for i := range k.usedSettings(stageFirewall) {
 		used[fmt.Sprintf("%016x", k.firewalls.all[i].Rules)] = true
+	}
+	for i := range k.usedSettings(mirrorID) {
+		used[fmt.Sprintf("%016x", k.mirrors.all[i].Rules)] = true
 	}
 	for _, pin := range all {
 		name := filepath.Base(pin)

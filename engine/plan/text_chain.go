@@ -127,6 +127,8 @@ func (p *Plan) without(s *spec.Spec, at spec.Position) string {
 		return ": its limits no longer hold"
 	case spec.TLSWall:
 		return ": whatever clients say first passes"
+	case spec.Mirror:
+		return ": its collector gets no copies"
 	case "firewall":
 		return ": its rules no longer hold"
 	case spec.Balancer:

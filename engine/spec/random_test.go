@@ -40,7 +40,8 @@ func (d dice) spec() *Spec {
 			s.NICs[0].XDP = append([]Position{{n.Name, d.IntN(2) == 0, d.IntN(2) == 0}}, s.NICs[0].XDP...)
 		}
 		if d.IntN(2) == 0 {
-			s.Stages = append(s.Stages, Named{"guard", TLSWall, d.wall()})
+			s.Stages = append(s.Stages, Named{"guard", TLSWall, d.wall()}, Named{"copies", Mirror, d.copies()})
+			s.NICs[0].XDP = append(Stands("copies"), s.NICs[0].XDP...)
 			s.NICs[0].XDP = append([]Position{{"guard", d.IntN(2) == 0, d.IntN(2) == 0}}, s.NICs[0].XDP...)
 		}
 		if d.IntN(2) == 0 {
@@ -154,6 +155,16 @@ func (d dice) wall() *Wall {
 		Action: pick(d, LimitDrop, LimitReset), Wait: pick(d, MinWait, 90*time.Second, DefaultWait, MaxWait)}
 	for _, a := range d.addresses(30, d.IntN(4)) {
 		x.Allow = append(x.Allow, netip.PrefixFrom(a, d.IntN(a.BitLen()+1)).Masked())
+	}
+	return x
+}
+
+func (d dice) copies() *Copies {
+	x := &Copies{To: pick(d, netip.MustParseAddrPort("192.0.2.9:4789"), netip.MustParseAddrPort("[fd00::9]:1")), Encap: pick(d, CopyVXLAN, CopyGUE),
+		Match: pick(d, "", "tcp port 80", `!(host ::1) && udp`), OneIn: uint32(1 + d.IntN(MaxOneIn)), Snap: uint32(MinCopySnap + d.IntN(MaxCopySnap-MinCopySnap)),
+		Rate: uint32(1 + d.IntN(MaxCopyRate))}
+	if x.Encap == CopyVXLAN {
+		x.VNI = uint32(d.IntN(MaxVNI))
 	}
 	return x
 }

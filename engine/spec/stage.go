@@ -19,6 +19,7 @@ const (
 	ConnLimit Stage = "connlimit"
 	SNAT      Stage = "snat"
 	TLSWall   Stage = "tlswall"
+	Mirror    Stage = "mirror"
 )
 
 // kindOf is a kernel function, the hooks at which it can stand, and settings to read into; nil where it has none.
@@ -38,6 +39,7 @@ var kinds = []kindOf{
 	{ConnLimit, []Hook{XDP, TCXIngress}, func() settings { return &Connections{Idle: DefaultIdle} }},
 	{SNAT, []Hook{TCXEgress, TCXIngress}, nil},
 	{TLSWall, []Hook{XDP, TCXIngress}, func() settings { return &Wall{Wait: DefaultWait} }},
+	{Mirror, []Hook{XDP, TCXIngress, TCXEgress}, func() settings { return &Copies{Encap: CopyVXLAN, OneIn: 1, Snap: MaxCopySnap, Rate: DefaultCopyRate} }},
 }
 
 // Position is one place in a chain: the stage that stands there, and how.
@@ -54,7 +56,8 @@ type Named struct {
 	Settings Settings
 }
 
-// Settings are what one kind of stage goes by: *Policy, *Rates, *Connections, *Wall. They are never changed once they are part of
+// Settings are what one kind of stage goes by: *Policy, *Rates, *Connections, *Wall,
+// *Copies. They are never changed once they are part of
 // a Spec.
 type Settings interface {
 	Kind() Stage

@@ -166,6 +166,8 @@ func (c Chain) steps(o *Outcome, r datapath.DryResult, last int) []Step {
 			s.add("limits", "not asked: %s", c.unasked(r.Sights))
 		case spec.TLSWall:
 			s.add("first bytes", "it has none of a flow that is remembered, or the wall is not for it")
+		case spec.Mirror:
+			s.add("copy", "none: its filter is not true of it")
 		case spec.Firewall:
 			s.add("rules", "none is true of it, and no list has its addresses")
 		}

@@ -37,6 +37,7 @@ var kinds = map[datapath.SightKind]words{
 	datapath.SawOffer:    Chain.tellOffer,
 	datapath.SawOffered:  Chain.tellOffered,
 	datapath.SawHello:    Chain.tellHello,
+	datapath.SawMirrored: Chain.tellMirrored,
 	datapath.SawSpecial:  says("ring", "not asked: the packet or a socket names its backend"),
 	datapath.SawServer:   Chain.tellServer,
 }
@@ -166,6 +167,14 @@ func (c Chain) tellTally(s *Step, saw datapath.Sight, _ datapath.Note) {
 func (c Chain) tellFlow(s *Step, saw datapath.Sight, _ datapath.Note) {
 	states := [...]string{"known", "known, beginning", "known, open", "known, ending"}
 	s.add("flow", "%s", states[saw.A>>22&3])
+}
+
+func (c Chain) tellMirrored(s *Step, saw datapath.Sight, _ datapath.Note) {
+	if saw.A == 1 {
+		s.add("copy", "of up to %d bytes", saw.B)
+		return
+	}
+	s.add("copy", "of up to %d bytes, of one packet in %d such", saw.B, saw.A)
 }
 
 func (c Chain) tellHello(s *Step, saw datapath.Sight, _ datapath.Note) {
