@@ -82,6 +82,8 @@ var rules = []rule{
 	{"engine/doctor", []string{"./engine/datapath", "./engine/disk", "./engine/nexthop", "./engine/nicstats", "./engine/privilege", "./engine/spec",
 		"github.com/cilium/ebpf/...", "github.com/vishvananda/netlink/...", "golang.org/x/sys/unix"},
 		"a machine is looked at by those who know its parts, and judged by nobody but doctor"},
+	{"engine/sockets", []string{"./bpf", "github.com/cilium/ebpf/...", "github.com/vishvananda/netlink", "golang.org/x/sys/unix"},
+		"what is pinned is the whole state of sockets, whatever else runs"},
 	{"engine/mirror", []string{"golang.org/x/sys/unix"}, "it sends bytes, whoever copied them"},
 	{"engine/ipfix", []string{"./engine/packet"}, "flows are made of packets, whoever copied them"},
 	{"engine/linkwatch", []string{"./engine/datapath", "github.com/vishvananda/netlink/...", "golang.org/x/sys/unix"},
@@ -107,7 +109,7 @@ var rules = []rule{
 	{"ui/uitest", []string{"./ui/...", "./engine", "./engine/capture", "./engine/packet", "./engine/spec", "github.com/charmbracelet/...", "github.com/google/go-cmp/cmp",
 		"github.com/creack/pty", "golang.org/x/sys/unix", "golang.org/x/tools/txtar"},
 		"tests of screens share one driver, which may use what tests use"},
-	{"ui/command", []string{"./engine", "./engine/capture", "./engine/spec", "./engine/reason", "./engine/near", "./engine/lab", "./engine/metrics", "./engine/ipfix", "./ui/action", "./ui/cause", "./ui/keymap", "./ui/layer",
+	{"ui/command", []string{"./engine", "./engine/capture", "./engine/spec", "./engine/reason", "./engine/near", "./engine/lab", "./engine/metrics", "./engine/ipfix", "./engine/sockets", "./ui/action", "./ui/cause", "./ui/keymap", "./ui/layer",
 		"./ui/settings", "./ui/theme", "./ui/when", "github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/sys/unix", "golang.org/x/term"},
 		"commands need no screen and must not pay for one"},
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #pragma once
 #include "abi_capture.h"
-#include "abi_event.h"
 #include "rows.h"
 #include "trail.h"
 

@@ -31,6 +31,7 @@ const (
 	TlswallProgTlswallTc  = "tlswall_tc"
 	TlswallVarConnKey     = "conn_key"
 	TlswallVarDry         = "dry"
+	TlswallVarFrags       = "frags"
 )
 
 // LoadTlswall returns the embedded CollectionSpec for Tlswall.
@@ -102,6 +103,7 @@ type TlswallMapSpecs struct {
 type TlswallVariableSpecs struct {
 	ConnKey *ebpf.VariableSpec `ebpf:"conn_key"`
 	Dry     *ebpf.VariableSpec `ebpf:"dry"`
+	Frags   *ebpf.VariableSpec `ebpf:"frags"`
 }
 
 // TlswallObjects contains all objects after they have been loaded into the kernel.
@@ -159,6 +161,7 @@ func (m *TlswallMaps) Close() error {
 type TlswallVariables struct {
 	ConnKey *ebpf.Variable `ebpf:"conn_key"`
 	Dry     *ebpf.Variable `ebpf:"dry"`
+	Frags   *ebpf.Variable `ebpf:"frags"`
 }
 
 // TlswallPrograms contains all programs after they have been loaded into the kernel.

@@ -22,6 +22,7 @@ var usual = map[Stage]string{
 	Firewall:  "`hairpin drops` says which firewall and NIC, `hairpin events` some of the senders.",
 	RateLimit: "`hairpin limits` shows each limit against what it counts, and who is over.",
 	ConnLimit: "`hairpin limits` shows each limit against what it counts, and who is over.",
+	TLSWall:   "`hairpin chain` has the numbers of each wall, `hairpin capture reason NAME` copies such packets with what their clients said.",
 	End:       "`hairpin chain`: which stages the packets went through.",
 }
 
