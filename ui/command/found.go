@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hairpin/engine"
+	"hairpin/ui/cause"
 )
 
 func newFound(t *tree) *cobra.Command {
@@ -82,6 +83,8 @@ type viewFoundOf struct {
 	Until    *time.Time         `json:"until"`   // when it is believed; null = when somebody accepts it
 	Left     string             `json:"left_out"`
 	Backends []viewFoundBackend `json:"backends"`
+
+	is string // how it is believed
 }
 
 type viewFoundBackend struct {
@@ -100,7 +103,8 @@ func foundOf(s *engine.State) viewFound {
 			continue
 		}
 		x := viewFoundOf{VIP: vip.Name, Source: f.Source, Answered: instant(f.Answered), Failing: instant(f.Failing), Error: f.Error, Held: instant(f.Held),
-			Missing: f.Missing, Until: instant(f.Until), Left: f.Left, Backends: []viewFoundBackend{}}
+			Missing: f.Missing, Until: instant(f.Until), Left: f.Left, Backends: []viewFoundBackend{},
+			is: cause.Believed(f, s.Time)}
 		if x.Answered != nil {
 			x.Says = &f.Says
 		}
@@ -137,7 +141,7 @@ func (v viewFound) write(out io.Writer, backends bool) error {
 		if x.Says != nil {
 			says, answered = fmt.Sprint(*x.Says), age(v.Time, *x.Answered)+" ago"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", x.VIP, x.Source, len(x.Backends), says, answered, x.is(v.Time))
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", x.VIP, x.Source, len(x.Backends), says, answered, x.is)
 	}
 	if backends {
 		fmt.Fprintln(w, "\nBACKEND\tWEIGHT\tSTATE\tFOUND FOR\tBY")
@@ -153,24 +157,4 @@ func (v viewFound) write(out io.Writer, backends bool) error {
 		}
 	}
 	return w.Flush()
-}
-
-// is says in a few words whether the source is believed.
-func (x viewFoundOf) is(now time.Time) (text string) {
-	switch {
-	case x.Error != "":
-		text = fmt.Sprintf("silent for %s: %s", age(now, *x.Failing), x.Error)
-	case x.Held == nil && x.Says == nil:
-		text = "not asked"
-	case x.Held == nil:
-		text = "believed"
-	case x.Until == nil:
-		text = fmt.Sprintf("not believed: %d stay until somebody accepts it", x.Missing)
-	default:
-		text = fmt.Sprintf("not believed until %s: %d stay", x.Until.Format(time.TimeOnly), x.Missing)
-	}
-	if x.Left != "" {
-		text += "; left out: " + x.Left
-	}
-	return text
 }

@@ -9,7 +9,8 @@ import (
 	"hairpin/ui/widget"
 )
 
-// about is what is true of the whole VIP: its addresses and rates, and whether older flows still go elsewhere.
+// about is what is true of the whole VIP: its addresses and rates, whether older flows still go elsewhere, and who finds
+// its backends.
 func about(k Kit, v View, vip engine.VIP, w int) []string {
 	addresses := make([]string, len(vip.Addresses))
 	for i, a := range vip.Addresses {
@@ -19,7 +20,8 @@ func about(k Kit, v View, vip engine.VIP, w int) []string {
 		k.Say(theme.Dim, fmt.Sprintf("  %s %s  ring %d", vip.Protocol, vip.Encap, vip.Ring))
 	drop := k.drop("vip drop "+vip.Name, vip.Drop.PPS, vip.PPS)
 	right := k.Units.Number("vip "+vip.Name, vip.PPS) + " pps  drop " + drop.Style.Render(strings.TrimSpace(drop.Text)) + " "
-	return []string{widget.Line(w, left, right, k.Glyphs), settlingLine(k, v, vip)}
+	out := []string{widget.Line(w, left, right, k.Glyphs), settlingLine(k, v, vip)}
+	return append(out, sourceLines(k, v, vip, w)...)
 }
 
 func settlingLine(k Kit, v View, vip engine.VIP) string {

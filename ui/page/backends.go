@@ -3,7 +3,6 @@ package page
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"hairpin/engine"
@@ -36,7 +35,7 @@ func (b *backends) sync(vip string, v View) {
 	for _, s := range shown.Backends {
 		entries = append(entries, entry{
 			name:   s.Address.String(),
-			fields: []Field{{"address", s.Address.String()}, {"state", stateWord(s)}, {"weight", fmt.Sprint(s.Weight)}},
+			fields: []Field{{"address", s.Address.String()}, {"state", stateWord(s)}, {"weight", fmt.Sprint(s.Weight)}, {"from", fromWord(shown, s)}},
 			keys:   []float64{s.PPS, s.Share, float64(s.Weight)},
 		})
 	}
@@ -102,8 +101,8 @@ func (b *backends) draw(k Kit, v View, w, h int, focus bool) []string {
 	if !known {
 		return widget.Fill([]string{k.Say(theme.Dim, " "+b.vip+": this node has no such VIP")}, w, h, k.Glyphs)
 	}
-	out := append(about(k, v, vip, w), b.why(k, vip)...)
-	if h < 8 {
+	out := append(about(k, v, vip, w), b.why(k, v, vip)...)
+	if h < max(8, len(out)+5) {
 		out = nil // the rows matter more
 	}
 	room := h - len(out)
@@ -114,19 +113,6 @@ func (b *backends) draw(k Kit, v View, w, h int, focus bool) []string {
 	out = append(out, b.table(k, v, vip, w, room-len(below), focus)...)
 	out = widget.Fill(out, w, h-len(below), k.Glyphs)
 	return widget.Fill(append(out, below...), w, h, k.Glyphs)
-}
-
-// why is a line that says why the backend under the cursor is in its state, where that is known of any.
-func (b *backends) why(k Kit, vip engine.VIP) []string {
-	if !slices.ContainsFunc(vip.Backends, func(s engine.Backend) bool { return s.Why != "" }) {
-		return nil
-	}
-	row, _ := b.list.cursor.Row()
-	s, is := backendOf(vip, row)
-	if !is {
-		return []string{""}
-	}
-	return []string{" " + k.Say(stateToken(s), row+": "+s.Why)}
 }
 
 // stagedLines is every edit that waits, on all VIPs, since all are applied together.
@@ -155,6 +141,9 @@ func (b *backends) table(k Kit, v View, vip engine.VIP, w, h int, focus bool) []
 		widget.Column{Title: "STAGED", Width: 13, Grow: true},
 		widget.Column{Title: "NEXT HOP", Width: 17, Drop: 5},
 	)
+	if vip.Found != nil { // else all are typed, and nothing is to tell
+		t.Columns = append(t.Columns, widget.Column{Title: "FROM", Width: 10, Drop: 1})
+	}
 	return b.list.draw(k, t, w, h, focus, "no backend: every packet to this VIP is dropped (no_backend)", func(name string) widget.Row {
 		s, runs := backendOf(vip, name)
 		if !runs {
@@ -165,7 +154,7 @@ func (b *backends) table(k Kit, v View, vip engine.VIP, w, h int, focus bool) []
 			k.cell(theme.Text, name), k.cell(stateToken(s), stateWord(s)), k.cell(theme.Text, fmt.Sprint(s.Weight)),
 			k.cell(theme.Text, fmt.Sprintf("%.2f", s.Share*100)), k.rate(id, s.PPS, theme.Text),
 			k.rate(id+" bytes", s.BPS, theme.Dim), k.spark(s.History, 12), k.cell(theme.Staged, stagedText(diff, s.Address)),
-			k.cell(hopToken(s.NextHop), s.NextHop),
+			k.cell(hopToken(s.NextHop), s.NextHop), k.cell(theme.Dim, fromWord(vip, s)),
 		}
 		if s.Gone {
 			cells[2], cells[3] = k.cell(theme.Dim, "-"), k.cell(theme.Dim, "-")
@@ -185,7 +174,7 @@ func (b *backends) addedRow(k Kit, diff staged.Diff, name string) widget.Row {
 	none := k.cell(theme.Dim, "-")
 	return widget.Row{Cells: []widget.Cell{
 		k.cell(theme.Staged, name), k.cell(theme.Staged, "not live"), k.cell(theme.Staged, fmt.Sprint(added.Weight)),
-		none, none, none, {}, k.cell(theme.Staged, addedText(added)),
+		none, none, none, {}, k.cell(theme.Staged, addedText(added)), {}, k.cell(theme.Staged, "typed"),
 	}}
 }
 
