@@ -48,6 +48,7 @@ func scenes() []scene {
 		{"overview-empty", fake.Empty, nil, nothing},
 		{"vips", fake.Busy, nil, func(d *driver) { d.do(action.GoVIPs) }},
 		{"backends-settling", fake.Busy, nil, openVIP(1)},
+		{"vips-tenant", fake.Found, nil, func(d *driver) { d.do(action.GoVIPs, action.Filter); d.text("tenant=shop"); d.press("enter") }},
 		{"backends-found", fake.Found, nil, func(d *driver) { openVIP(1)(d); d.do(action.Down) }},
 		{"backends-staged", fake.Incident, armed, stage},
 		{"chain", fake.Incident, nil, func(d *driver) { d.do(action.GoChain, action.Down) }},

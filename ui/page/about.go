@@ -9,8 +9,8 @@ import (
 	"hairpin/ui/widget"
 )
 
-// about is what is true of the whole VIP: its addresses and rates, whether older flows still go elsewhere, and who finds
-// its backends.
+// about is what is true of the whole VIP: its addresses and rates, whether older flows still go elsewhere, whose it is,
+// and who finds its backends.
 func about(k Kit, v View, vip engine.VIP, w int) []string {
 	addresses := make([]string, len(vip.Addresses))
 	for i, a := range vip.Addresses {
@@ -21,6 +21,9 @@ func about(k Kit, v View, vip engine.VIP, w int) []string {
 	drop := k.drop("vip drop "+vip.Name, vip.Drop.PPS, vip.PPS)
 	right := k.Units.Number("vip "+vip.Name, vip.PPS) + " pps  drop " + drop.Style.Render(strings.TrimSpace(drop.Text)) + " "
 	out := []string{widget.Line(w, left, right, k.Glyphs), settlingLine(k, v, vip)}
+	if vip.Tenant != "" {
+		out = append(out, " "+k.Say(theme.Dim, "of tenant "+vip.Tenant))
+	}
 	return append(out, sourceLines(k, v, vip, w)...)
 }
 

@@ -30,7 +30,7 @@ func sourceLines(k Kit, v View, vip engine.VIP, w int) (out []string) {
 	}
 	text, token := "found in "+f.Source, theme.Dim
 	if !f.Answered.IsZero() {
-		text += fmt.Sprintf(", which named %d backends %s ago", f.Says, widget.Age(v.Now.Sub(f.Answered)))
+		text += fmt.Sprintf(" (%d named %s ago)", f.Says, widget.Age(v.Now.Sub(f.Answered)))
 	}
 	if f.Error != "" || !f.Held.IsZero() {
 		token = theme.Warn

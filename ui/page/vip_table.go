@@ -19,7 +19,7 @@ var vipSorts = []string{"PPS", "DROP/s"}
 func vipEntries(s *engine.State) []entry {
 	out := make([]entry, len(s.VIPs))
 	for i, v := range s.VIPs {
-		fields := []Field{{"name", v.Name}, {"proto", v.Protocol}, {"encap", v.Encap}, {"port", fmt.Sprint(v.Port)}}
+		fields := []Field{{"name", v.Name}, {"proto", v.Protocol}, {"encap", v.Encap}, {"port", fmt.Sprint(v.Port)}, {"tenant", v.Tenant}}
 		for _, a := range v.Addresses {
 			fields = append(fields, Field{"address", a.String()})
 		}

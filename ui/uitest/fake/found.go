@@ -9,11 +9,13 @@ import (
 	"hairpin/engine"
 )
 
-// Found is Busy with two VIPs whose backends are found: of one, what its source says is not believed; of the other it is silent.
+// Found is Busy with two VIPs whose backends are found: of one, a tenant's, what its source says is not believed; of the other it is
+// silent.
 func Found() *engine.State {
 	s := Busy()
 	ago := func(d time.Duration) time.Time { return s.Time.Add(-d) }
 	api, echo := &s.VIPs[1], &s.VIPs[2]
+	api.Tenant = "shop"
 	api.Found = &engine.FoundBy{Source: "kubernetes shop/api", Backends: 2, Says: 1, Answered: ago(4 * time.Second), Held: ago(2 * time.Minute), Missing: 1,
 		Left: "pods listen on port 8443, and packets keep the VIP's port 443"}
 	for i := range api.Backends[:2] {
