@@ -38,7 +38,6 @@ type descriptor struct {
 
 // layout collects the files of an OCI layout.
 type layout struct {
-	time  time.Time
 	files []entry
 }
 
