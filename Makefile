@@ -55,6 +55,7 @@ generate: ## the bindings and objects of the C anew (needs clang 16.0.6)
 	{ echo 'make generate: $(CLANG) $(LLVM) is needed, since its output is committed' >&2; exit 1; }
 	$(GO) generate ./bpf/... ./engine/bench/...
 	@for c in testdata/external/*.bpf.c; do o=$${c%.bpf.c}.o; $(CLANG) $(OBJECT) -c $$c -o $$o && $(STRIP) -g $$o || exit 1; done
+	@sed -n '/^cat /,/^END$$/{//!p}' deploy/STAGES.md | $(CLANG) $(OBJECT) -x c -c - -o testdata/external/plain.o && $(STRIP) -g testdata/external/plain.o
 
 freeze: ## a node of today's ABI into testdata/abi/N, for the tests of later ones (once for each ABI, when it is done)
 	HAIRPIN_FREEZE=1 $(TEST) -run '^TestFreeze$$' ./engine
