@@ -74,7 +74,9 @@ AI enum reason admit(void *ctx, struct scratch *s, struct agent_settings *a, str
 {
 	struct nat n = nat_of(s, a, &p->ends);
 	if (find_nat(&n)) {
-		if ((n.state & NAT_VIP) != hosted_number(s))
+		int own = (n.state & NAT_VIP) == hosted_number(s);
+		saw(s, SAW_NAT, n.state, own);
+		if (!own)
 			return REASON_FLOW_TAKEN;
 		if (p->kind == NAT_ERROR)
 			return 0;
@@ -84,7 +86,22 @@ AI enum reason admit(void *ctx, struct scratch *s, struct agent_settings *a, str
 			return is_orphan(ctx, s, a, &p->ends, offered) ? REASON_NO_SOCKET : 0;
 		}
 	}
-	return p->kind == NAT_ERROR ? 0 : begin_flow(ctx, s, a, p, &n, offered);
+	if (p->kind == NAT_ERROR)
+		return 0;
+	enum reason why = begin_flow(ctx, s, a, p, &n, offered);
+	saw(s, SAW_NAT_NEW, why, 0);
+	return why;
+}
+
+// What the packet at hand has for an address from now on.
+AI void saw_address(struct scratch *s, enum sight_kind kind, const struct rewrite *r)
+{
+	__u64 mapped = MAPPED4, a = r->to[0], b = r->to[2];
+	if (!dry)
+		return;
+	a |= (__u64)r->to[1] << 32;
+	b |= (__u64)r->to[3] << 32;
+	saw(s, kind, r->family == 4 ? 0 : a, r->family == 4 ? mapped | a << 32 : b);
 }
 
 AI int same_address(__u8 family, const __u32 *a, const __u32 *b)
@@ -170,6 +187,7 @@ AI int is_taken(struct scratch *s, struct agent_settings *a)
 	struct nat n = nat_of(s, a, &e);
 	if (!find_nat(&n))
 		return 0;
+	saw(s, SAW_NAT, n.state, 0);
 	struct agent_count *c = agent_count_of(n.state & NAT_VIP);
 	if (c)
 		count_in(s, &c->taken);
@@ -220,6 +238,8 @@ int decap_snat(struct xdp_md *ctx)
 		return hand_over(ctx, &h);
 	if (!passes(w.reason))
 		return leave_dropped(s, XDP_DROP, bounded_reason(w.reason));
+	if (a->flags & AGENT_TRANSLATES)
+		saw_address(s, SAW_LOCAL, &w.p.r);
 	if (lower_mss(ctx, &w.mss) || (a->flags & AGENT_TRANSLATES && rewrite_xdp(ctx, &w.p.r)))
 		return leave_dropped(s, XDP_DROP, REASON_INTERNAL);
 	return leave(s, XDP_PASS, bounded_reason(w.reason));
@@ -288,7 +308,10 @@ AI enum reason find_origin(struct scratch *s, struct agent_settings *a, struct n
 		struct nat n = nat_of(s, a, &p->ends);
 		if (find_nat(&n)) {
 			*number = n.state & NAT_VIP;
+			saw(s, SAW_NAT, n.state, 1);
 			touch_nat(&n, learn_outward(s, p, n.state));
+		} else {
+			saw(s, SAW_NAT_NEW, REASON_UNTRANSLATED, 0);
 		}
 	}
 	if (s->kind & KIND_FRAGMENT)
@@ -355,6 +378,8 @@ int snat(struct xdp_md *ctx)
 	read_flow_xdp(ctx, &p, 0);
 	enum reason why = plan_outward(s, a, &p);
 	int found = why == REASON_TRANSLATED;
+	if (found)
+		saw_address(s, SAW_ORIGIN, &p.r);
 	if ((found || !(a->flags & AGENT_TRANSLATES)) && lower_mss(ctx, &mss))
 		return leave_dropped(s, XDP_DROP, REASON_INTERNAL);
 	if (found && rewrite_xdp(ctx, &p.r))

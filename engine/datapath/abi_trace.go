@@ -41,6 +41,10 @@ const (
 	SawOffered
 	SawHello
 	SawMirrored
+	SawNAT
+	SawNATNew
+	SawLocal
+	SawOrigin
 )
 
 // trail is what the newest dry run on one CPU left behind.

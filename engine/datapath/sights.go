@@ -2,6 +2,7 @@ package datapath
 
 import (
 	"net/netip"
+	"time"
 
 	"hairpin/engine/spec"
 )
@@ -70,4 +71,20 @@ func (k *Kernel) BackendAddress(id uint16) netip.Addr {
 		return netip.Addr{}
 	}
 	return k.backends.all[id].destination()
+}
+
+// FlowOf is what an agent's entry says of a flow: how far it is, and for how long it has been silent, to a few seconds.
+func FlowOf(entry uint64) (state string, idle time.Duration) {
+	switch {
+	case entry&natClosing != 0:
+		state = "ending"
+	case entry&natConfirmed != 0:
+		state = "open"
+	case entry&natAnswered != 0:
+		state = "answered"
+	default:
+		state = "beginning"
+	}
+	ticks := uint32(Monotonic()>>tickShift) - uint32(entry>>natAgeShift)
+	return state, time.Duration(ticks) << tickShift
 }

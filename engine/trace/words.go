@@ -3,7 +3,6 @@ package trace
 import (
 	"encoding/binary"
 	"fmt"
-	"net/netip"
 
 	"hairpin/engine/datapath"
 	"hairpin/engine/reason"
@@ -38,6 +37,10 @@ var kinds = map[datapath.SightKind]words{
 	datapath.SawOffered:  Chain.tellOffered,
 	datapath.SawHello:    Chain.tellHello,
 	datapath.SawMirrored: Chain.tellMirrored,
+	datapath.SawNAT:      Chain.tellNAT,
+	datapath.SawNATNew:   Chain.tellNATNew,
+	datapath.SawLocal:    Chain.tellLocal,
+	datapath.SawOrigin:   Chain.tellOrigin,
 	datapath.SawSpecial:  says("ring", "not asked: the packet or a socket names its backend"),
 	datapath.SawServer:   Chain.tellServer,
 }
@@ -273,10 +276,7 @@ func (c Chain) tellOffer(s *Step, saw datapath.Sight, _ datapath.Note) {
 }
 
 func (c Chain) tellOffered(s *Step, saw datapath.Sight, _ datapath.Note) {
-	var raw [16]byte
-	binary.LittleEndian.PutUint64(raw[:], saw.A)
-	binary.LittleEndian.PutUint64(raw[8:], saw.B)
-	s.add("offer", "backend %s may have the flow, should no socket of this host", netip.AddrFrom16(raw).Unmap())
+	s.add("offer", "backend %s may have the flow, should no socket of this host", addressOf(saw))
 }
 
 // unasked says why no limit was asked about a packet.
