@@ -137,7 +137,7 @@ var table = [...]Action{
 	{ID: GoEvents, Scope: Global, Title: "events", Help: "what happened on this node, newest first"},
 	{ID: GoDoctor, Scope: Global, Title: "doctor", Help: "what of this machine is in the way, and its cure"},
 	{ID: GoRouting, Scope: Global, Title: "routing", Help: "the route, neighbour and NIC to each backend"},
-	{ID: GoBGP, Scope: Global, Title: "bgp", Help: "what routers are told of VIPs, and the sessions with them"},
+	{ID: GoBGP, Scope: Global, Title: "bgp", Help: "what routers are told, and the sessions with them"},
 	{ID: GoAgent, Scope: Global, Title: "agent", Help: "what this node takes packets for as a backend"},
 	{ID: GoFleet, Scope: Global, Title: "fleet", Help: "the nodes of one mind, and which revision each has"},
 

@@ -78,7 +78,8 @@ func TestPalette(t *testing.T) {
 	for range 100 {
 		p.Act(action.LineDown)
 	}
-	seen(p, 80, 20).Has(t, "> mouse.toggle")
+	all := action.In(action.Backends)
+	seen(p, 80, 20).Has(t, "> "+string(all[len(all)-1].ID))
 	for range 100 {
 		p.Act(action.LineUp)
 	}
