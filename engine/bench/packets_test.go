@@ -152,6 +152,7 @@ func packetPaths(t *testing.T, bpffs string) (unit *path, base, rows []*path) {
 	short := &path{name: "a chain", node: quiet, flows: one, calls: threeTails}
 	rows = append(rows, &path{name: "a stage that does nothing", budget: 0.3, node: longer, flows: one, calls: threeTails, base: short})
 	rows = append(rows, firewallPaths(t, bpffs, empty, short)...)
+	rows = append(rows, stagePaths(t, bpffs, short)...)
 	guest := newNode(t, bpffs, "guest")
 	guest.apply(t, externalSpec(t))
 	guest.reach()

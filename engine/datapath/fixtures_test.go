@@ -70,7 +70,7 @@ func familyOf(frame []byte) string {
 
 // unrowed are reasons that none of these packets leaves by: whether a limit is reached, a packet by itself does not say.
 // TestLost and TestExternal meet all of them but the first.
-var unrowed = []string{"internal", "external", "firewall_rule", "rate_limited", "source_rate_limited", "source_conn_limited", "echo_limited", "flows_full"}
+var unrowed = []string{"internal", "external", "firewall_rule", "rate_limited", "source_rate_limited", "source_conn_limited", "echo_limited", "flows_full", "not_tls", "wall_full"}
 
 // wanted is what rows have to show.
 func (f *fixtures) wanted() (all []string) {
