@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hairpin/engine/fleet"
+	"hairpin/engine/spec"
 )
 
 // Fleet is how the node stands among those of one mind.
@@ -104,6 +105,8 @@ type FleetAnswer struct {
 type fleeting struct {
 	member *fleet.Member // for all; nil: there is no store
 	news   chan struct{}
+	of     *spec.Spec // that runs is the name of
+	runs   string
 	fresh  atomic.Bool // for all: no packet was forwarded before this engine made the data path
 	base   atomic.Pointer[map[string]bool]
 }
@@ -166,7 +169,10 @@ func (o *owner) showFleet(s *State) {
 	if v.Left != nil {
 		s.Fleet.Left = v.Left.String()
 	}
-	s.Fleet.Drift = driftOf(v, runs(s))
+	if o.fleet.of != s.Spec {
+		o.fleet.of, o.fleet.runs = s.Spec, runs(s)
+	}
+	s.Fleet.Drift = driftOf(v, o.fleet.runs)
 }
 
 func driftOf(v fleet.View, running string) string {

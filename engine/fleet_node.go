@@ -18,8 +18,7 @@ type fleetNode struct{ o *owner }
 
 // Running implements fleet.Node.
 func (n fleetNode) Running() (string, bool) {
-	s := n.o.State()
-	return runs(s), n.o.fleet.fresh.Load()
+	return runs(n.o.State()), n.o.fleet.fresh.Load()
 }
 
 // runs names what of the running spec is the fleet's.
