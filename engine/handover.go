@@ -39,7 +39,7 @@ type handoffOffer struct {
 	ABI      int
 	Node     string
 	Handoff  Handoff
-	Before   traffic // in the seconds before; set with Live only
+	Before   traffic // in the seconds before, all of them; set with Live only
 }
 
 // handoffProtocol names the form of these messages. Versions that hand over to each other must speak the same.

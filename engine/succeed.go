@@ -17,7 +17,7 @@ import (
 type succession struct {
 	stream *handoff.Stream
 	shown  Handoff
-	before traffic // in the seconds before, each
+	before traffic // in the seconds before
 	atLive traffic // counted by then
 	live   *live
 }

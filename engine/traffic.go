@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"math"
 
 	"hairpin/engine/datapath"
 	"hairpin/engine/reason"
@@ -21,22 +22,21 @@ const noVIP = "no_vip"
 // beforeSeconds is how far back a handoff looks for what is normal.
 const beforeSeconds = 10
 
-// lately is what the last seconds had in each, on average.
+// lately is what the last seconds had, all of them.
 func (o *owner) lately() (t traffic) {
-	mean := func(key meterKey) (sum float64) {
-		last := o.meters.deep.AppendLast(nil, key, beforeSeconds)
-		for _, v := range last {
-			sum += v / float64(len(last))
+	had := func(key meterKey) (sum float64) {
+		for _, v := range o.meters.deep.AppendLast(nil, key, beforeSeconds) {
+			sum += v
 		}
 		return sum
 	}
 	for _, c := range o.kernel.Chains() {
-		t.In += mean(meterKey{kind: chainIn, chain: c.Number})
-		t.Forward += mean(meterKey{kind: chainVerdict, chain: c.Number, word: string(reason.Forward)})
-		t.Drop += mean(meterKey{kind: chainVerdict, chain: c.Number, word: string(reason.Drop)})
+		t.In += had(meterKey{kind: chainIn, chain: c.Number})
+		t.Forward += had(meterKey{kind: chainVerdict, chain: c.Number, word: string(reason.Forward)})
+		t.Drop += had(meterKey{kind: chainVerdict, chain: c.Number, word: string(reason.Drop)})
 	}
 	if own, known := reason.ByName(noVIP); known {
-		t.Own = mean(meterKey{kind: allReason, id: int(own.ID)})
+		t.Own = had(meterKey{kind: allReason, id: int(own.ID)})
 	}
 	t.Attached = o.inPlace()
 	return t
@@ -99,42 +99,46 @@ const (
 	enoughEvents                = 10 // resets, or repeats
 )
 
+// beyondChance is how many standard deviations a share must be beyond its limit. A share that is at it is so by chance once
+// in 30,000 looks, and a watch has about ten.
+const beyondChance = 4
+
 // measures are what is compared.
 var measures = []struct {
-	name    string
-	says    string
-	of      func(traffic) (part, whole float64)
-	limit   func(before float64) float64
-	atLeast bool
-	least   float64 // of the part
+	name          string
+	says          string
+	of            func(traffic) (part, whole float64)
+	factor, slack float64
+	atLeast       bool
+	least         float64 // of the part
 }{
-	{"dropped", "the packets are dropped", func(t traffic) (float64, float64) { return t.Drop, t.In },
-		func(before float64) float64 { return dropFactor*before + dropSlack }, false, 0},
+	{"dropped", "the packets are dropped", func(t traffic) (float64, float64) { return t.Drop, t.In }, dropFactor, dropSlack, false, 0},
 	{"forwarded", "the packets are forwarded", func(t traffic) (float64, float64) { return t.Forward, t.In - t.Own },
-		func(before float64) float64 { return max(0, forwardFactor*before-forwardSlack) }, true, 0},
+		forwardFactor, forwardSlack, true, 0},
 	{"resets", "the TCP packets of clients are resets", func(t traffic) (float64, float64) { return float64(t.Clients.Resets), float64(t.Clients.Packets) },
-		func(before float64) float64 { return resetFactor*before + resetSlack }, false, enoughEvents},
+		resetFactor, resetSlack, false, enoughEvents},
 	{"SYN repeats", "the SYNs of clients are repeated", func(t traffic) (float64, float64) { return float64(t.Clients.Repeats), float64(t.Clients.SYNs) },
-		func(before float64) float64 { return repeatFactor*before + repeatSlack }, false, enoughEvents},
+		repeatFactor, repeatSlack, false, enoughEvents},
 }
 
 // judge compares what came since a switch with what came before it. Shares are compared and not rates: how much comes is
-// not the node's doing. The error says which of the figures is exceeded.
+// not the node's doing. The fewer packets there were, before or since, the further off their shares may be, and the wider the
+// limits are; where nothing came before there are none. The error says which of the figures is exceeded.
 func judge(before, now traffic) (figures []HandoffFigure, err error) {
-	share := func(part, whole float64) float64 {
-		if whole == 0 {
-			return 0
-		}
-		return part / whole
-	}
 	// The node's own packets say nothing of the others, unless they are many more than before: then they are no own ones.
 	now.Own = min(now.Own, now.In*(ownFactor*share(before.Own, before.In)+ownSlack))
 	for _, m := range measures {
-		_, known := m.of(before)
 		part, whole := m.of(now)
 		f := HandoffFigure{Name: m.name, Before: share(m.of(before)), Now: share(part, whole), AtLeast: m.atLeast}
-		f.Limit = m.limit(f.Before)
-		enough := known > 0 && part >= m.least && (m.least > 0 || whole >= enoughPackets)
+		was, off := likely(m.of(before))
+		_, offNow := likely(part, whole)
+		chance := beyondChance * math.Sqrt(offNow+m.factor*m.factor*off)
+		if m.atLeast {
+			f.Limit = max(0, m.factor*was-m.slack-chance)
+		} else {
+			f.Limit = min(1, m.factor*was+m.slack+chance)
+		}
+		enough := part >= m.least && (m.least > 0 || whole >= enoughPackets)
 		f.Exceeded = enough && (f.AtLeast && f.Now < f.Limit || !f.AtLeast && f.Now > f.Limit)
 		if f.Exceeded {
 			err = fmt.Errorf("%.2f %% of %s, the limit is %.2f %%, before it were %.2f %%", 100*f.Now, m.says, 100*f.Limit, 100*f.Before)
@@ -145,4 +149,20 @@ func judge(before, now traffic) (figures []HandoffFigure, err error) {
 		err = fmt.Errorf("%d chains are attached, before it were %d", now.Attached, before.Attached)
 	}
 	return figures, err
+}
+
+// share is a part of a whole. Counts that are read one after the other may make it a little more than that.
+func share(part, whole float64) float64 {
+	if whole <= 0 {
+		return 0
+	}
+	return min(part/whole, 1)
+}
+
+// likely is what a share of a few tells of many like them, and its variance: one more of them is taken to have been in the
+// part and one not, so that none of a few does not mean never (Agresti and Caffo, 2000).
+func likely(part, whole float64) (of, variance float64) {
+	n := max(whole, 0) + 2
+	of = (min(max(part, 0), n-2) + 1) / n
+	return of, of * (1 - of) / n
 }
