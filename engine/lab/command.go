@@ -86,6 +86,9 @@ func (l *Lab) Environ(node string) []string {
 		"HAIRPIN_BPFFS=" + l.bpf(node),
 		nodeVariable + "=" + node,
 	}
+	if l.size.store != "" {
+		own = append(own, "HAIRPIN_STORE="+l.StoreAddress())
+	}
 	var env []string
 	for _, e := range os.Environ() {
 		if !strings.HasPrefix(e, "HAIRPIN_") {

@@ -18,6 +18,8 @@
 // Further load balancers lb2, lb3 … stand beside lb, on 10.2.J.0/24 and fd00:2:J::/64. Then they announce the VIPs by BGP, and the router
 // spreads flows over those that do: it runs BIRD, FRR, or a small router of hairpin's own.
 //
+// With a store, a node of that name stands at 10.3.0.10, and load balancers and backends have their specs from it, as one fleet.
+//
 // The VIPs are web (10.99.0.1 and fd00:99::1, TCP 80) and echo (10.99.0.1, UDP 7). The router sends 10.99.0.0/24 and
 // fd00:99::/64 to an lb that is alone; every backend holds the addresses on lo and answers straight to the client. A name on a wire is
 // the name of the interface on that side. I counts from 1 and is written in decimal in both families.

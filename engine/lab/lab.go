@@ -35,6 +35,7 @@ type Config struct {
 	Backends int    // 0 = as many as the lab has that is up already, else DefaultBackends
 	Nodes    int    // load balancers; 0 = as many as the lab has that is up already, else 1
 	Router   Kind   // who is told of the VIPs by several load balancers; empty = what the lab has that is up already, else BIRD where it is installed, else Builtin
+	Store    Keeper // what keeps the spec of all nodes; empty = what the lab has that is up already, else each node has its own
 	Binary   string // path of hairpin, for its `lab` verbs and `run`; empty = this program
 
 	step func(string) // called before each step of the building; tests break off there
@@ -54,6 +55,7 @@ type record struct {
 	Backends int
 	Nodes    int
 	Router   Kind
+	Store    Keeper
 	Binary   string
 }
 
@@ -77,7 +79,7 @@ func Open(name string) (*Lab, error) {
 	if err := json.Unmarshal(text, &r); err != nil {
 		return nil, fmt.Errorf("open lab %q: read %s: %w", name, l.recordFile(), err)
 	}
-	l.size, l.router, l.binary = size{max(r.Nodes, 1), r.Backends}, r.Router, r.Binary
+	l.size, l.router, l.binary = size{max(r.Nodes, 1), r.Backends, r.Store}, r.Router, r.Binary
 	for _, n := range l.Nodes() {
 		if namespaceInode(l.namespace(n)) == 0 || !isBPF(l.bpf(n)) {
 			return nil, fmt.Errorf("open lab %q: %s is gone: %w", name, n, ErrAbsent)
@@ -116,6 +118,15 @@ func (l *Lab) Balancers() []string {
 	return all
 }
 
+// Engines are the names of the nodes that run one: load balancers and backends.
+func (l *Lab) Engines() []string {
+	all := l.Balancers()
+	for i := 1; i <= l.size.backends; i++ {
+		all = append(all, Backend(i))
+	}
+	return all
+}
+
 // Router is who is told of the VIPs; empty where there is one load balancer.
 func (l *Lab) Router() Kind { return l.router }
 
@@ -141,7 +152,7 @@ func (l *Lab) has(node string) error {
 	return nil
 }
 
-var nodeName = regexp.MustCompile(`^(client|router|lb[0-9]*|backend[0-9]+)$`)
+var nodeName = regexp.MustCompile(`^(client|router|store|lb[0-9]*|backend[0-9]+)$`)
 
 // namespaces are the paths of all that exist under the lab's name, whatever its record says. No node's name has a
 // dash, so another lab whose name begins like this one's is not meant.

@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 	case len(os.Args) > 2 && os.Args[1] == "lab":
 		err = verb(os.Args[2], os.Args[3:])
 	case len(os.Args) == 2 && os.Args[1] == "run":
-		err = engine()
+		err = fakeEngine()
 	default:
 		os.Exit(m.Run())
 	}
@@ -65,8 +65,8 @@ func verb(name string, args []string) error {
 	return fmt.Errorf("no verb %q", name)
 }
 
-// engine is what a lab sees of one: it reads its spec, and answers on its socket until SIGTERM.
-func engine() error {
+// fakeEngine is what a lab sees of one: it reads its spec, and answers on its socket until SIGTERM.
+func fakeEngine() error {
 	if _, err := os.ReadFile(os.Getenv("HAIRPIN_CONFIG") + "/spec.yaml"); err != nil {
 		return fmt.Errorf("no spec, no engine: %w", err)
 	}

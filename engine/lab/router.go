@@ -136,7 +136,7 @@ func (l *Lab) startRouter(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", Router, err)
 	}
 	for _, s := range l.sessions() {
-		if err := l.awaitPort(ctx, netip.AddrPortFrom(s.router, spec.BGPPort)); err != nil {
+		if err := l.awaitPort(ctx, Router, netip.AddrPortFrom(s.router, spec.BGPPort)); err != nil {
 			for _, name := range l.router.programs() {
 				err = fmt.Errorf("%w: %s says: %s", err, name, daemon{l, Router, name}.lastWords())
 			}
@@ -175,9 +175,9 @@ func (l *Lab) startConfigured(name, text string, args ...string) error {
 
 func (l *Lab) routerFile(name string) string { return filepath.Join(l.NodeDir(Router), "config", name) }
 
-func (l *Lab) awaitPort(ctx context.Context, at netip.AddrPort) error {
+func (l *Lab) awaitPort(ctx context.Context, node string, at netip.AddrPort) error {
 	for {
-		conn, err := l.DialContext(ctx, Router, "tcp", at.String())
+		conn, err := l.DialContext(ctx, node, "tcp", at.String())
 		if err == nil {
 			return conn.Close()
 		}

@@ -69,7 +69,7 @@ func TestKinds(t *testing.T) {
 
 // TestConfigured: what the router's programs read names every session, each family in its place.
 func TestConfigured(t *testing.T) {
-	l := &Lab{name: "routers", size: size{2, 1}}
+	l := &Lab{name: "routers", size: size{balancers: 2, backends: 1}}
 	for _, row := range []struct{ text, want string }{
 		{l.birdConfig(), "protocol bgp lb2_6 {\n\tlocal fd00:2:2::1 as 65000;\n\tneighbor fd00:2:2::10 as 65001;\n"},
 		{l.birdConfig(), "protocol bgp lb_4 {\n\tlocal 10.1.0.1 as 65000;\n\tneighbor 10.1.0.10 as 65001;\n"},

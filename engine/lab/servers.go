@@ -13,7 +13,7 @@ const serverDaemon = "server"
 func (l *Lab) startServers(ctx context.Context) error {
 	return l.eachNode(func(node string) error {
 		d := daemon{l, node, serverDaemon}
-		if node == Client || node == Router || balances(node) || d.pid() != 0 {
+		if node == Client || node == Router || node == Store || balances(node) || d.pid() != 0 {
 			return nil
 		}
 		return l.startServer(ctx, d)

@@ -8,7 +8,7 @@ import (
 	"hairpin/engine/spec"
 )
 
-// WriteSpec makes s the document that the node's engine reads at its first start.
+// WriteSpec makes s the document that the node's engine reads at its first start; with a store, what the fleet's first revision says for it.
 func (l *Lab) WriteSpec(node string, s *spec.Spec) error {
 	if err := l.has(node); err != nil {
 		return err
@@ -21,7 +21,7 @@ func (l *Lab) WriteSpec(node string, s *spec.Spec) error {
 
 // WriteSpecs gives every node that has none the lab's own document, as edits leave it.
 func (l *Lab) WriteSpecs(edits ...func(*spec.Spec) error) error {
-	for _, n := range l.Nodes()[2:] { // neither the router nor the client has an engine
+	for _, n := range l.Engines() {
 		if _, err := os.Stat(l.specFile(n)); err == nil {
 			continue
 		}
@@ -42,6 +42,9 @@ func (l *Lab) WriteSpecs(edits ...func(*spec.Spec) error) error {
 }
 
 func (l *Lab) specFile(node string) string {
+	if l.size.store != "" {
+		return filepath.Join(l.NodeDir(node), "part.yaml")
+	}
 	return filepath.Join(l.NodeDir(node), "config", "spec.yaml")
 }
 

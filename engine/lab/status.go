@@ -18,7 +18,7 @@ type NodeStatus struct {
 	Namespace string       `json:"namespace"` // as `ip netns` names it
 	Addresses []netip.Addr `json:"addresses"`
 	Engine    int          `json:"engine"`
-	Server    int          `json:"server"` // of the router: what hears load balancers
+	Server    int          `json:"server"` // of the router: what hears load balancers; of the store: the database
 	Load      int          `json:"load"`
 }
 
@@ -42,6 +42,9 @@ func (l *Lab) Status() Status {
 func (l *Lab) server(node string) string {
 	if names := l.router.programs(); node == Router && len(names) > 0 {
 		return names[len(names)-1]
+	}
+	if node == Store {
+		return string(l.size.store)
 	}
 	return serverDaemon
 }

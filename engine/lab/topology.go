@@ -12,6 +12,7 @@ const (
 	Client = "client"
 	Router = "router"
 	LB     = "lb"
+	Store  = "store" // where a lab has a fleet
 )
 
 // Ports of the servers on every backend.
@@ -60,10 +61,13 @@ type node struct {
 	xdpPeer  bool           // sends by XDP_TX, so the router's end must be prepared for it
 }
 
-// size is how many of each a lab has.
-type size struct{ balancers, backends int }
+// size is how many of each a lab has, and what keeps the spec of its nodes.
+type size struct {
+	balancers, backends int
+	store               Keeper
+}
 
-// leaves are all nodes of a lab but the router: the client, the load balancers, the backends.
+// leaves are all nodes of a lab but the router: the client, the load balancers, the backends, the store.
 func leaves(of size) []node {
 	client := node{
 		name: Client, mtu: clientMTU,
@@ -86,6 +90,9 @@ func leaves(of size) []node {
 		b := fabricNode(Backend(i), 1, i)
 		b.loopback = []netip.Addr{VIP4, VIP6}
 		all = append(all, b)
+	}
+	if of.store != "" {
+		all = append(all, fabricNode(Store, 3, 0))
 	}
 	return all
 }

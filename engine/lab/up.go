@@ -47,9 +47,11 @@ func (l *Lab) upLocked(ctx context.Context, c Config) error {
 			return fmt.Errorf("it is up with %d load balancers: take it down first", old.size.balancers)
 		case c.Router != "" && c.Router != old.router:
 			return fmt.Errorf("it is up with the router %s: take it down first", cmp.Or(old.router, "that has one route"))
+		case c.Store != "" && c.Store != old.size.store:
+			return errors.New("it is up without a store: take it down first")
 		}
 		l.size, l.router = old.size, old.router
-		if err := errors.Join(l.startServers(ctx), l.startRouter(ctx)); err != nil {
+		if err := errors.Join(l.startServers(ctx), l.startRouter(ctx), l.startStore(ctx)); err != nil {
 			return err
 		}
 		return l.writeRecord() // the program may be another
@@ -76,7 +78,7 @@ func (c Config) lab() (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.size = size{cmp.Or(c.Nodes, 1), cmp.Or(c.Backends, DefaultBackends)}
+	l.size = size{cmp.Or(c.Nodes, 1), cmp.Or(c.Backends, DefaultBackends), c.Store}
 	if l.size.backends < 1 || l.size.backends > MaxBackends {
 		return nil, fmt.Errorf("lab %q: %d backends: 1 to %d are possible", l.name, l.size.backends, MaxBackends)
 	}
@@ -84,6 +86,9 @@ func (c Config) lab() (*Lab, error) {
 		return nil, fmt.Errorf("lab %q: %d load balancers: 1 to %d are possible", l.name, l.size.balancers, MaxBalancers)
 	}
 	if l.router, err = c.Router.of(l.size); err != nil {
+		return nil, fmt.Errorf("lab %q: %w", l.name, err)
+	}
+	if err := c.Store.check(); err != nil {
 		return nil, fmt.Errorf("lab %q: %w", l.name, err)
 	}
 	l.binary, err = c.binary()
@@ -127,6 +132,7 @@ func (l *Lab) build(ctx context.Context, step func(string)) error {
 		}},
 		{"start servers", func() error { return l.startServers(ctx) }},
 		{"start router", func() error { return l.startRouter(ctx) }},
+		{"start store", func() error { return l.startStore(ctx) }},
 		{"write record", l.writeRecord},
 	}
 	for _, s := range steps {
@@ -211,7 +217,7 @@ func (l *Lab) routeVIPs() error {
 
 // writeRecord publishes the lab by one rename.
 func (l *Lab) writeRecord() error {
-	text, err := json.Marshal(record{Backends: l.size.backends, Nodes: l.size.balancers, Router: l.router, Binary: l.binary})
+	text, err := json.Marshal(record{Backends: l.size.backends, Nodes: l.size.balancers, Router: l.router, Store: l.size.store, Binary: l.binary})
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ type labFlags struct {
 	backends int
 	nodes    int
 	router   string
+	store    string
 	agents   bool
 	snat     bool
 	quiet    bool
@@ -57,6 +58,7 @@ func (o *labFlags) register(c *cobra.Command) {
 	c.Flags().IntVar(&o.backends, "backends", 0, fmt.Sprintf("`NUMBER` of backends, 1 to %d (default %d)", lab.MaxBackends, lab.DefaultBackends))
 	c.Flags().IntVar(&o.nodes, "nodes", 0, fmt.Sprintf("`NUMBER` of load balancers, 1 to %d (default 1): lb, lb2, lb3 ...", lab.MaxBalancers))
 	c.Flags().StringVar(&o.router, "router", "", "what hears several nodes: `bird`, frr or builtin (default bird where it is installed, else builtin)")
+	c.Flags().StringVar(&o.store, "store", "", "what keeps one spec for all nodes, on a node of its own: `etcd` (Debian package etcd-server; default none)")
 	c.Flags().BoolVar(&o.agents, "agents", false, "limit connections by what the backends' agents report")
 	c.Flags().BoolVar(&o.snat, "snat", false, "backends whose servers know nothing of the VIPs: their agents translate")
 	c.Flags().BoolVar(&o.quiet, "quiet", false, "no load in the background")
@@ -86,6 +88,9 @@ A gentle load runs in the background for an hour at most, unless --quiet.`,
 				several = fmt.Sprintf("%d load balancers behind the router %s, and ", n, l.Router())
 			}
 			fmt.Fprintf(c.OutOrStdout(), "lab %s is up with %s%d backends after %v\n", l.Name(), several, l.Backends(), time.Since(start).Round(time.Millisecond))
+			if l.Store() != "" {
+				fmt.Fprintf(c.OutOrStdout(), "their spec is in %s; its document for edits: %s\n", l.StoreAddress(), l.DocumentFile())
+			}
 			return nil
 		},
 	}
@@ -98,7 +103,7 @@ func (o *labFlags) up(ctx context.Context, engines ...string) (*lab.Lab, error) 
 	if err := o.fresh(); err != nil {
 		return nil, err
 	}
-	l, err := lab.Up(ctx, lab.Config{Name: o.name, Backends: o.backends, Nodes: o.nodes, Router: lab.Kind(o.router)})
+	l, err := lab.Up(ctx, lab.Config{Name: o.name, Backends: o.backends, Nodes: o.nodes, Router: lab.Kind(o.router), Store: lab.Keeper(o.store)})
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +129,9 @@ func (o *labFlags) up(ctx context.Context, engines ...string) (*lab.Lab, error) 
 		engines = append(engines, lab.Backend(i))
 	}
 	if err := l.StartEngine(ctx, engines...); err != nil {
+		return nil, err
+	}
+	if err := l.Agree(ctx, engines[len(engines)-1]); err != nil {
 		return nil, err
 	}
 	if err := l.AwaitAnnounced(ctx, announced...); err != nil {
