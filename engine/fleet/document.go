@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -204,66 +203,6 @@ func (d *Document) check() error {
 		}
 	}
 	return errors.Join(wrong...)
-}
-
-// host is the spec of a backend: its own part, and an agent for the VIPs that list it. One behind no VIP does nothing.
-func (d *Document) host(node string, own *yaml.Node, before *Document) (*yaml.Node, error) {
-	var hosts []netip.Addr
-	if err := member(own, "hosts").Decode(&hosts); err != nil || len(hosts) == 0 {
-		return nil, fmt.Errorf("node %s: hosts: write the addresses that VIPs list it by", node)
-	}
-	if member(member(own, "agent"), "vips") != nil {
-		return nil, fmt.Errorf("node %s: agent.vips: leave it out: which VIPs it hosts follows from their backends", node)
-	}
-	vips := d.hosted(hosts)
-	if before != nil {
-		for _, a := range before.hosted(hosts) {
-			if !slices.Contains(vips, a) {
-				vips = append(vips, a)
-			}
-		}
-	}
-	version := &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{word("version"), word("1")}}
-	if len(vips) == 0 {
-		return version, nil
-	}
-	mine := without(own, "hosts")
-	agent := overlay(&yaml.Node{Kind: yaml.MappingNode}, member(mine, "agent"))
-	list := &yaml.Node{Kind: yaml.SequenceNode}
-	for _, a := range vips {
-		list.Content = append(list.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: a.String(), Style: yaml.DoubleQuotedStyle})
-	}
-	agent.Content = append(agent.Content, word("vips"), list)
-	merged := overlay(version, without(mine, "agent"))
-	merged.Content = append(merged.Content, word("agent"), agent)
-	return merged, nil
-}
-
-// hosted are the addresses of the VIPs that list one of these as a backend, in the order of the document.
-func (d *Document) hosted(hosts []netip.Addr) (list []netip.Addr) {
-	var part struct {
-		VIPs []struct {
-			Addresses []netip.Addr
-			Backends  []struct{ Address netip.Addr }
-		}
-	}
-	if n := member(d.shared, "vips"); n == nil || n.Decode(&part.VIPs) != nil {
-		return nil // what is wrong with it, the load balancers' specs say
-	}
-	for _, v := range part.VIPs {
-		for _, b := range v.Backends {
-			if !slices.Contains(hosts, b.Address) {
-				continue
-			}
-			for _, a := range v.Addresses {
-				if !slices.Contains(list, a) {
-					list = append(list, a)
-				}
-			}
-			break
-		}
-	}
-	return list
 }
 
 // Marshal is the document as text.
