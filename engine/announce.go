@@ -140,6 +140,9 @@ func (b Backend) live() bool { return !b.Gone && b.Share > 0 && macKnown(b.NextH
 
 // nodeSick says why this node should get no packets; empty = it may.
 func nodeSick(s *State) string {
+	if s.Fleet != nil && s.Fleet.Holds != "" {
+		return s.Fleet.Holds
+	}
 	balances := ""
 	for _, n := range s.NICs {
 		if !slices.ContainsFunc(n.Stages, func(g Stage) bool { return g.Kind == string(spec.Balancer) && !g.Disabled }) {

@@ -51,6 +51,7 @@ func TestAnnouncements(t *testing.T) {
 		{"the balancer is disabled", func(s *State) { s.NICs[0].Stages[0].Disabled = true }, nil, "10.99.0.2/32 dns withdrawn: no chain has a balancer that is not disabled"},
 		{"drained a moment ago", func(*State) {}, &Drained{Since: now.Add(-time.Second)}, "10.99.0.1/32 web,tls shutting down [65000:1 65535:0] preference 0"},
 		{"drained, and the wait is over", func(*State) {}, &Drained{Since: now.Add(-10 * time.Second)}, "10.99.0.2/32 dns withdrawn: the node is drained"},
+		{"the node has not caught up with its fleet", func(s *State) { s.Fleet = &Fleet{Holds: "it booted"} }, nil, "10.99.0.1/32 web,tls withdrawn: it booted"},
 		{"nobody is told", func(s *State) { s.Spec.BGP = nil }, nil, ""},
 	} {
 		s := &State{Time: now, Spec: parse(t, fmt.Sprintf(announcedSpec, 179)), NICs: []NIC{{Name: "eth0", State: "attached", Stages: []Stage{{Kind: "balancer"}}}}}

@@ -37,6 +37,7 @@ type Fleet struct {
 	Drift string // why what runs here is not what the newest revision says; empty = it is
 	Left  string // who took this node out, and why; empty = nobody
 	Step  string // what this node does for the fleet just now
+	Holds string // why this node is not announced until it has caught up; empty = it may be
 }
 
 // FleetNode is what the fleet knows of one node.
@@ -108,6 +109,7 @@ type fleeting struct {
 	of     *spec.Spec // that runs is the name of
 	runs   string
 	fresh  atomic.Bool // for all: no packet was forwarded before this engine made the data path
+	booted bool        // that is so, and the node has not caught up yet
 	base   atomic.Pointer[map[string]bool]
 }
 
@@ -129,6 +131,7 @@ func (o *owner) joinFleet(ctx context.Context) {
 			Store: store, Node: fleetNode{o}, Log: o.log, Changed: o.fleet.changed})
 	}
 	if o.trouble("fleet", "crit", "this node takes no part in its fleet", err, "start the engine again when that is mended"); err != nil {
+		o.fleet.booted = false // nothing is to be had by waiting
 		return
 	}
 	go o.fleet.member.Run(ctx)
@@ -158,14 +161,21 @@ func (f *fleeting) speaks() *fleet.Member {
 
 // showFleet says how the node stands.
 func (o *owner) showFleet(s *State) {
+	holds := o.holds(s.Time)
+	if s.Spec == nil || s.Spec.BGP == nil {
+		holds = "" // there is nothing to hold back
+	}
 	if o.fleet.member == nil {
+		if holds != "" { // it joins in a moment
+			s.Fleet = &Fleet{Store: o.options.Store.address.String(), Since: o.since, Holds: holds}
+		}
 		return
 	}
 	v := o.fleet.member.View()
 	h := v.Head
 	s.Fleet = &Fleet{Store: v.Store, ID: h.Fleet, Reached: v.Reached, Since: v.Since, Why: v.Why, Leader: v.Leader, Number: h.Number,
 		Phase: string(h.Phase), Reason: h.Reason, By: h.By, Who: h.Who, What: h.Why, From: h.From, At: h.Time, Base: h.Base,
-		Own: v.Own, Step: v.Step}
+		Own: v.Own, Step: v.Step, Holds: holds}
 	if v.Left != nil {
 		s.Fleet.Left = v.Left.String()
 	}
@@ -204,6 +214,9 @@ func (o *owner) fleetProblems(s *State) (list []Problem) {
 	}
 	if !f.Reached && time.Since(f.Since) > storeGrace {
 		warn("store", "the node serves on with what it has; to change it alone: hairpin fleet leave", "the store %s is away: %s", f.Store, f.Why)
+	}
+	if f.Holds != "" {
+		warn("holds", "it goes on by itself; to announce them now: hairpin fleet leave", "VIPs are not announced yet: %s", f.Holds)
 	}
 	switch {
 	case f.Left != "":

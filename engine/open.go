@@ -219,6 +219,7 @@ func (o *owner) upgrade() error {
 // bringUp brings a node without a data path to the spec that was confirmed last, or else to the operator's file.
 func (o *owner) bringUp(context.Context) error {
 	o.fleet.fresh.Store(true)
+	o.fleet.booted = o.options.Store != nil
 	s, why, err := o.firstSpec()
 	if err != nil || s == nil {
 		o.detachUnused()

@@ -66,8 +66,8 @@ func (o *owner) publish(now time.Time) {
 	o.usuals.show(now, &o.meters, o.kernel.Chains(), s)
 	s.Doctor, s.Routes = o.examiner.latest, routesOf(o.spec, o.reached, o.ways.changed)
 	o.showDrained(s)
-	o.announce(now, s)
 	o.showFleet(s)
+	o.announce(now, s)
 	s.Problems = o.findProblems(now, s)
 	o.show(s)
 }

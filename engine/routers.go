@@ -221,7 +221,7 @@ func bgpProblems(s *State) (list []Problem) {
 		}
 	}
 	for _, a := range s.BGP.Routes {
-		if a.State == withdrawn && s.Drained == nil {
+		if a.State == withdrawn && s.Drained == nil && (s.Fleet == nil || s.Fleet.Holds == "") {
 			list = append(list, Problem{Key: "route " + a.Prefix.String(), Severity: "crit", What: fmt.Sprintf("%s is not announced: %s", a.Prefix, a.Why)})
 		}
 	}

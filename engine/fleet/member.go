@@ -77,6 +77,7 @@ type View struct {
 	Failed  int
 	Waits   string // why the node has not what it shall have
 	Step    string // what it does now; empty = nothing
+	Caught  bool   // it has what all others have at least, or will get no closer
 }
 
 // New is a member that remembers what it had. It does nothing before Run.
@@ -344,5 +345,21 @@ func (m *Member) View() View {
 	if m.memory.Trying != 0 {
 		v.Spec = ""
 	}
+	v.Caught = m.caught()
 	return v
+}
+
+// caught tells whether nothing is to be waited for before this node is used. What it remembers of a revision is not enough: where its
+// data path is new, it passes through those that others may still settle.
+func (m *Member) caught() bool {
+	k, h := m.memory, m.view.Head
+	switch {
+	case k.Left != nil:
+		return true
+	case !m.view.Reached && !m.served:
+		return false
+	case h.Number == 0, k.Failed == h.Number, m.target.Number == 0 && k.Number == h.Number:
+		return true
+	}
+	return m.served && k.Number >= h.ground()
 }

@@ -97,6 +97,7 @@ type viewFleet struct {
 	Drift    string          `json:"drift"`    // why this node differs; empty = it does not
 	Left     string          `json:"left"`     // who took this node out of the fleet, and why
 	Step     string          `json:"step"`     // what this node does for the fleet just now
+	Holds    string          `json:"holds"`    // why its VIPs are not announced until it has caught up
 	Nodes    []viewFleetNode `json:"nodes"`
 	NodesWhy string          `json:"nodes_why"` // they are not known
 }
@@ -128,7 +129,7 @@ func fleetOf(s *engine.State) viewFleet {
 	f := s.Fleet
 	return viewFleet{Time: s.Time, Node: s.Node, Store: f.Store, ID: f.ID, Reached: f.Reached, Since: instant(f.Since), Why: f.Why, Leader: f.Leader,
 		Revision: viewFleetHead{f.Number, f.Phase, f.Reason, f.By, f.Who, f.What, f.From, instant(f.At), f.Base},
-		Own:      f.Own, Drift: f.Drift, Left: f.Left, Step: f.Step, Nodes: []viewFleetNode{}}
+		Own:      f.Own, Drift: f.Drift, Left: f.Left, Step: f.Step, Holds: f.Holds, Nodes: []viewFleetNode{}}
 }
 
 func (v viewFleet) write(out io.Writer) error {
@@ -151,6 +152,9 @@ func (v viewFleet) write(out io.Writer) error {
 		fmt.Fprintf(w, "WARN  the store %s is away since %s: %s\n", v.Store, ago(v.Time, v.Since), v.Why)
 	}
 	fmt.Fprintf(w, "this node, %s, has revision %d; %s leads\n", v.Node, v.Own, orDash(v.Leader))
+	if v.Holds != "" {
+		fmt.Fprintln(w, "WARN  VIPs are not announced yet: "+v.Holds)
+	}
 	for _, text := range []string{v.Step, v.Drift} {
 		if text != "" {
 			fmt.Fprintln(w, "  "+text)

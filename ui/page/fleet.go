@@ -93,6 +93,9 @@ func (p *Fleet) head(k Kit, v View, w int) (out []string) {
 	if !f.Reached {
 		say(theme.Crit, "the store is away for %s: %s; this node serves on with revision %d", widget.Age(max(0, v.Now.Sub(f.Since))), f.Why, f.Own)
 	}
+	if f.Holds != "" {
+		say(theme.Warn, "VIPs are not announced yet: %s", f.Holds)
+	}
 	say(theme.Dim, "this node has revision %d; %s leads; %s", f.Own, orNobody(f.Leader), f.Store)
 	switch {
 	case f.Left != "":
