@@ -64,7 +64,7 @@ func TestHandoffUnderLoad(t *testing.T) {
 	received, counted := n.accounts(t)
 	requests := n.start(t, lab.LoadConfig{For: time.Duration(handoffs) * time.Minute, New: rate, Kept: 64, Pace: 50 * time.Millisecond, Datagrams: 500})
 	node := n.dial(t)
-	w := engine.NewWitness(t, n.paths(lab.LB))
+	w := engine.NewWitness(t, n.Paths(lab.LB))
 	t.Cleanup(w.Close)
 	asked := w.Watch(t)
 	var took []time.Duration
@@ -81,7 +81,7 @@ func TestHandoffUnderLoad(t *testing.T) {
 			sum += s.Seconds
 		}
 		took = append(took, time.Duration(sum*float64(time.Second)))
-		now, err := engine.Dial(n.ctx, n.paths(lab.LB))
+		now, err := engine.Dial(n.ctx, n.Paths(lab.LB))
 		if err != nil {
 			t.Fatal(err)
 		}

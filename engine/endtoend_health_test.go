@@ -72,7 +72,7 @@ func TestBackendDies(t *testing.T) {
 	})
 	revision, generation := node.State().Revision, node.State().Generation
 
-	p := n.paths(lab.LB)
+	p := n.Paths(lab.LB)
 	pins, err := datapath.Open(datapath.Dir(p.BPFFS, p.Node), false)
 	if err != nil {
 		t.Fatal(err)

@@ -48,7 +48,7 @@ func (n *network) moved(t *testing.T, connections int) {
 		}
 		return open >= connections
 	})
-	p := n.paths(lab.LB)
+	p := n.Paths(lab.LB)
 	m, err := ebpf.LoadPinnedMap(filepath.Join(datapath.Dir(p.BPFFS, p.Node), "maps", "connections"), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -107,15 +107,15 @@ func nothingLeft(t *testing.T, name string) {
 	}
 }
 
-func (n *network) paths(node string) engine.Paths {
-	return engine.Paths{Config: filepath.Join(n.NodeDir(node), "config"), State: filepath.Join(n.NodeDir(node), "state"),
-		Run: filepath.Join(n.NodeDir(node), "run"), BPFFS: filepath.Join(n.NodeDir(node), "bpf"), Node: node}
-}
-
 // dial reaches the engine of lb.
 func (n *network) dial(t *testing.T) engine.Node {
 	t.Helper()
-	node, err := engine.Dial(n.ctx, n.paths(lab.LB))
+	return n.dialAt(t, lab.LB)
+}
+
+func (n *network) dialAt(t *testing.T, name string) engine.Node {
+	t.Helper()
+	node, err := engine.Dial(n.ctx, n.Paths(name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func (n *network) observe(t *testing.T, node string) *engine.State {
 	t.Helper()
 	var s *engine.State
 	err := n.Do(node, func() (err error) {
-		s, err = engine.Observe(n.paths(node))
+		s, err = engine.Observe(n.Paths(node))
 		return err
 	})
 	if err != nil {
