@@ -17,15 +17,16 @@ _Static_assert(sizeof(struct lens) == 8, "lens");
 // One limit of a connlimit stage.
 struct conn_limit {
 	__u32 max;
-	__u32 lens; // id of the way to tell sources apart; 0 = it does not
-	__u16 vip;  // num of the only VIP that it is for; 0 = each
-	__u8 by_vip;
+	__u32 lens;  // id of the way to tell sources apart; 0 = it does not
+	__u16 vip;   // num of the only VIP that it is for; 0 = each
+	__u8 by_vip; // or BY_TENANT, and vip is that of a tenant
 	__u8 prefix4;
 	__u8 prefix6;
 	__u8 slot; // of the lens
 	__u8 pad[2];
 };
 _Static_assert(sizeof(struct conn_limit) == 16, "conn_limit");
+#define BY_TENANT 2
 
 // What a connlimit stage goes by.
 struct connlimit {
@@ -34,7 +35,7 @@ struct connlimit {
 	__u32 idle;  // ticks of 2^30 ns that a silent flow counts
 	__u32 clock; // the tick it is, for tests; 0 = the kernel's
 	__u32 base;  // of seats, the first that it counts in: 0 = the host's sockets, AGENT_SEATS = what agents report
-	__u32 pad;
+	__u32 tenants; // the flows of tenants are counted
 	struct lens lens[LENSES];
 	struct conn_limit limit[CONN_LIMITS];
 };
@@ -57,8 +58,8 @@ enum flow_state {
 	FLOW_ENDS = 3,
 };
 
-// How many flows of a VIP (by its number), a chain, or a source there are: the sum of the buckets, and of flows that
-// just begin.
+// How many flows of a VIP or tenant (by its number), a chain, or a source there are: the sum of the buckets, and of
+// flows that just begin.
 #define TALLY_NEAR	64 // buckets of a tick, for flows that begin or end
 #define TALLY_FAR	64 // buckets of 32 ticks, for those that are open
 #define TALLY_FAR_SHIFT 5
@@ -74,9 +75,9 @@ _Static_assert(sizeof(struct tally) == 520, "tally");
 #define TALLY_SOURCES (VIPS + CHAINS)
 #define TALLIES	      (TALLY_SOURCES + TALLY_SETS * SET_WAYS)
 
-// The places that the sockets of one VIP, of one source, of one service of an agent's, or of the whole host take.
-// pending holds, from bit 0, how many handshakes were let pass in this tick of 2^32 ns, in the one before, in the one
-// before that, and the lower 16 bits of the tick.
+// The places that the sockets of one VIP, of one tenant, of one source, of one service of an agent's, or of the whole
+// host take. pending holds, from bit 0, how many handshakes were let pass in this tick of 2^32 ns, in the one before,
+// in the one before that, and the lower 16 bits of the tick.
 struct seats {
 	__u64 pending;
 	__u64 over;   // SYNs refused, of a source
@@ -84,8 +85,9 @@ struct seats {
 	__u32 opened; // ever, modulo 2^32; of a service only
 };
 _Static_assert(sizeof(struct seats) == 24, "seats");
-// 0 is the whole host's, then by number of the VIP, then by place in the sets. From AGENT_SEATS on, what the agents of
-// backends report: of all VIPs, then by number of the VIP. Those are written by user space, but for their handshakes.
+// 0 is the whole host's, then by number of the VIP or tenant, then by place in the sets. From AGENT_SEATS on, what the
+// agents of backends report: of all VIPs, then by number of the VIP. Those are written by user space, but for their
+// handshakes.
 #define AGENT_SEATS (VIPS + SEAT_SETS * SET_WAYS)
 #define SEATS	    (AGENT_SEATS + VIPS)
 
@@ -128,7 +130,7 @@ struct socket {
 	__u32 lens[LENSES]; // id; 0 = not counted by it
 	__u32 seat[LENSES];
 	__u32 service; // seat; 0 = of none
-	__u32 pad;
+	__u32 tenant;  // 0 = none's
 };
 _Static_assert(sizeof(struct socket) == 56, "socket");
 #define SOCKETS (1 << 20)

@@ -41,12 +41,13 @@ struct ratelimit {
 		__u8 rate;
 		__u8 vips;	     // bit i: scope i tells VIPs apart
 		__u8 source[SCOPES]; // rate of each scope of sources
-	} vip[RATELIMIT_VIPS];	     // 0 is for packets of no VIP
+	} vip[RATELIMIT_VIPS];	     // 0 is for packets of no VIP; and by numbers of tenants
 };
 _Static_assert(sizeof(struct ratelimit) == 32 + SCOPES * 32 + RATES * 4 + RATELIMIT_VIPS * 8, "ratelimit");
 #define RATELIMIT_OFFERED 1 // what is refused counts as well
 #define RATELIMIT_RESET	  2 // what is refused is answered by a reset
 #define RATELIMIT_SEVERAL 4 // a connection may fall under more than one limit
+#define RATELIMIT_TENANTS 8 // tenants have limits too
 
 // The log of one limit: when each of the newest batches of connections was complete. All settings with its stage, chain
 // and VIP share it, whatever their rate: bpf/window.h.

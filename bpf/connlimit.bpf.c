@@ -4,6 +4,7 @@
 #include <linux/pkt_cls.h>
 #include "flow.h"
 #include "reset.h"
+#include "tenant.h"
 
 // The limit of connections: refuses a SYN while as many TCP sockets are open as may be. Other packets pass.
 
@@ -16,6 +17,8 @@ MAP(connlimits, ARRAY, struct connlimit, CONN_SETTINGS, BPF_F_MMAPABLE);
 AI __u32 seat_for(struct scratch *s, struct conn_limit *l, __u32 base, __u32 tick)
 {
 	__u32 vip = s->has_vip && !(s->vip.flags & VIP_ADDRESS) ? s->vip.num & (VIPS - 1) : 0;
+	if (l->by_vip == BY_TENANT)
+		vip = tenant_of(s->version, vip);
 	if (((l->by_vip || base) && !vip) || (l->vip && l->vip != vip))
 		return SEATS;
 	if (!l->lens)
@@ -26,13 +29,12 @@ AI __u32 seat_for(struct scratch *s, struct conn_limit *l, __u32 base, __u32 tic
 	return seat ? seat : SEATS;
 }
 
-AI void count_passage(struct scratch *s, struct conn_limit *l, int over)
+AI void count_passage(struct scratch *s, struct conn_limit *l, __u32 vip, int over)
 {
 	struct counters *c = counters_of_this_cpu();
 	if (dry || !c || l->lens)
 		return;
-	struct admission *p =
-		l->by_vip ? &c->conn_vip[s->vip.num & (VIPS - 1)] : &c->conn_chain[s->chain & (CHAINS - 1)];
+	struct admission *p = l->by_vip ? &c->conn_vip[vip & (VIPS - 1)] : &c->conn_chain[s->chain & (CHAINS - 1)];
 	struct count *n = over ? &p->over : &p->passed;
 	n->packets++;
 	n->bytes += s->bytes;
@@ -55,7 +57,7 @@ FUNCTION int take_one(struct scratch *s, struct conn_limit *l, __u32 base, __u32
 		__u64 taken = at->open + pending_sum(pending_at(at->pending, tick));
 		saw(s, SAW_SEAT, seat | (__u64)number << 32 | (__u64)room << 40, l->max | taken << 32);
 	}
-	count_passage(s, l, !room);
+	count_passage(s, l, seat - base, !room);
 	if (room)
 		return seat;
 	if (l->lens && !dry)

@@ -35,6 +35,7 @@ const (
 	ConnlimitMapTallyNames        = "tally_names"
 	ConnlimitMapTallySets         = "tally_sets"
 	ConnlimitMapTrail             = "trail"
+	ConnlimitMapVipTenants        = "vip_tenants"
 	ConnlimitMapVips4             = "vips4"
 	ConnlimitMapVips6             = "vips6"
 	ConnlimitProgConnlimit        = "connlimit"
@@ -117,6 +118,7 @@ type ConnlimitMapSpecs struct {
 	TallyNames  *ebpf.MapSpec `ebpf:"tally_names"`
 	TallySets   *ebpf.MapSpec `ebpf:"tally_sets"`
 	Trail       *ebpf.MapSpec `ebpf:"trail"`
+	VipTenants  *ebpf.MapSpec `ebpf:"vip_tenants"`
 	Vips4       *ebpf.MapSpec `ebpf:"vips4"`
 	Vips6       *ebpf.MapSpec `ebpf:"vips6"`
 }
@@ -169,6 +171,7 @@ type ConnlimitMaps struct {
 	TallyNames  *ebpf.Map `ebpf:"tally_names"`
 	TallySets   *ebpf.Map `ebpf:"tally_sets"`
 	Trail       *ebpf.Map `ebpf:"trail"`
+	VipTenants  *ebpf.Map `ebpf:"vip_tenants"`
 	Vips4       *ebpf.Map `ebpf:"vips4"`
 	Vips6       *ebpf.Map `ebpf:"vips6"`
 }
@@ -194,6 +197,7 @@ func (m *ConnlimitMaps) Close() error {
 		m.TallyNames,
 		m.TallySets,
 		m.Trail,
+		m.VipTenants,
 		m.Vips4,
 		m.Vips6,
 	)

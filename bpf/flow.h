@@ -3,6 +3,7 @@
 #include "parse.h"
 #include "seats.h"
 #include "tally.h"
+#include "tenant.h"
 
 // Flows: connections as a node sees them that meets the client's half only. One begins with a SYN, and counts until the
 // client's FIN and a minute, its RST, or silence. It is found by a keyed hash in a set of one cache line.
@@ -143,6 +144,13 @@ AI __u64 flow_goes_on(struct scratch *s, struct connlimit *x, struct flow *f, in
 	return flow_entry(f->entry, FLOW_OPEN, (f->now + x->idle) | ((1 << TALLY_FAR_SHIFT) - 1));
 }
 
+// The tally of the tenant whose VIP it is; TALLIES = it has none.
+AI __u32 tally_of_tenant(struct scratch *s, __u32 vip)
+{
+	__u32 tenant = tenant_of(s->version, vip);
+	return tenant ? tenant : TALLIES;
+}
+
 FUNCTION int continue_flow(struct scratch *s, struct connlimit *x, struct flow *f, int syn)
 {
 	if (!s || !x || !f)
@@ -161,6 +169,8 @@ FUNCTION int continue_flow(struct scratch *s, struct connlimit *x, struct flow *
 	move_in_tally(VIPS + (f->entry >> FLOW_CHAIN_SHIFT & (CHAINS - 1)), f->entry, next, until);
 	if (f->vip)
 		move_in_tally(f->vip, f->entry, next, until);
+	if (x->tenants)
+		move_in_tally(tally_of_tenant(s, f->vip), f->entry, next, until);
 	for (__u32 i = 0; i < LENSES; i++)
 		if (f->entry >> (FLOW_LENS_SHIFT + i) & 1)
 			move_in_tally(tally_of_source(s, &x->lens[i], 0, until), f->entry, next, until);
@@ -172,21 +182,25 @@ struct most { // 0 = no limit
 	__u32 chain;
 	__u32 vip;
 	__u32 source[LENSES];
+	__u32 tenant;
 };
 
 FUNCTION int find_most(struct scratch *s, struct connlimit *x, struct most *m)
 {
 	if (!s || !x || !m)
 		return 0;
-	__u32 vip = vip_at_hand(s);
+	__u32 of_vip = vip_at_hand(s), of_tenant = x->tenants ? tenant_of(s->version, of_vip) : 0;
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < CONN_LIMITS && i < x->count; i++) {
 		struct conn_limit *l = &x->limit[i];
+		__u32 vip = l->by_vip == BY_TENANT ? of_tenant : of_vip;
 		if ((l->by_vip && !vip) || (l->vip && l->vip != vip))
 			continue;
 		__u32 slot = l->slot & (LENSES - 1);
 		if (l->lens)
 			m->source[slot] = l->max;
+		else if (l->by_vip == BY_TENANT)
+			m->tenant = l->max;
 		else if (l->by_vip)
 			m->vip = l->max;
 		else
@@ -195,19 +209,20 @@ FUNCTION int find_most(struct scratch *s, struct connlimit *x, struct most *m)
 	return 1;
 }
 
-// Counts one more in a tally, unless it has as many as it may.
+// Counts one more in a tally, unless it has as many as it may. User space may have taken one too many off that of a
+// tenant for a while, so it may be below 0.
 AI int enter_tally(__u32 place, __u32 most, __u32 until)
 {
 	struct tally *x = bpf_map_lookup_elem(&tallies, &place);
 	if (!x)
 		return 1;
 	if (dry)
-		return !most || tally_sum(x, until) < most;
+		return !most || (__s32)tally_sum(x, until) < (__s32)most;
 	if (*(volatile __u32 *)&x->tick != until && !turn_tally(x, until) && most)
 		return 0;
-	if (most && *(volatile __u32 *)&x->sum >= most)
+	if (most && *(volatile __s32 *)&x->sum >= (__s32)most)
 		return 0;
-	if (__sync_fetch_and_add(&x->sum, 1) < most || !most)
+	if ((__s32)__sync_fetch_and_add(&x->sum, 1) < (__s32)most || !most)
 		return 1;
 	__sync_fetch_and_add(&x->sum, -1);
 	return 0;
@@ -239,9 +254,12 @@ AI void leave_sum(__u32 place)
 AI void count_flow_passage(struct scratch *s, __u32 which, int over)
 {
 	struct counters *c = counters_of_this_cpu();
-	if (dry || !c || which > 1)
+	if (dry || !c || (which > 1 && which != HELD_OF_TENANT))
 		return;
-	struct admission *p = which ? &c->conn_vip[vip_at_hand(s)] : &c->conn_chain[s->chain & (CHAINS - 1)];
+	__u32 vip = vip_at_hand(s);
+	if (which == HELD_OF_TENANT)
+		vip = tenant_of(s->version, vip);
+	struct admission *p = which ? &c->conn_vip[vip & (VIPS - 1)] : &c->conn_chain[s->chain & (CHAINS - 1)];
 	struct count *n = over ? &p->over : &p->passed;
 	n->packets++;
 	n->bytes += s->bytes;
@@ -308,15 +326,18 @@ FUNCTION int begin_flow(struct scratch *s, struct connlimit *x, struct flow *f, 
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < HELD_TALLIES; i++) {
 		__u32 place = i == 0 ? VIPS + (s->chain & (CHAINS - 1)) : f->vip ? f->vip : TALLIES;
-		if (i > 1)
+		if (i == HELD_OF_TENANT)
+			place = x->tenants ? tally_of_tenant(s, f->vip) : TALLIES;
+		else if (i > 1)
 			place = tally_of_source(s, &x->lens[i - 2], !dry, until);
-		__u32 most = i == 0 ? m.chain : i == 1 ? m.vip : m.source[i - 2];
+		__u32 most = i == 0 ? m.chain : i == 1 ? m.vip : i == HELD_OF_TENANT ? m.tenant : m.source[i - 2];
 		s->held_tally[i] = place;
 		if (reason)
 			continue;
-		if (i > 1 && place != TALLIES)
+		int of_source = i > 1 && i < HELD_OF_TENANT;
+		if (of_source && place != TALLIES)
 			f->entry |= 1ULL << (FLOW_LENS_SHIFT + i - 2);
-		else if (i > 1)
+		else if (of_source)
 			unplaced |= lacks_tally(&x->lens[i - 2], f->vip);
 		int room = enter_tally(place, most, until);
 		if (most)
@@ -328,7 +349,7 @@ FUNCTION int begin_flow(struct scratch *s, struct connlimit *x, struct flow *f, 
 			continue;
 		}
 		count_flow_passage(s, i, 1);
-		reason = i > 1 ? REASON_SOURCE_CONN_LIMITED : REASON_CONN_LIMITED;
+		reason = of_source ? REASON_SOURCE_CONN_LIMITED : REASON_CONN_LIMITED;
 	}
 	if (dry)
 		return reason || has_way(f, s) ? reason : REASON_CONN_LIMITED;

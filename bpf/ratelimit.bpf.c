@@ -5,10 +5,11 @@
 #include "mix.h"
 #include "reset.h"
 #include "sources.h"
+#include "tenant.h"
 #include "window.h"
 
-// The rate limit: lets so many new connections a second pass, of a whole chain, of each VIP, of each source. A new
-// connection is a TCP SYN without ACK; all other packets go on as they are.
+// The rate limit: lets so many new connections a second pass, of a whole chain, of each VIP, of each tenant, of each
+// source. A new connection is a TCP SYN without ACK; all other packets go on as they are.
 
 _Static_assert(RATELIMIT_VIPS == VIPS, "vips");
 
@@ -39,17 +40,45 @@ AI void count_judged(__u32 window, int passed)
 		j->refused++;
 }
 
-// Whether one of two windows is full, before anything is logged anywhere: what the VIP's limit refuses is not to count
+// What a packet falls under: limits of its VIP, of its NIC, and of its VIP's tenant.
+struct limited {
+	struct ratelimit *by;
+	struct vip_rates *vip;
+	struct vip_rates *tenant; // 0 = there is none
+};
+
+#define WINDOWS_EACH 3 // at most
+
+AI int windows_of(struct limited *l)
+{
+	return l->tenant ? WINDOWS_EACH : WINDOWS_EACH - 1;
+}
+
+// The place and rate of one of them.
+AI __u32 window_of(struct limited *l, int i, __u32 *rate)
+{
+	__u32 place = l->vip->window, number = l->vip->rate;
+	if (i == 1) {
+		place = l->by->nic_window;
+		number = l->by->nic_rate;
+	} else if (i == 2 && l->tenant) {
+		place = l->tenant->window;
+		number = l->tenant->rate;
+	}
+	*rate = l->by->rate[number & (RATES - 1)];
+	return place;
+}
+
+// Whether one of the windows is full, before anything is logged anywhere: what the VIP's limit refuses is not to count
 // for the source.
-AI enum reason find_full(struct scratch *s, struct ratelimit *r, struct vip_rates *v, struct instant *t)
+AI enum reason find_full(struct scratch *s, struct limited *l, struct instant *t)
 {
 #pragma clang loop unroll(disable)
-	for (int i = 0; i < 2; i++) {
-		__u32 place = i ? r->nic_window : v->window;
-		__u32 rate = r->rate[(i ? r->nic_rate : v->rate) & (RATES - 1)];
+	for (int i = 0; i < WINDOWS_EACH && i < windows_of(l); i++) {
+		__u32 rate, place = window_of(l, i, &rate);
 		struct window *w = bpf_map_lookup_elem(&windows, &place);
 		if (place && w && window_full(w, rate, t)) {
-			saw(s, SAW_WINDOW, place, rate);
+			saw(s, SAW_WINDOW, place | (__u64)i << 33, rate);
 			count_judged(place, 0);
 			return REASON_RATE_LIMITED;
 		}
@@ -57,18 +86,18 @@ AI enum reason find_full(struct scratch *s, struct ratelimit *r, struct vip_rate
 	return 0;
 }
 
-AI enum reason take_windows(struct scratch *s, struct ratelimit *r, struct vip_rates *v, struct instant *t)
+AI enum reason take_windows(struct scratch *s, struct limited *l, struct instant *t)
 {
+	struct ratelimit *r = l->by;
 	enum reason reason = 0;
 #pragma clang loop unroll(disable)
-	for (int i = 0; i < 2; i++) {
-		__u32 place = i ? r->nic_window : v->window;
-		__u32 rate = r->rate[(i ? r->nic_rate : v->rate) & (RATES - 1)];
+	for (int i = 0; i < WINDOWS_EACH && i < windows_of(l); i++) {
+		__u32 rate, place = window_of(l, i, &rate);
 		struct window *w = bpf_map_lookup_elem(&windows, &place);
 		if (!place || !w)
 			continue;
 		int passed = window_take(w, rate, r->flags & RATELIMIT_OFFERED, t);
-		saw(s, SAW_WINDOW, place | (__u64)passed << 32, rate);
+		saw(s, SAW_WINDOW, place | (__u64)passed << 32 | (__u64)i << 33, rate);
 		count_judged(place, passed);
 		if (passed)
 			continue;
@@ -147,14 +176,19 @@ AI enum reason judge(struct scratch *s, struct ratelimit *r)
 {
 	__u32 num = s->has_vip ? s->vip.num & (VIPS - 1) : 0;
 	struct vip_rates *v = &r->vip[num];
+	struct limited l = {.by = r, .vip = v};
 	struct instant t = {.now = coarse_now(s), .lag = r->lag};
 	enum reason reason = 0, other;
+	if (r->flags & RATELIMIT_TENANTS) {
+		num = tenant_of(s->version, num);
+		l.tenant = num ? &r->vip[num] : 0;
+	}
 	if ((r->flags & (RATELIMIT_SEVERAL | RATELIMIT_OFFERED)) == RATELIMIT_SEVERAL)
-		reason = find_full(s, r, v, &t);
+		reason = find_full(s, &l, &t);
 	if (!reason && r->scopes)
 		reason = take_sources(s, r, v, &t);
 	if (!reason || r->flags & RATELIMIT_OFFERED) {
-		other = take_windows(s, r, v, &t);
+		other = take_windows(s, &l, &t);
 		reason = reason ? reason : other;
 	}
 	return reason;

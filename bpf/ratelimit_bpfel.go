@@ -27,6 +27,7 @@ const (
 	RatelimitMapScratch      = "scratch"
 	RatelimitMapSources      = "sources"
 	RatelimitMapTrail        = "trail"
+	RatelimitMapVipTenants   = "vip_tenants"
 	RatelimitMapWindows      = "windows"
 	RatelimitProgRatelimit   = "ratelimit"
 	RatelimitProgRatelimitTc = "ratelimit_tc"
@@ -96,6 +97,7 @@ type RatelimitMapSpecs struct {
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
 	Sources     *ebpf.MapSpec `ebpf:"sources"`
 	Trail       *ebpf.MapSpec `ebpf:"trail"`
+	VipTenants  *ebpf.MapSpec `ebpf:"vip_tenants"`
 	Windows     *ebpf.MapSpec `ebpf:"windows"`
 }
 
@@ -139,6 +141,7 @@ type RatelimitMaps struct {
 	Scratch     *ebpf.Map `ebpf:"scratch"`
 	Sources     *ebpf.Map `ebpf:"sources"`
 	Trail       *ebpf.Map `ebpf:"trail"`
+	VipTenants  *ebpf.Map `ebpf:"vip_tenants"`
 	Windows     *ebpf.Map `ebpf:"windows"`
 }
 
@@ -155,6 +158,7 @@ func (m *RatelimitMaps) Close() error {
 		m.Scratch,
 		m.Sources,
 		m.Trail,
+		m.VipTenants,
 		m.Windows,
 	)
 }

@@ -2,7 +2,8 @@
 #pragma once
 #include "abi.h"
 
-#define HELD_TALLIES (2 + LENSES) // of a chain, a VIP, and sources
+#define HELD_TALLIES   (3 + LENSES)	  // of a chain, a VIP, sources, and a tenant
+#define HELD_OF_TENANT (HELD_TALLIES - 1) // the last of them
 
 // How many packets of a kind were answered, of late, on this CPU.
 struct answers {

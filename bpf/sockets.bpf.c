@@ -4,6 +4,7 @@
 #include "ends.h"
 #include "packet.h"
 #include "seats.h"
+#include "tenant.h"
 
 // The census: counts the TCP sockets that others opened to this host, from the end of their handshake until they are
 // closed. The kernel calls it at every change of a socket's state, with the socket locked; a look at all sockets finds
@@ -68,6 +69,13 @@ AI __u32 vip_of(struct ends *e, int address_alone)
 	};
 	find_service(&s, address_alone ? 0 : IPPROTO_TCP);
 	return s.has_vip ? s.vip.num & (VIPS - 1) : 0;
+}
+
+// The number of the tenant of a VIP in what is live; 0 = none.
+AI __u32 tenant_of_live(__u32 vip)
+{
+	struct generation *g = vip ? live_generation() : 0;
+	return g ? tenant_of(g->vip_version, vip) : 0;
 }
 
 AI void add_open(__u32 seat, int change)
@@ -143,6 +151,9 @@ AI void count_socket(struct census *p, struct socket *o, struct ends *e, int fou
 	add_open(0, 1);
 	if (o->vip)
 		add_open(o->vip, 1);
+	o->tenant = tenant_of_live(o->vip);
+	if (o->tenant)
+		add_open(o->tenant, 1);
 	count_service(p, o, e, found);
 	for (__u32 i = 0; i < LENSES; i++)
 		count_source(p, o, e, i);
@@ -153,6 +164,8 @@ AI void uncount_socket(struct socket *o)
 	add_open(0, -1);
 	if (o->vip)
 		add_open(o->vip, -1);
+	if (o->tenant)
+		add_open(o->tenant, -1);
 	uncount_service(o);
 	for (__u32 i = 0; i < LENSES; i++)
 		uncount_source(o, i);
@@ -256,6 +269,18 @@ AI int somebody_listens(struct census *p, struct ends *e)
 	return p->listens[port >> 6 & 1023] >> (port & 63) & 1;
 }
 
+AI void count_tenant_again(struct socket *o)
+{
+	__u32 tenant = tenant_of_live(o->vip);
+	if (tenant == o->tenant)
+		return;
+	if (o->tenant)
+		add_open(o->tenant, -1);
+	o->tenant = tenant;
+	if (tenant)
+		add_open(tenant, 1);
+}
+
 // Puts a counted socket where it belongs by now: its VIP may have come since, and the ways to tell sources apart.
 AI void count_again(struct census *p, struct socket *o, struct ends *e)
 {
@@ -268,6 +293,7 @@ AI void count_again(struct census *p, struct socket *o, struct ends *e)
 		if (vip)
 			add_open(vip, 1);
 	}
+	count_tenant_again(o);
 	if (o->service && vip_of(e, 1) != AGENT_NUM)
 		uncount_service(o);
 	else if (!o->service)

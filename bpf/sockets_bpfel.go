@@ -35,6 +35,7 @@ const (
 	SocketsMapSettlings      = "settlings"
 	SocketsMapSockets        = "sockets"
 	SocketsMapTrail          = "trail"
+	SocketsMapVipTenants     = "vip_tenants"
 	SocketsMapVipWays        = "vip_ways"
 	SocketsMapVips4          = "vips4"
 	SocketsMapVips6          = "vips6"
@@ -121,6 +122,7 @@ type SocketsMapSpecs struct {
 	Settlings   *ebpf.MapSpec `ebpf:"settlings"`
 	Sockets     *ebpf.MapSpec `ebpf:"sockets"`
 	Trail       *ebpf.MapSpec `ebpf:"trail"`
+	VipTenants  *ebpf.MapSpec `ebpf:"vip_tenants"`
 	VipWays     *ebpf.MapSpec `ebpf:"vip_ways"`
 	Vips4       *ebpf.MapSpec `ebpf:"vips4"`
 	Vips6       *ebpf.MapSpec `ebpf:"vips6"`
@@ -175,6 +177,7 @@ type SocketsMaps struct {
 	Settlings   *ebpf.Map `ebpf:"settlings"`
 	Sockets     *ebpf.Map `ebpf:"sockets"`
 	Trail       *ebpf.Map `ebpf:"trail"`
+	VipTenants  *ebpf.Map `ebpf:"vip_tenants"`
 	VipWays     *ebpf.Map `ebpf:"vip_ways"`
 	Vips4       *ebpf.Map `ebpf:"vips4"`
 	Vips6       *ebpf.Map `ebpf:"vips6"`
@@ -201,6 +204,7 @@ func (m *SocketsMaps) Close() error {
 		m.Settlings,
 		m.Sockets,
 		m.Trail,
+		m.VipTenants,
 		m.VipWays,
 		m.Vips4,
 		m.Vips6,

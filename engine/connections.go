@@ -8,8 +8,9 @@ import (
 	"hairpin/engine/spec"
 )
 
-// countSockets makes the count of this host's sockets true for what runs now.
+// countSockets makes the counts of this host's sockets, and of tenants' flows, true for what runs now.
 func (o *owner) countSockets() {
+	o.kernel.SumTenants()
 	if err := o.kernel.CountSockets(); err != nil {
 		o.journal.add(time.Now(), "crit", "engine", "connections are limited by a count that may be wrong: "+err.Error())
 	}
@@ -30,7 +31,7 @@ func connKey(kind meterKind, l datapath.ConnLimit) meterKey {
 
 // connLimits are the limits of connections by NIC and position.
 func (v view) connLimits() []Limit {
-	chains, names := v.chains(), v.names()
+	chains, names, tenants := v.chains(), v.names(), v.tenantNames()
 	var list []Limit
 	rows := v.meters.connections
 	if v.meters.generation != v.kernel.Control().Active {
@@ -42,10 +43,14 @@ func (v view) connLimits() []Limit {
 			continue // and another one by now
 		}
 		stands := c.Stages[l.Position-1]
-		list = append(list, Limit{NIC: c.NIC, Hook: c.Hook.String(), Position: l.Position, Stage: c.Names[stands.Account],
+		row := Limit{NIC: c.NIC, Hook: c.Hook.String(), Position: l.Position, Stage: c.Names[stands.Account],
 			Kind: string(spec.ConnLimit), Shadow: stands.Shadow, Scope: l.Scope.String(), VIP: names[l.VIP], Source: l.Source,
 			Max: uint64(l.Max), Now: float64(l.Open), Pending: uint64(l.Pending), Late: l.Late,
-			Passed: v.meters.counter(connKey(connPassed, l)), Over: v.meters.counter(connKey(connOver, l)), Counts: l.Counts})
+			Passed: v.meters.counter(connKey(connPassed, l)), Over: v.meters.counter(connKey(connOver, l)), Counts: l.Counts}
+		if l.Scope == spec.PerTenant {
+			row.Tenant = tenants[l.VIP]
+		}
+		list = append(list, row)
 	}
 	return list
 }

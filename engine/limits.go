@@ -7,13 +7,16 @@ import (
 
 // rateLimits are the limits of every ratelimit stage, as State has them.
 func (v view) rateLimits() []Limit {
-	chains, names := v.chains(), v.names()
+	chains, names, tenants := v.chains(), v.names(), v.tenantNames()
 	var list []Limit
 	for _, l := range v.kernel.RateLimits() {
 		c := chains[l.Chain]
 		row := Limit{NIC: c.NIC, Hook: c.Hook.String(), Position: l.Position, Kind: string(spec.RateLimit), Shadow: l.Shadow,
 			Scope: l.Scope.String(), VIP: names[l.VIP], Source: l.Source, Max: uint64(l.Rate), Now: float64(l.Now),
 			Counts: spec.Accepted.String()}
+		if l.Scope == spec.PerTenant {
+			row.Tenant = tenants[l.VIP]
+		}
 		if i := l.Position - 1; i < len(c.Stages) {
 			row.Stage = c.Names[c.Stages[i].Account]
 		}

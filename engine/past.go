@@ -58,7 +58,7 @@ type limitPast struct {
 
 // Key names a limit for as long as it lasts; behind "limit " it is the key of the problem that it is used up.
 func (l Limit) Key() string {
-	return fmt.Sprint(l.NIC, " ", l.Hook, " ", l.Stage, " ", l.Scope, " ", l.VIP, " ", l.Source)
+	return fmt.Sprint(l.NIC, " ", l.Hook, " ", l.Stage, " ", l.Scope, " ", l.Whose(), " ", l.Source)
 }
 
 // show notes the limits of a snapshot that was just made, and puts their past into it.
@@ -166,7 +166,7 @@ func (p *pasts) problems(now time.Time, s *State) (warn []Problem) {
 		if row == nil || l.Shadow || row.over.IsZero() || now.Sub(row.over) > overFor {
 			continue
 		}
-		whose := map[string]string{"nic": "of the whole NIC", "vip": "of VIP " + l.VIP, "source": "of a source"}[l.Scope]
+		whose := map[string]string{"nic": "of the whole NIC", "vip": "of VIP " + l.VIP, "tenant": "of tenant " + l.Tenant, "source": "of a source"}[l.Scope]
 		if whose == "" {
 			whose = "of a source for " + l.VIP
 		}

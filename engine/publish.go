@@ -190,6 +190,15 @@ func (v view) names() map[uint16]string {
 	return names
 }
 
+// tenantNames are those of the tenants by number.
+func (v view) tenantNames() map[uint16]string {
+	names := map[uint16]string{}
+	for name, num := range v.world.Tenants {
+		names[num] = name
+	}
+	return names
+}
+
 // drops are the rows of the drop ledger by descending rate.
 func (v view) drops() []Drop {
 	chains, names := v.chains(), v.names()

@@ -188,8 +188,9 @@ type Limit struct {
 	Stage    string        // as the spec calls it
 	Kind     string        // the kernel function: ratelimit, connlimit
 	Shadow   bool          // it refuses nothing, and counts in Over what it would have refused
-	Scope    string        // nic, vip, source, source_vip
+	Scope    string        // nic, vip, source, source_vip, tenant
 	VIP      string        // empty: of no VIP, or of all of them
+	Tenant   string        // of the scope tenant
 	Source   netip.Prefix  // zero: the scope as a whole
 	Max      uint64        // new connections in any second, or connections at a time; 0 = the sources' differ by VIP
 	Now      float64       // counted in the last second, or now; of a scope of sources as a whole, the fullest one's
@@ -200,6 +201,9 @@ type Limit struct {
 	Pending  uint64        // of connections, handshakes that hold a place besides those of Now
 	Late     time.Duration // of connections, how long one may be in Now that has ended
 }
+
+// Whose is the VIP or the tenant that a limit is for; empty = it is for neither.
+func (l Limit) Whose() string { return l.VIP + l.Tenant }
 
 // Past is what a limit would have refused of what it let pass lately, had it been lower. It is computed of the average of
 // each second: a burst within one is not seen, and what is sent again after a refusal is not either.

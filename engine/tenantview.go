@@ -32,7 +32,7 @@ func seenBy(s *State, m tenants.Mine, who string) *State {
 		}
 	}
 	for _, l := range s.Limits {
-		if theirs(l.VIP) {
+		if theirs(l.VIP) || slices.Contains(m, l.Tenant) {
 			v.Limits = append(v.Limits, l)
 		}
 	}

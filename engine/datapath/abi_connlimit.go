@@ -5,7 +5,7 @@ type connLimit struct {
 	Max     uint32
 	Lens    uint32
 	VIP     uint16
-	ByVIP   uint8
+	ByVIP   uint8 // or byTenant, and VIP is a tenant's
 	Prefix4 uint8
 	Prefix6 uint8
 	Slot    uint8
@@ -19,12 +19,15 @@ type connSettings struct {
 	Idle  uint32 // ticks of 2^30 ns; 0 = sockets are counted
 	Clock uint32 // the tick it is, for tests; 0 = the kernel's
 	Base  uint32 // of seats, the first that it counts in: 0, or AgentSeats
-	_     uint32
-	Lens  [Lenses]lens
-	Limit [ConnLimits]connLimit
+
+	Tenants uint32 // the flows of tenants are counted
+	Lens    [Lenses]lens
+	Limit   [ConnLimits]connLimit
 }
 
-// tally is how many flows there are of a VIP, a chain or a source.
+const byTenant = 2
+
+// tally is how many flows there are of a VIP, a tenant, a chain or a source.
 type tally struct {
 	Sum    uint32
 	Tick   uint32
@@ -92,5 +95,5 @@ type socket struct {
 	Lens    [Lenses]uint32
 	Seat    [Lenses]uint32
 	Service uint32 // seat; 0 = of none
-	_       uint32
+	Tenant  uint32 // 0 = none's
 }

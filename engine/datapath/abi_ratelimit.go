@@ -21,6 +21,7 @@ const (
 	rateLimitOffered = 1
 	rateLimitReset   = 2
 	rateLimitSeveral = 4
+	rateLimitTenants = 8
 )
 
 // rateLimit is what a ratelimit stage goes by. Rates are elements of Rate; 0 is none.

@@ -87,6 +87,7 @@ func TestLayout(t *testing.T) {
 		{bpf.LoadRatelimit, "ratelimit", rateLimit{}},
 		{bpf.LoadRatelimit, "scope", sourceScope{}},
 		{bpf.LoadRatelimit, "vip_rates", vipRates{}},
+		{bpf.LoadRatelimit, "vip_tenants", vipTenants{}},
 		{bpf.LoadRatelimit, "window", window{}},
 		{bpf.LoadRatelimit, "judged", Judged{}},
 		{bpf.LoadRatelimit, "source_set", sourceSet{}},

@@ -51,8 +51,19 @@ func (k *Kernel) CountReported(of map[uint16]Reported) {
 		return
 	}
 	var all Reported
+	tenants := map[uint16]Reported{}
+	for vip, tenant := range k.tenantsOf(int(k.Control().Active)).Of {
+		if r := of[uint16(vip)]; tenant != 0 {
+			sum := tenants[tenant]
+			tenants[tenant] = Reported{sum.Open + r.Open, sum.Opened + r.Opened}
+		}
+	}
 	for num := range uint16(VIPs) {
 		if num == 0 {
+			continue
+		}
+		if sum, is := tenants[num]; is {
+			k.countReported(num, sum)
 			continue
 		}
 		k.countReported(num, of[num])

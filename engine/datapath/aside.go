@@ -18,6 +18,7 @@ type aside struct {
 	rows        []rowSettings
 	vips4       [VIPParts][]vip4Table
 	vips6       [VIPParts][]vip6Table
+	vipTenants  vipTenants
 	backends    []backend
 	chains      []chain
 	ratelimits  []rateLimit
@@ -73,6 +74,7 @@ func (k *Kernel) before() *aside {
 		at := a.version*VIPParts + part
 		a.vips4[part], a.vips6[part] = slices.Clone(k.vips4[at].all), slices.Clone(k.vips6[at].all)
 	}
+	a.vipTenants = k.vipTenants.all[a.version]
 	a.backends = slices.Clone(k.backends.all)
 	a.ratelimits, a.windows, a.connlimits = slices.Clone(k.ratelimits.all), slices.Clone(k.windows.all), slices.Clone(k.connlimits.all)
 	a.tlsWalls, a.mirrors = slices.Clone(k.tlsWalls.all), slices.Clone(k.mirrors.all)
@@ -91,6 +93,7 @@ func (k *Kernel) putBack() {
 		restore(k.vips4[at].all, a.vips4[part])
 		restore(k.vips6[at].all, a.vips6[part])
 	}
+	k.vipTenants.all[a.version] = a.vipTenants
 	restore(k.backends.all, a.backends)
 	restore(k.chains.all, a.chains)
 	restore(k.ratelimits.all, a.ratelimits)

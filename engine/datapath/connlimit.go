@@ -3,6 +3,7 @@ package datapath
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -35,6 +36,9 @@ func (k *Kernel) standConnlimit(p spot, s *standing) error {
 	}
 	if x.Source == spec.Flows {
 		value.Idle = uint32(x.Idle>>flowTick) + 1
+		if limitsFlowsOfTenants(p.spec) {
+			value.Tenants = 1
+		}
 		s.program, s.dry = k.programs["connlimit_flows"], k.programs["connlimit_flows_dry"]
 		if k.chains.all[p.chain].Hook != XDP {
 			s.program = k.programs["connlimit_flows_tc"]
@@ -45,8 +49,14 @@ func (k *Kernel) standConnlimit(p spot, s *standing) error {
 	}
 	for i, l := range x.Limits {
 		limit := connLimit{Max: l.Max, VIP: p.nums[l.VIP], Prefix4: l.Prefix4, Prefix6: l.Prefix6, Lens: lenses[l.Prefixes()]}
-		if l.Per == spec.PerVIP || l.Per == spec.PerSourceVIP {
+		switch l.Per {
+		case spec.PerVIP, spec.PerSourceVIP:
 			limit.ByVIP = 1
+		case spec.PerTenant:
+			limit.ByVIP, limit.VIP = byTenant, p.tenants[l.Tenant]
+			if l.Tenant != "" && limit.VIP == 0 {
+				limit.VIP = nobody
+			}
 		}
 		if limit.Lens != 0 {
 			limit.Slot, value.Lens = k.lensSlot(limit, value.Lens)
@@ -104,6 +114,9 @@ func (k *Kernel) takeLenses(x *spec.Connections) (map[spec.Prefixes]uint32, erro
 	return ids, nil
 }
 
+// nobody is the number of a tenant without VIPs.
+const nobody = 0xffff
+
 // asideLens is the first id of ways to tell sources apart that nobody counts by.
 const asideLens = 0xffff0000
 
@@ -132,7 +145,7 @@ type ConnLimit struct {
 	Chain    int
 	Position int
 	Scope    spec.Scope
-	VIP      uint16       // number; 0 = of no VIP, or of all of them
+	VIP      uint16       // number, of PerTenant that of a tenant; 0 = of no VIP, or of all of them
 	Source   netip.Prefix // zero: all sources of the scope
 	Max      uint32
 	Open     uint32        // connections; of all sources, the fullest one's
@@ -199,12 +212,16 @@ func (k *Kernel) connRows(chain int, l connLimit, sources []ConnLimit, count con
 		return []ConnLimit{row}
 	}
 	var rows []ConnLimit
-	for num := range k.activeVIPs() {
+	scope, nums := spec.PerVIP, maps.Keys(k.activeVIPs())
+	if l.ByVIP == byTenant {
+		scope, nums = spec.PerTenant, maps.Keys(k.ofTenants())
+	}
+	for num := range nums {
 		if l.VIP != 0 && l.VIP != num {
 			continue
 		}
 		row := count.vip(num)
-		row.Scope, row.VIP = spec.PerVIP, num
+		row.Scope, row.VIP = scope, num
 		for _, c := range k.counted {
 			row.count(c.ConnVIP[num])
 		}

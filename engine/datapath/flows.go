@@ -17,6 +17,9 @@ const (
 	tallyTurns = 1 << 31 // of a tally's tick: a CPU is dropping what ended
 )
 
+// HeldOfTenant is which of the tallies of a flow is its tenant's, behind those of its chain, its VIP and its sources.
+const HeldOfTenant = 2 + Lenses
+
 // lensShift is where an entry of the flow table says by which lenses its source counts it.
 const lensShift = 31
 
@@ -39,6 +42,12 @@ func (k flowSource) tallyNow(place uint32) uint32 {
 		until = k.clock - dropAfter
 	}
 	x := k.tallies.all[place]
+	x.turn(until)
+	return uint32(max(0, int32(x.Sum)))
+}
+
+// turn drops from a copy of a tally what has ended by a tick.
+func (x *tally) turn(until uint32) {
 	x.Tick &^= tallyTurns // what the CPU that is at it has dropped already is empty
 	for range TallyFar * farWidth {
 		if int32(until-x.Tick) <= 0 || x.Sum == 0 {
@@ -50,7 +59,6 @@ func (k flowSource) tallyNow(place uint32) uint32 {
 			x.drop(TallyNear + x.Tick/farWidth%TallyFar)
 		}
 	}
-	return max(0, x.Sum)
 }
 
 func (x *tally) drop(bucket uint32) {

@@ -41,6 +41,7 @@ type Kernel struct {
 	vips6       [Generations * VIPParts]memory[vip6Table]
 	ways        [Generations]memory[vipWays]
 	quicServers [Generations * QUICParts]memory[quicTable]
+	vipTenants  memory[vipTenants]
 	backends    memory[backend]
 	connections memory[set]
 	settlings   memory[settling]
@@ -206,6 +207,7 @@ func (k *Kernel) mapAll() error {
 		{"control", func(m *ebpf.Map) error { k.control, err = mapMemory[Control](m, false); return err }},
 		{"generations", func(m *ebpf.Map) error { k.generations, err = mapMemory[Generation](m, k.writable); return err }},
 		{"row_settings", func(m *ebpf.Map) error { k.rows, err = mapMemory[rowSettings](m, k.writable); return err }},
+		{tenantsPin, func(m *ebpf.Map) error { k.vipTenants, err = mapMemory[vipTenants](m, k.writable); return err }},
 		{"backends", func(m *ebpf.Map) error { k.backends, err = mapMemory[backend](m, k.writable); return err }},
 		{"connections", func(m *ebpf.Map) error { k.connections, err = mapMemory[set](m, k.writable); return err }},
 		{"settlings", func(m *ebpf.Map) error { k.settlings, err = mapMemory[settling](m, k.writable); return err }},
@@ -280,6 +282,7 @@ func (k *Kernel) Close() {
 	for i := range k.quicServers {
 		k.quicServers[i].unmap()
 	}
+	k.vipTenants.unmap()
 	k.backends.unmap()
 	k.connections.unmap()
 	k.settlings.unmap()

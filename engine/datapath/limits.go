@@ -17,7 +17,7 @@ type Limit struct {
 	Position int
 	Shadow   bool
 	Scope    spec.Scope
-	VIP      uint16       // its number; 0 = of no VIP, or of all
+	VIP      uint16       // its number, of PerTenant that of a tenant; 0 = of no VIP, or of all
 	Source   netip.Prefix // zero: the scope as a whole
 	Rate     uint32       // 0: the sources' differ by VIP
 	Offered  bool         // counts what it refused as well
@@ -77,9 +77,14 @@ func (k *Kernel) rateLimitsOf(r *rateLimit, l Limit, over []offender) (list []Li
 	if r.NICWindow != 0 {
 		windowed(spec.PerNIC, 0, r.NICWindow, r.NICRate)
 	}
+	tenants := k.ofTenants()
 	for num := range r.VIP {
 		if v := &r.VIP[num]; v.Window != 0 {
-			windowed(spec.PerVIP, uint16(num), uint32(v.Window), uint32(v.Rate))
+			scope := spec.PerVIP
+			if tenants[uint16(num)] {
+				scope = spec.PerTenant
+			}
+			windowed(scope, uint16(num), uint32(v.Window), uint32(v.Rate))
 		}
 	}
 	for i := range min(r.Scopes, Scopes) {

@@ -28,6 +28,7 @@ var sources = []struct {
 	{"", bpf.LoadParse, map[string]string{"scratch": "scratch", "counters": "counters", "events": "events",
 		"generations": "generations", "vips4": "vips4", "vips6": "vips6", "row_settings": "row_settings", "rows_tc": "rows", "trail": "trail",
 		"captors_xdp": "captors", "captors_tc": "captors", waysPin: waysPin, "prefixes": "prefixes"}},
+	{"", bpf.LoadRatelimit, map[string]string{tenantsPin: tenantsPin}},
 	{"", bpf.LoadBalancer, map[string]string{"rings": "rings", "backends": "backends", "connections": "connections",
 		"settlings": "settlings", "clients": "clients", "seen_syns": "seen_syns", "fragments": "fragments", quicPin: quicPin}},
 	{spec.External, bpf.LoadExternal, map[string]string{"externals_xdp": "externals", "externals_tc": "externals", "externals_dry": "externals"}},

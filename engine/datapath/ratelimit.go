@@ -99,16 +99,33 @@ func (b *rateBuilder) build() error {
 		}
 		v.Window, v.Rate = uint16(n), uint8(b.rate(limit))
 	}
+	return b.tenants()
+}
+
+// tenants writes the limits of tenants, each as if it were a VIP.
+func (b *rateBuilder) tenants() error {
+	for name, num := range b.spot.tenants {
+		limit := b.limit(spec.PerTenant, name, prefixes{})
+		if limit == 0 {
+			continue
+		}
+		n, err := b.window(identity(b.spot.stage.Name), num)
+		if err != nil {
+			return err
+		}
+		b.to.Flags |= rateLimitTenants
+		b.to.VIP[num].Window, b.to.VIP[num].Rate = uint16(n), uint8(b.rate(limit))
+	}
 	return nil
 }
 
 // prefixes are the lengths of the prefixes that tell sources apart.
 type prefixes struct{ four, six uint8 }
 
-// limit is the least rate of a scope for a VIP; 0 = none.
-func (b *rateBuilder) limit(per spec.Scope, vip string, of prefixes) (least uint32) {
+// limit is the least rate of a scope for a VIP, or a tenant; 0 = none.
+func (b *rateBuilder) limit(per spec.Scope, whose string, of prefixes) (least uint32) {
 	for _, l := range b.rates.Limits {
-		if l.Per == per && of == (prefixes{l.Prefix4, l.Prefix6}) && (l.VIP == "" || l.VIP == vip) && (least == 0 || l.Rate < least) {
+		if l.Per == per && of == (prefixes{l.Prefix4, l.Prefix6}) && (l.VIP+l.Tenant == "" || l.VIP+l.Tenant == whose) && (least == 0 || l.Rate < least) {
 			least = l.Rate
 		}
 	}

@@ -40,6 +40,7 @@ type spot struct {
 	spec                        *spec.Spec
 	stage                       spec.Named        // its settings
 	nums                        map[string]uint16 // of the spec's VIPs, by name
+	tenants                     map[string]uint16 // and of its tenants that have VIPs
 }
 
 // standing is what comes to stand at a spot.

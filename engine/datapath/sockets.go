@@ -268,6 +268,9 @@ func (k *Kernel) dropStale(keys []uint64) error {
 		if value.VIP != 0 {
 			k.uncount(value.VIP)
 		}
+		if value.Tenant != 0 {
+			k.uncount(value.Tenant)
+		}
 		for _, seat := range value.Seat {
 			if seat != 0 {
 				k.uncount(seat)

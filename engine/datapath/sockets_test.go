@@ -28,10 +28,12 @@ stages:
       - {max: 100000, per: vip}
       - {max: 100000, per: source}
       - {max: 100000, per: source_vip, prefix: 24, prefix6: 56}
+      - {max: 100000, per: tenant}
 nics: {lo: {tcx_ingress: [connlimit]}}
+tenants: {shop: {operators: [ann]}}
 vips:
-  - {name: web, addresses: [10.99.0.1, "fd00:99::1"], port: 8080, protocol: tcp}
-  - {name: api, addresses: [10.99.0.1, "fd00:99::1"], port: 8081, protocol: tcp}
+  - {name: web, tenant: shop, addresses: [10.99.0.1, "fd00:99::1"], port: 8080, protocol: tcp}
+  - {name: api, tenant: shop, addresses: [10.99.0.1, "fd00:99::1"], port: 8081, protocol: tcp}
 `
 
 // host is a node whose own stack ends the connections of clients in the same namespace, over lo.
@@ -111,6 +113,7 @@ type truth struct {
 	port    map[uint16]int
 	source  map[string]int
 	network map[string]int // of /24 or /56, and VIP's port
+	tenant  int            // of the VIPs' ports together
 }
 
 // openSockets are those of the servers' side, as the kernel lists them.
@@ -149,6 +152,7 @@ func truthNow(t *testing.T) truth {
 		now.source[prefix.Addr().String()]++
 		if s.ID.SourcePort != 9000 {
 			now.network[fmt.Sprint(wide, s.ID.SourcePort)]++
+			now.tenant++
 		}
 	}
 	return now
@@ -163,6 +167,8 @@ func (h *host) counted() truth {
 		switch {
 		case l.Scope == spec.PerNIC:
 			now.all = int(l.Open)
+		case l.Scope == spec.PerTenant:
+			now.tenant = int(l.Open)
 		case l.Scope == spec.PerVIP && l.Open > 0:
 			now.port[port[l.VIP]] = int(l.Open)
 			other += int(l.Open)

@@ -57,6 +57,7 @@ func (k *Kernel) Stage(p *plan.Plan) (generation int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	k.writeTenants(version, p)
 	k.step("stage: table written")
 	g := Generation{VIPSeed: tables.seed, VIPVersion: uint16(version), VIPParts: uint8(tables.parts - 1),
 		QUICParts: uint8(tables.quicParts - 1), Flags: flags | GenerationLive | k.watched}
@@ -74,6 +75,9 @@ func (k *Kernel) Stage(p *plan.Plan) (generation int, err error) {
 	k.step("stage: generation written")
 	if err := k.stageRows(generation, p); err != nil {
 		return 0, err
+	}
+	if k.aside == nil && !k.countsTenants(int(k.Control().Active)) { // else packets count by it, and it may never be live
+		k.sumTenants(generation)
 	}
 	return generation, nil
 }
@@ -258,12 +262,14 @@ func (k *Kernel) stageRows(generation int, p *plan.Plan) error {
 	for _, c := range p.VIPs {
 		nums[c.Spec.Name] = c.Num
 	}
+	spots := spot{generation: generation, spec: p.Spec, nums: nums, tenants: p.Tenants}
 	for _, w := range wantedChains(p.Spec) {
 		n, err := k.number(w)
 		if err != nil {
 			return err
 		}
-		if err := k.fillRow(w, spot{generation: generation, chain: n, spec: p.Spec, nums: nums}); err != nil {
+		spots.chain = n
+		if err := k.fillRow(w, spots); err != nil {
 			return fmt.Errorf("nic %s: %w", w.nic, err)
 		}
 		filled[n] = true

@@ -15,7 +15,7 @@ func (k *Kernel) World(s *spec.Spec) (plan.World, error) {
 		}
 	}
 	ids := k.ids()
-	w := plan.World{Spec: s, IDs: ids, Nums: k.nums(ids)}
+	w := plan.World{Spec: s, IDs: ids, Nums: k.nums(ids), Tenants: map[string]uint16{}}
 	if s == nil {
 		w.VIPs = map[string]plan.VIP{}
 		return w, nil
@@ -30,16 +30,20 @@ func (k *Kernel) World(s *spec.Spec) (plan.World, error) {
 			return w, fmt.Errorf("read data path: vip %s of the stored spec is not in the kernel's table", v.Name)
 		}
 		w.VIPs[v.Name] = k.realized(e)
+		k.addTenant(w.Tenants, v, e.Num)
 	}
 	return w, nil
 }
 
-// nums are the VIP numbers in use: by an entry of a live generation, by a backend, or by the agent.
+// nums are the VIP numbers in use: by an entry or a tenant of a live generation, by a backend, or by the agent.
 func (k *Kernel) nums(ids map[plan.Key]uint16) map[uint16]bool {
 	var used [VIPs]bool
 	for _, tables := range k.liveTables() {
 		for num, is := range k.places(tables).nums {
 			used[num] = used[num] || is
+		}
+		for _, num := range k.vipTenants.all[tables.version].Of {
+			used[num&(VIPs-1)] = true
 		}
 	}
 	for key := range ids {
@@ -62,6 +66,7 @@ func (k *Kernel) Recover(s *spec.Spec) plan.World {
 	for _, v := range s.VIPs {
 		if e := k.findActive(v); e != nil {
 			w.VIPs[v.Name] = k.realized(e)
+			k.addTenant(w.Tenants, v, e.Num)
 		}
 	}
 	return w

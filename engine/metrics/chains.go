@@ -114,7 +114,7 @@ func (p *page) limits(s *engine.State) {
 		p.metric(name, k, help, func(add add) {
 			for _, l := range s.Limits {
 				if !l.Source.IsValid() {
-					add(of(l), "nic", l.NIC, "hook", l.Hook, "stage", l.Stage, "kind", l.Kind, "scope", l.Scope, "vip", l.VIP)
+					add(of(l), "nic", l.NIC, "hook", l.Hook, "stage", l.Stage, "kind", l.Kind, "scope", l.Scope, "vip", l.VIP, "tenant", l.Tenant)
 				}
 			}
 		})

@@ -25,7 +25,9 @@ type World struct {
 	VIPs map[string]VIP
 	IDs  map[Key]uint16  // every backend id that is still in use, also of removed backends
 	Nums map[uint16]bool // every VIP number in use
-	Last *Plan           // by which Spec came to run; nil = not known
+
+	Tenants map[string]uint16 // numbers of the tenants that have VIPs
+	Last    *Plan             // by which Spec came to run; nil = not known
 
 	Weights map[Key]uint32 // that backends have in their VIP's ring in place of the spec's: as their checks and slow starts want it
 }
@@ -52,8 +54,12 @@ type Plan struct {
 	Revision string   // of Spec
 	VIPs     []Change // of every VIP of Spec, in its order
 	Removed  []string // names of VIPs that go
-	world    World
-	old      map[string]*spec.VIP // of world.Spec, by name
+
+	Tenants    map[string]uint16 // numbers of the tenants that have VIPs, among those of the VIPs
+	NewTenants []uint16          // of those, that had none before
+
+	world World
+	old   map[string]*spec.VIP // of world.Spec, by name
 }
 
 // Change is what becomes of one VIP.
@@ -84,6 +90,9 @@ func Compute(w World, s *spec.Spec) (*Plan, error) {
 			return nil, fmt.Errorf("plan: %w", err)
 		}
 		p.VIPs[i] = c
+	}
+	if err := p.identifyTenants(a); err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
 	}
 	if stay := byName(s); w.Spec != nil {
 		for _, v := range w.Spec.VIPs {
@@ -131,6 +140,27 @@ func (p *Plan) identify(a *allocator, i int, v spec.VIP) (Change, error) {
 		}
 	}
 	return c, nil
+}
+
+// identifyTenants gives the tenants that have VIPs their numbers, as identify does.
+func (p *Plan) identifyTenants(a *allocator) error {
+	p.Tenants = map[string]uint16{}
+	for i := range p.VIPs {
+		name := p.VIPs[i].Spec.Tenant
+		if name == "" || p.Tenants[name] != 0 {
+			continue
+		}
+		num, known := p.world.Tenants[name]
+		if !known {
+			var err error
+			if num, err = a.num(); err != nil {
+				return fmt.Errorf("tenant %s: %w", name, err)
+			}
+			p.NewTenants = append(p.NewTenants, num)
+		}
+		p.Tenants[name] = num
+	}
+	return nil
 }
 
 // before is the VIP of that name as it runs, or nothing.

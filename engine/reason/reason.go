@@ -71,7 +71,7 @@ var all = []Reason{
 	{25, "firewall_rule", Drop, Firewall, "a rule of the firewall drops it", ""},
 	{26, "firewall_source", Drop, Firewall, "its source is on a list of the firewall", "to except it, put a rule with action pass into the firewall"},
 	{27, "firewall_destination", Drop, Firewall, "its destination is on a list of the firewall", "to except it, put a rule with action pass into the firewall"},
-	{28, "rate_limited", Drop, RateLimit, "a new connection above the rate of its VIP or NIC", "look whether it is a flood; if not, raise the rate"},
+	{28, "rate_limited", Drop, RateLimit, "a new connection above the rate of its VIP, its tenant or its NIC", "look whether it is a flood; if not, raise the rate"},
 	{29, "source_rate_limited", Drop, RateLimit, "a new connection above the rate of its source", "look who is over; if it may be, raise the rate of sources"},
 	{30, "conn_limited", Drop, ConnLimit, "a new connection, while as many are open as may be", "look at the limits: hairpin limits"},
 	{31, "source_conn_limited", Drop, ConnLimit, "a new connection of a source that has as many open as it may", "look at the limits: hairpin limits"},

@@ -51,7 +51,7 @@ var advised = map[string]advice{
 	"internal":            {"`hairpin events` around the first of them, and `hairpin doctor`.", ""},
 	"chain_end":           {"`hairpin chain`.", "Nothing where the last stage is a firewall or a limit. Where it should balance, add `balancer` to the chain."},
 	"firewall_rule":       {"`hairpin drops`: which rule, by its name and counter.", "If they should pass, correct the rule, or put one with action pass in front of it; try it in `shadow` first."},
-	"rate_limited":        {"`hairpin limits`: the rate against the limit. `hairpin connections --by source --sort new`: who opens most.", ""},
+	"rate_limited":        {"`hairpin limits`: the rate against the limit; of a tenant, which of its VIPs uses it up. `hairpin connections --by source --sort new`: who opens most.", ""},
 	"source_rate_limited": {"`hairpin limits`: the sources that are over. `hairpin connections --by source --sort new`.", ""},
 	"conn_limited": {"`hairpin limits`: open connections against the limit, and how they are counted.",
 		"If clients are served well, raise the limit. If connections pile up, look why backends do not end them."},

@@ -28,6 +28,7 @@ type Connection struct {
 	VIP     string // the VIP that it is for; empty = each, for scopes that name one
 	Prefix4 uint8  // bits of the source address that tell sources apart, for scopes that name one
 	Prefix6 uint8
+	Tenant  string // the tenant that it is for; empty = each, of PerTenant
 }
 
 // CountSource is where a count of connections comes from.
@@ -84,7 +85,7 @@ func (x *Connections) fields(r *reader) []field {
 
 func (r *reader) connection(n *yaml.Node, a *at) Connection {
 	var l Connection
-	r.limit(n, a, field{"max", "how many connections at a time", number(r, &l.Max, 1, maxConnections)}, &l.Per, &l.VIP, &l.Prefix4, &l.Prefix6)
+	r.limit(n, a, field{"max", "how many connections at a time", number(r, &l.Max, 1, maxConnections)}, &l.Per, &l.VIP, &l.Tenant, &l.Prefix4, &l.Prefix6)
 	return l
 }
 
@@ -145,7 +146,7 @@ func (l Connection) check(s *Spec, here *at, f *faults) {
 		f.wrong(here.field("max"), "%d is not within 1 to %d", l.Max, maxConnections)
 		return
 	}
-	Rate{1, l.Per, l.VIP, l.Prefix4, l.Prefix6}.check(s, here, f) // scopes are the same
+	Rate{1, l.Per, l.VIP, l.Prefix4, l.Prefix6, l.Tenant}.check(s, here, f) // scopes are the same
 	if v := s.VIP(l.VIP); v != nil && v.Protocol == UDP {
 		f.wrong(here.field("vip"), "%s is a VIP of %s, which has no connections to count", l.VIP, v.Protocol)
 	}
@@ -207,6 +208,9 @@ func (x *Connections) write(b *bytes.Buffer) {
 		fmt.Fprintf(b, "  - {max: %d, per: %s", l.Max, l.Per)
 		if l.VIP != "" {
 			fmt.Fprintf(b, ", vip: %s", plain(l.VIP))
+		}
+		if l.Tenant != "" {
+			fmt.Fprintf(b, ", tenant: %s", plain(l.Tenant))
 		}
 		if l.Per.ofSource() || l.Prefix4 != 0 || l.Prefix6 != 0 {
 			fmt.Fprintf(b, ", prefix: %d, prefix6: %d", l.Prefix4, l.Prefix6)

@@ -11,6 +11,7 @@ type Maximum struct {
 	VIP     string // empty: of each
 	Prefix4 uint8  // of scopes that name a source
 	Prefix6 uint8
+	Tenant  string // as VIP
 	Max     uint64 // new connections in any second, or connections at a time
 }
 
@@ -50,21 +51,23 @@ func SetMaximum(s *Spec, stage string, i int, max uint64) (*Spec, error) {
 func (x *Rates) maxima() []Maximum {
 	all := make([]Maximum, len(x.Limits))
 	for i, l := range x.Limits {
-		all[i] = Maximum{l.Per, l.VIP, l.Prefix4, l.Prefix6, uint64(l.Rate)}
+		all[i] = Maximum{l.Per, l.VIP, l.Prefix4, l.Prefix6, l.Tenant, uint64(l.Rate)}
 	}
 	return all
 }
 
 func (x *Rates) setMaximum(i int, max uint32) { x.Limits[i].Rate = max }
 
-// FindMaximum is the limit of a stage that a row of limits is about: by its scope and VIP, and where several differ only in
+// FindMaximum is the limit of a stage that a row of limits is about: by its scope and whose it is, a VIP or tenant, and where several differ only in
 // their prefixes, by what it allows. -1 when there is none.
-func (s *Spec) FindMaximum(stage string, per string, vip string, max uint64) int {
+func (s *Spec) FindMaximum(stage string, per string, whose string, max uint64) int {
 	all := s.Maxima(stage)
-	find := func(vip string, exact bool) int {
-		return slices.IndexFunc(all, func(m Maximum) bool { return m.Per.String() == per && m.VIP == vip && (!exact || m.Max == max) })
+	find := func(whose string, exact bool) int {
+		return slices.IndexFunc(all, func(m Maximum) bool {
+			return m.Per.String() == per && m.VIP+m.Tenant == whose && (!exact || m.Max == max)
+		})
 	}
-	for _, name := range []string{vip, ""} {
+	for _, name := range []string{whose, ""} {
 		for _, exact := range []bool{true, false} {
 			if i := find(name, exact); i >= 0 {
 				return i
@@ -77,7 +80,7 @@ func (s *Spec) FindMaximum(stage string, per string, vip string, max uint64) int
 func (x *Connections) maxima() []Maximum {
 	all := make([]Maximum, len(x.Limits))
 	for i, l := range x.Limits {
-		all[i] = Maximum{l.Per, l.VIP, l.Prefix4, l.Prefix6, uint64(l.Max)}
+		all[i] = Maximum{l.Per, l.VIP, l.Prefix4, l.Prefix6, l.Tenant, uint64(l.Max)}
 	}
 	return all
 }

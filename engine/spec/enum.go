@@ -21,7 +21,7 @@ var (
 	states       = []word[State]{{"up", Up}, {"drain", Drain}, {"down", Down}, {"maintenance", Maintenance}}
 	modes        = []word[AgentMode]{{"dsr", DSR}, {"snat", SNATMode}}
 	orphans      = []word[Orphans]{{"ignore", OrphansIgnored}, {"count", OrphansCounted}}
-	scopes       = []word[Scope]{{"nic", PerNIC}, {"vip", PerVIP}, {"source", PerSource}, {"source_vip", PerSourceVIP}}
+	scopes       = []word[Scope]{{"nic", PerNIC}, {"vip", PerVIP}, {"source", PerSource}, {"source_vip", PerSourceVIP}, {"tenant", PerTenant}}
 	limitActions = []word[LimitAction]{{"drop", LimitDrop}, {"reset", LimitReset}}
 	limitCounts  = []word[LimitCount]{{"accepted", Accepted}, {"offered", Offered}}
 	watches      = []word[WatchAs]{{"scalar", WatchScalar}, {"max_rate", WatchMaxRate}, {"average", WatchAverage}}

@@ -11,15 +11,15 @@ import (
 func wholeSpec() *Spec {
 	return &Spec{
 		Version: 1,
-		Stages: []Named{{"a", RateLimit, &Rates{Limits: []Rate{{1, PerSourceVIP, "web", 24, 56}}, Action: LimitReset,
+		Stages: []Named{{"a", RateLimit, &Rates{Limits: []Rate{{1, PerSourceVIP, "web", 24, 56, ""}, {1, PerTenant, "", 0, 0, "shop"}}, Action: LimitReset,
 			Count: Offered}}, {"f", Firewall, &Policy{Rules: []Rule{{"r", "tcp", RulePass}}, Drop: DropLists{
 			[]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, []netip.Prefix{netip.MustParsePrefix("2001:db8::/32")},
 			[]string{"/a"}, []string{"/b"}}}}, {"x", External, &ExternalStage{wholeObject(), "next", 1, true}},
 			{"m", Mirror, &Copies{netip.MustParseAddrPort("192.0.2.9:4789"), CopyVXLAN, 1, "tcp", 2, 64, 3}},
 			{"w", TLSWall, &Wall{Ports: []uint16{443}, VIPs: []string{"web"}, Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Wait: time.Minute,
 				Full: FullDrop, Action: LimitReset}},
-			{"d", ConnLimit, &Connections{Limits: []Connection{{1, PerSourceVIP, "web", 24, 56}}, Idle: time.Minute, Action: LimitReset}},
-			{"g", ConnLimit, &Connections{Limits: []Connection{{1, PerVIP, "web", 0, 0}}, Source: Agents, Idle: DefaultIdle,
+			{"d", ConnLimit, &Connections{Limits: []Connection{{1, PerSourceVIP, "web", 24, 56, ""}, {1, PerTenant, "", 0, 0, "shop"}}, Idle: time.Minute, Action: LimitReset}},
+			{"g", ConnLimit, &Connections{Limits: []Connection{{1, PerVIP, "web", 0, 0, ""}}, Source: Agents, Idle: DefaultIdle,
 				Reported: Reported{netip.MustParseAddrPort("10.1.0.2:6090"), "/k", time.Minute}}}},
 		Probes: []Probe{{"p", wholeObject(), Tracepoint, "a/b"}},
 		NICs:   []NIC{{Name: "eth0", XDP: []Position{{"a", true, true}}, TCXIngress: Stands("b"), TCXEgress: Stands("c")}},

@@ -95,7 +95,7 @@ func (d dice) spec() *Spec {
 
 func (d dice) rates() *Rates {
 	r := &Rates{Action: pick(d, LimitDrop, LimitReset), Count: pick(d, Accepted, Offered)}
-	for _, per := range []Scope{PerNIC, PerVIP, PerSource, PerSourceVIP}[d.IntN(4):] {
+	for _, per := range []Scope{PerNIC, PerVIP, PerTenant, PerSource, PerSourceVIP}[d.IntN(5):] {
 		l := Rate{Rate: uint32(1 + d.IntN(maxRate)), Per: per}
 		if per.ofSource() {
 			l.Rate = uint32(1 + d.IntN(MaxSourceRate))
@@ -134,9 +134,9 @@ func (d dice) connections() *Connections {
 	if x.Source == Flows {
 		x.Idle = pick(d, MinIdle, 90*time.Second, MaxIdle)
 	}
-	scopes := []Scope{PerNIC, PerVIP, PerSource, PerSourceVIP}[d.IntN(4):]
+	scopes := []Scope{PerNIC, PerVIP, PerTenant, PerSource, PerSourceVIP}[d.IntN(5):]
 	if x.Source == Agents {
-		scopes = []Scope{PerNIC, PerVIP}[d.IntN(2):]
+		scopes = []Scope{PerNIC, PerVIP, PerTenant}[d.IntN(3):]
 		x.Reported = Reported{pick(d, netip.MustParseAddrPort("0.0.0.0:1"), netip.MustParseAddrPort("[fd00::1]:6090")),
 			pick(d, "/etc/agents.key", "/a b: #", "/null"), pick(d, MinHold, DefaultHold, MaxHold)}
 	}

@@ -30,18 +30,20 @@ type Rate struct {
 	VIP     string // the VIP that it is for; empty = each, for scopes that name one
 	Prefix4 uint8  // bits of the source address that tell sources apart, for scopes that name one
 	Prefix6 uint8
+	Tenant  string // the tenant that it is for; empty = each, of PerTenant
 }
 
 // Scope is what shares one limit.
 type Scope uint8
 
 // Scopes: all packets of a NIC's chain, those for one VIP, those of one source prefix, those of one source prefix for one
-// VIP.
+// VIP, those for all VIPs of one tenant.
 const (
 	PerNIC Scope = iota
 	PerVIP
 	PerSource
 	PerSourceVIP
+	PerTenant
 )
 
 // LimitAction is what becomes of a connection above a limit.
@@ -89,15 +91,16 @@ func (x *Rates) fields(r *reader) []field {
 
 func (r *reader) rate(n *yaml.Node, a *at) Rate {
 	var l Rate
-	r.limit(n, a, field{"rate", "how many new connections a second", number(r, &l.Rate, 1, maxRate)}, &l.Per, &l.VIP, &l.Prefix4, &l.Prefix6)
+	r.limit(n, a, field{"rate", "how many new connections a second", number(r, &l.Rate, 1, maxRate)}, &l.Per, &l.VIP, &l.Tenant, &l.Prefix4, &l.Prefix6)
 	return l
 }
 
 // limit reads how much a limit lets pass, and of what: the fields of every kind of limit.
-func (r *reader) limit(n *yaml.Node, a *at, much field, per *Scope, vip *string, prefix4, prefix6 *uint8) {
+func (r *reader) limit(n *yaml.Node, a *at, much field, per *Scope, vip, tenant *string, prefix4, prefix6 *uint8) {
 	r.fields(n, a, much,
 		field{"per", "", choice(r, per, scopes)},
 		field{"vip", "", scalar(r, vip, name)},
+		field{"tenant", "", scalar(r, tenant, name)},
 		field{"prefix", "", scalar(r, prefix4, bits(32))},
 		field{"prefix6", "", scalar(r, prefix6, bits(128))},
 	)
@@ -170,6 +173,10 @@ func (l Rate) check(s *Spec, here *at, f *faults) {
 		f.wrong(here.field("vip"), "a limit per %s is for all VIPs together: remove it, or write per: vip", l.Per)
 	case l.VIP != "" && s.VIP(l.VIP) == nil:
 		f.wrong(here.field("vip"), "vip %s", unknown(l.VIP, s.vipNames()))
+	case l.Tenant != "" && l.Per != PerTenant:
+		f.wrong(here.field("tenant"), "a limit per %s is of no tenant: remove it, or write per: tenant", l.Per)
+	case l.Tenant != "" && s.Tenant(l.Tenant) == nil:
+		f.wrong(here.field("tenant"), "tenant %s", unknown(l.Tenant, s.tenantNames()))
 	case !l.Per.ofSource() && (l.Prefix4 != 0 || l.Prefix6 != 0):
 		f.wrong(here.field("prefix"), "a limit per %s does not tell sources apart: remove it, or write per: source", l.Per)
 	case l.Per.ofSource() && (l.Prefix4 < 1 || l.Prefix4 > 32 || l.Prefix6 < 1 || l.Prefix6 > 128):
@@ -184,7 +191,10 @@ func (x *Rates) write(b *bytes.Buffer) {
 		if l.VIP != "" {
 			fmt.Fprintf(b, ", vip: %s", plain(l.VIP))
 		}
-		if l.Per.ofSource() {
+		if l.Tenant != "" {
+			fmt.Fprintf(b, ", tenant: %s", plain(l.Tenant))
+		}
+		if l.Per.ofSource() || l.Prefix4 != 0 || l.Prefix6 != 0 {
 			fmt.Fprintf(b, ", prefix: %d, prefix6: %d", l.Prefix4, l.Prefix6)
 		}
 		b.WriteString("}\n")

@@ -36,6 +36,14 @@ func (s *Spec) Tenant(name string) *Tenant {
 	return nil
 }
 
+func (s *Spec) tenantNames() []string {
+	names := make([]string, len(s.Tenants))
+	for i := range s.Tenants {
+		names[i] = s.Tenants[i].Name
+	}
+	return names
+}
+
 func (r *reader) tenants(n *yaml.Node, a *at) (all []Tenant) {
 	r.pairs(n, a, func(key, value *yaml.Node) {
 		t := Tenant{Name: key.Value}

@@ -132,7 +132,11 @@ func room(bit uint64) string {
 
 func (c Chain) tellWindow(s *Step, saw datapath.Sight, _ datapath.Note) {
 	window, rate := uint32(saw.A), uint32(saw.B)
-	s.add("rate", "%d of %d new connections in a second: %s", c.Kernel.WindowNow(window, rate), rate, room(saw.A>>32))
+	name := "rate"
+	if saw.A>>33 == 2 {
+		name = "tenant rate"
+	}
+	s.add(name, "%d of %d new connections in a second: %s", c.Kernel.WindowNow(window, rate), rate, room(saw.A>>32))
 }
 
 func (c Chain) tellSource(s *Step, saw datapath.Sight, _ datapath.Note) {
@@ -150,8 +154,8 @@ func (c Chain) tellSeat(s *Step, saw datapath.Sight, _ datapath.Note) {
 
 func limitName(l spec.Connection) string {
 	name := l.Per.String()
-	if l.VIP != "" {
-		name += " " + l.VIP
+	if whose := l.VIP + l.Tenant; whose != "" {
+		name += " " + whose
 	}
 	return name
 }
@@ -163,6 +167,8 @@ func (c Chain) tellTally(s *Step, saw datapath.Sight, _ datapath.Note) {
 		name = "nic"
 	case 1:
 		name = "vip"
+	case datapath.HeldOfTenant:
+		name = "tenant"
 	}
 	s.add(name, "%d of %d connections: %s", uint32(saw.B>>32), uint32(saw.B), room(saw.A>>40))
 }

@@ -24,7 +24,7 @@ func (m *Model) noLimit(t page.Target) string {
 		return "no spec runs on this node"
 	case t.Limit == nil:
 		return "no limit is under the cursor"
-	case m.live.Spec.FindMaximum(t.Stage, t.Limit.Scope, t.Limit.VIP, t.Limit.Max) < 0:
+	case m.live.Spec.FindMaximum(t.Stage, t.Limit.Scope, t.Limit.Whose, t.Limit.Max) < 0:
 		return "the spec has no such limit"
 	}
 	return ""
@@ -33,13 +33,13 @@ func (m *Model) noLimit(t page.Target) string {
 // editLimit stages another threshold, counted from what is staged already.
 func (m *Model) editLimit(c call) tea.Cmd {
 	t := c.Target
-	i := m.live.Spec.FindMaximum(t.Stage, t.Limit.Scope, t.Limit.VIP, t.Limit.Max)
+	i := m.live.Spec.FindMaximum(t.Stage, t.Limit.Scope, t.Limit.Whose, t.Limit.Max)
 	all := m.next.Maxima(t.Stage)
 	if i >= len(all) {
 		m.say(theme.Warn, "%s has no such limit any more", t.Stage)
 		return nil
 	}
-	e := staged.Edit{Kind: staged.SetLimit, Stage: t.Stage, Index: i, Per: all[i].Per, VIP: all[i].VIP}
+	e := staged.Edit{Kind: staged.SetLimit, Stage: t.Stage, Index: i, Per: all[i].Per, VIP: all[i].VIP + all[i].Tenant}
 	now := uint32(min(all[i].Max, maxLimit))
 	switch c.ID {
 	case action.LimitEdit:

@@ -182,7 +182,7 @@ func limitWords(l engine.Limit) string {
 	if l.Max == 0 {
 		most = ""
 	}
-	whose := map[string]string{"nic": "of " + l.NIC, "vip": "of VIP " + l.VIP, "source": "of a source"}[l.Scope]
+	whose := map[string]string{"nic": "of " + l.NIC, "vip": "of VIP " + l.VIP, "tenant": "of tenant " + l.Tenant, "source": "of a source"}[l.Scope]
 	if whose == "" {
 		whose = strings.TrimSpace("of a source for " + l.VIP)
 	}

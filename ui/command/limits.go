@@ -55,6 +55,7 @@ type viewLimit struct {
 	Shadow bool        `json:"shadow"`
 	Scope  string      `json:"scope"`
 	VIP    string      `json:"vip"`
+	Tenant string      `json:"tenant"`
 	Source *string     `json:"source"` // null = the scope as a whole
 	Max    *uint64     `json:"max"`    // null = the sources' differ by VIP
 	Now    float64     `json:"now"`
@@ -83,7 +84,7 @@ func limitsOf(s *engine.State, rates bool, want func(engine.Limit) bool) viewLim
 		if !want(l) {
 			continue
 		}
-		out := viewLimit{NIC: l.NIC, Hook: l.Hook, Stage: l.Stage, Kind: l.Kind, Shadow: l.Shadow, Scope: l.Scope, VIP: l.VIP,
+		out := viewLimit{NIC: l.NIC, Hook: l.Hook, Stage: l.Stage, Kind: l.Kind, Shadow: l.Shadow, Scope: l.Scope, VIP: l.VIP, Tenant: l.Tenant,
 			Now: round(l.Now), Passed: w.counter(l.Passed), Over: w.counter(l.Over), Counts: l.Counts,
 			Pending: l.Pending, Late: round(l.Late.Seconds())}
 		if l.Source.IsValid() {
@@ -108,7 +109,7 @@ func (v viewLimits) write(out io.Writer) error {
 		fmt.Fprintln(w, "no such limit is in force")
 		return w.Flush()
 	}
-	fmt.Fprintln(w, "NIC\tHOOK\tSTAGE\tSCOPE\tVIP\tSOURCE\tNOW\tMAX\tUSE\tREFUSED\tEVER\tHALF WOULD HAVE\tCOUNTS")
+	fmt.Fprintln(w, "NIC\tHOOK\tSTAGE\tSCOPE\tWHOSE\tSOURCE\tNOW\tMAX\tUSE\tREFUSED\tEVER\tHALF WOULD HAVE\tCOUNTS")
 	for _, l := range v.Limits {
 		source, most, use := "-", "-", "-"
 		if l.Source != nil {
@@ -125,7 +126,7 @@ func (v viewLimits) write(out io.Writer) error {
 		if l.Past != nil {
 			half = fmt.Sprintf("%.0f of %.0f in %.0fs", l.Past.Half, l.Past.Passed, l.Past.Seconds)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%.0f\t%s\t%s\t%s\t%d\t%s\t%s\n", l.NIC, l.Hook, l.Stage, l.Scope, orDash(l.VIP), source,
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%.0f\t%s\t%s\t%s\t%d\t%s\t%s\n", l.NIC, l.Hook, l.Stage, l.Scope, orDash(l.VIP+l.Tenant), source,
 			l.Now, most, use, l.Over.pps(), l.Over.Packets, half, counts)
 	}
 	writeAgents(w, v.Agents, v.Time)

@@ -27,13 +27,13 @@ func hurts(shown *engine.State, before, after *spec.Spec) (lines []string) {
 		}
 	}
 	for _, l := range shown.Limits {
-		i := before.FindMaximum(l.Stage, l.Scope, l.VIP, l.Max)
+		i := before.FindMaximum(l.Stage, l.Scope, l.Whose(), l.Max)
 		next := after.Maxima(l.Stage)
 		if i < 0 || i >= len(next) || l.Past == nil || l.Source.IsValid() || next[i].Max >= l.Max {
 			continue
 		}
 		if refused := l.Past.Lower(l.Max, next[i].Max); refused >= 1 {
-			lines = append(lines, fmt.Sprintf("%s per %s: %d would have refused about %s of %s in the last %s", l.Stage, strings.TrimSpace(l.Scope+" "+l.VIP),
+			lines = append(lines, fmt.Sprintf("%s per %s: %d would have refused about %s of %s in the last %s", l.Stage, strings.TrimSpace(l.Scope+" "+l.Whose()),
 				next[i].Max, widget.Number(refused), widget.Number(l.Past.Passed), widget.Age(l.Past.Over)))
 		}
 	}

@@ -110,12 +110,12 @@ func weighLimits(shown *engine.State, before, after *spec.Spec, touch func(name,
 		return
 	}
 	for _, l := range shown.Limits {
-		i := before.FindMaximum(l.Stage, l.Scope, l.VIP, l.Max)
+		i := before.FindMaximum(l.Stage, l.Scope, l.Whose(), l.Max)
 		now := after.Maxima(l.Stage)
 		if i < 0 || i >= len(now) || l.Shadow || l.Source.IsValid() || now[i].Max >= before.Maxima(l.Stage)[i].Max || l.Now <= float64(now[i].Max) {
 			continue
 		}
-		touch(l.Stage, fmt.Sprintf("%s on %s per %s: %d is below the %s that flow now", l.Stage, l.NIC, strings.TrimSpace(l.Scope+" "+l.VIP),
+		touch(l.Stage, fmt.Sprintf("%s on %s per %s: %d is below the %s that flow now", l.Stage, l.NIC, strings.TrimSpace(l.Scope+" "+l.Whose()),
 			now[i].Max, widget.Number(l.Now)))
 	}
 }

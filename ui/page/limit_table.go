@@ -45,6 +45,8 @@ func scopeWords(l engine.Limit) string {
 		return "of the whole NIC"
 	case "vip":
 		return "of VIP " + l.VIP
+	case "tenant":
+		return "of all VIPs of tenant " + l.Tenant
 	case "source":
 		return "of each source"
 	}
@@ -56,7 +58,7 @@ func limitLabel(l engine.Limit) string {
 	if l.Source.IsValid() {
 		return strings.TrimSpace("  " + l.Source.String() + " " + l.VIP)
 	}
-	return strings.TrimSpace(l.Stage + " " + strings.ReplaceAll(l.Scope, "_", ", ") + " " + l.VIP)
+	return strings.TrimSpace(l.Stage + " " + strings.ReplaceAll(l.Scope, "_", ", ") + " " + l.Whose())
 }
 
 // table is every limit with its use as a number, a bar and, where it matters, a word.

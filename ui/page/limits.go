@@ -29,7 +29,7 @@ func limitName(l engine.Limit) string {
 	if l.Source.IsValid() {
 		source = l.Source.String()
 	}
-	return strings.Join([]string{l.NIC, l.Hook, l.Stage, l.Scope, l.VIP, source}, " ")
+	return strings.Join([]string{l.NIC, l.Hook, l.Stage, l.Scope, l.Whose(), source}, " ")
 }
 
 // use is how much of a limit is used; what has no threshold of its own uses none.
@@ -72,7 +72,7 @@ func (p *Limits) Sync(v View) {
 		}
 		p.rows[name] = l
 		entries = append(entries, entry{name: name, keys: []float64{use(l), l.Over.PPS}, fields: []Field{
-			{"nic", l.NIC}, {"stage", l.Stage}, {"kind", l.Kind}, {"scope", l.Scope}, {"vip", l.VIP}, {"source", l.Source.String()},
+			{"nic", l.NIC}, {"stage", l.Stage}, {"kind", l.Kind}, {"scope", l.Scope}, {"vip", l.VIP}, {"tenant", l.Tenant}, {"source", l.Source.String()},
 			{"counts", l.Counts}, {"state", limitWord(l)},
 		}})
 	}
@@ -111,7 +111,7 @@ func (p *Limits) Target() Target {
 	if !ok {
 		return Target{}
 	}
-	return Target{NIC: l.NIC, Hook: HookOf(l.Hook), Stage: l.Stage, Limit: &Limit{Scope: l.Scope, VIP: l.VIP, Max: l.Max}}
+	return Target{NIC: l.NIC, Hook: HookOf(l.Hook), Stage: l.Stage, Limit: &Limit{Scope: l.Scope, Whose: l.Whose(), Max: l.Max}}
 }
 
 // Copy is the source under the cursor, else the limit in words.
@@ -243,7 +243,7 @@ func lowered(v View, l engine.Limit) string {
 
 // stagedMax is what a limit is staged to be; false when nothing is.
 func stagedMax(v View, l engine.Limit) (uint64, bool) {
-	i := v.Running.FindMaximum(l.Stage, l.Scope, l.VIP, l.Max)
+	i := v.Running.FindMaximum(l.Stage, l.Scope, l.Whose(), l.Max)
 	now, next := v.Running.Maxima(l.Stage), v.Next.Maxima(l.Stage)
 	if i < 0 || i >= len(next) || next[i].Max == now[i].Max {
 		return 0, false

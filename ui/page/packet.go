@@ -16,9 +16,11 @@ var (
 // PacketOf is a packet as the row that t is of means it: its own, or one for its VIP, or for the first VIP of a chain. Empty
 // where there is none.
 func PacketOf(t Target, s *engine.State) string {
-	vip := t.VIP
-	if t.Limit != nil {
-		vip = t.Limit.VIP
+	vip, tenant := t.VIP, ""
+	if t.Limit != nil && t.Limit.Scope == "tenant" {
+		tenant = t.Limit.Whose
+	} else if t.Limit != nil {
+		vip = t.Limit.Whose
 	}
 	switch {
 	case t.Packet != "" || s == nil:
@@ -27,7 +29,7 @@ func PacketOf(t Target, s *engine.State) string {
 		return ""
 	}
 	for _, v := range s.VIPs {
-		if (vip == "" || v.Name == vip) && len(v.Addresses) > 0 {
+		if (vip == "" || v.Name == vip) && (tenant == "" || v.Tenant == tenant) && len(v.Addresses) > 0 {
 			return packetFor(v)
 		}
 	}

@@ -65,7 +65,7 @@ type Target struct {
 // Limit names one limit of a stage by what its row shows.
 type Limit struct {
 	Scope string
-	VIP   string
+	Whose string // the VIP's or the tenant's
 	Max   uint64
 }
 

@@ -74,8 +74,8 @@ func aboutStage(k Kit, v View, r chainRow, w int) []string {
 
 func maximumWords(m spec.Maximum) string {
 	text := fmt.Sprintf("%d per %s", m.Max, strings.ReplaceAll(m.Per.String(), "_", " and "))
-	if m.VIP != "" {
-		text += " " + m.VIP
+	if whose := m.VIP + m.Tenant; whose != "" {
+		text += " " + whose
 	}
 	if m.Prefix4 != 0 {
 		text += fmt.Sprintf(" /%d /%d", m.Prefix4, m.Prefix6)
