@@ -54,6 +54,10 @@ func (b *BGP) Drain(drained bool) string {
 
 // Kept says what the router of x does with routes of an engine that is gone, and for how long; and how BFD stands, which ends with one.
 func (b *BGP) Kept(x BGPSession) string {
+	if x.OldSecret {
+		x.OldSecret = false
+		return b.Kept(x) + "; its password was changed, and it goes on by the one before until it ends"
+	}
 	if x.BFD != "" {
 		state := x.BFD
 		x.BFD = ""

@@ -41,11 +41,11 @@ const (
 	returnsFor   = 5 * time.Minute
 )
 
-// firstCall is how long a new engine may take until it has sessions.
+// firstCall is how long a new engine may take until it has sessions, and a new session until BFD watches it.
 const firstCall = 10 * time.Second
 
 // secretsEvery is how often the files of passwords are read again.
-const secretsEvery = 10 * time.Second
+const secretsEvery = 2 * time.Second
 
 // announce tells routers what s says, and writes into s what they are told.
 func (o *owner) announce(now time.Time, s *State) {
@@ -216,7 +216,11 @@ func bgpProblems(s *State) (list []Problem) {
 		}
 	}
 	for _, x := range s.BGP.Sessions {
-		if x.State == "established" && x.BFD != "" && (x.BFD != "up" || s.BGP.Restart > 0 && !x.Keeps) {
+		if x.OldSecret {
+			list = append(list, Problem{Key: "password " + x.Neighbor.String(), Severity: "warn", What: fmt.Sprintf("the password of %s was changed: its session goes on by the one before, and the next one is by the new one", x.Neighbor),
+				Cure: "give it the new password too: that ends the session, and another begins"})
+		}
+		if x.State == "established" && x.BFD != "" && s.Time.Sub(x.Since) >= firstCall && (x.BFD != "up" || s.BGP.Restart > 0 && !x.Keeps) {
 			list = append(list, bfdProblem(x))
 		}
 	}

@@ -4,11 +4,16 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/osrg/gobgp/v4/api"
 	"github.com/osrg/gobgp/v4/pkg/apiutil"
+	wire "github.com/osrg/gobgp/v4/pkg/packet/bgp"
+	"github.com/osrg/gobgp/v4/pkg/server"
+
+	"hairpin/engine/spec"
 )
 
 // Session is how things stand with one neighbor.
@@ -21,6 +26,7 @@ type Session struct {
 	Announced int       // prefixes that it was told of
 	BFD       string    // how BFD stands: down, init or up; empty = the spec asks for none
 	Learned   int       // prefixes that it told of, none of which is used
+	OldSecret bool      // it goes on by a password that was changed since
 	Why       string    // it is not established; empty = it is
 }
 
@@ -42,6 +48,10 @@ func (s *Speaker) Sessions(ctx context.Context) ([]Session, error) {
 	for i, n := range s.of.Neighbors {
 		list[i] = found[n.Address]
 		list[i].Neighbor, list[i].AS = n.Address, n.AS
+		if n.BFD.Interval > 0 && list[i].BFD == "" {
+			list[i].BFD = "down" // it begins with the session
+		}
+		_, list[i].OldSecret = s.changed[n.Address]
 	}
 	return list, nil
 }
@@ -73,18 +83,32 @@ func (s *Speaker) why(a netip.Addr, p *api.Peer) string {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	silent := s.silent(a, p.GetTransport().GetRemotePort())
 	if reason := s.reasons[a]; reason != "" {
+		if p.GetState().GetSessionState() == api.PeerState_SESSION_STATE_ACTIVE { // it is called again
+			reason += "; since then " + silent
+		}
 		return reason
 	}
 	if p.GetState().GetMessages().GetReceived().GetOpen() > 0 { // the server does not say on what they differ
 		return "it answers and no session comes of it: compare the numbers of both autonomous systems here and there"
 	}
-	return fmt.Sprintf("nobody has answered at port %d yet", p.GetTransport().GetRemotePort())
+	return silent
 }
 
-// heed notes why a session was not, or ended. It is called by the server's own goroutine.
-func (s *Speaker) heed(e *apiutil.WatchEventMessage_PeerEvent, _ time.Time) {
+// silent is what it may mean that nobody answers: a router does not say that a password is wrong.
+func (s *Speaker) silent(a netip.Addr, port uint32) string {
+	text := fmt.Sprintf("nobody answers at port %d", port)
+	if i := slices.IndexFunc(s.of.Neighbors, func(n spec.Neighbor) bool { return n.Address == a }); i >= 0 && s.secrets[a] != "" {
+		return text + ": either nobody is there, or its password for this node is not that in " + s.of.Neighbors[i].PasswordFile
+	}
+	return text + ", as is when it wants a password: the spec has none"
+}
+
+// heed notes why a session was not, or ended. It is called by a goroutine of the server's own.
+func (s *Speaker) heed(running *server.BgpServer, e *apiutil.WatchEventMessage_PeerEvent) {
 	state := e.Peer.State
+	s.watch(running, state.NeighborAddress, state.SessionState == wire.BGP_FSM_ESTABLISHED)
 	reason := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(state.DisconnectReason.String(), "DISCONNECT_REASON_"), "_", " "))
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/osrg/gobgp/v4/api"
+	"github.com/osrg/gobgp/v4/pkg/apiutil"
 	"github.com/osrg/gobgp/v4/pkg/server"
 
 	"hairpin/engine/spec"
@@ -24,13 +26,15 @@ type Secrets map[netip.Addr]string
 type Speaker struct {
 	server  *server.BgpServer // nil: none runs
 	of      *spec.BGP
-	secrets Secrets
+	secrets Secrets // of the sessions as they are
+	changed Secrets // of sessions that go on by another
 	told    map[netip.Prefix]Route
 	log     *slog.Logger
 	levels  slog.LevelVar
 
-	mu      sync.Mutex
-	reasons map[netip.Addr]string // why the last session with a neighbor was not, or ended
+	mu       sync.Mutex
+	reasons  map[netip.Addr]string // why the last session with a neighbor was not, or ended
+	watching watching
 }
 
 // New is a speaker that has no session.
@@ -43,8 +47,8 @@ func New(log *slog.Logger) *Speaker {
 // Runs tells whether there are sessions, or attempts at them.
 func (s *Speaker) Runs() bool { return s.server != nil }
 
-// Follow makes the sessions those of want, and what is told in them routes. Sessions that stay as they are go on. With
-// restarted, routers are asked to have kept what the process before this one told them, until all of it was told again.
+// Follow makes the sessions those of want, and what is told in them routes. Sessions that stay as they are go on, and so does one
+// of which only the password is another: the router ends it when it is given that too. With restarted, routers are asked to have kept what the process before this one told them, until all of it was told again.
 func (s *Speaker) Follow(want *spec.BGP, secrets Secrets, routes []Route, restarted bool) error {
 	if s.server != nil && (s.of.AS != want.AS || s.of.RouterID != want.RouterID) {
 		s.Stop(false)
@@ -54,6 +58,7 @@ func (s *Speaker) Follow(want *spec.BGP, secrets Secrets, routes []Route, restar
 			return err
 		}
 	}
+	secrets = s.outlive(want, secrets)
 	err := s.Tell(routes) // before the sessions: they begin with all of it, and nothing that was kept is taken back in between
 	for _, p := range s.of.Neighbors {
 		if !s.same(p, want, secrets) {
@@ -62,7 +67,7 @@ func (s *Speaker) Follow(want *spec.BGP, secrets Secrets, routes []Route, restar
 	}
 	for _, p := range want.Neighbors {
 		if i := slices.IndexFunc(s.of.Neighbors, func(o spec.Neighbor) bool { return o.Address == p.Address }); i < 0 || !s.same(s.of.Neighbors[i], want, secrets) {
-			err = errors.Join(err, s.server.AddPeer(context.Background(), &api.AddPeerRequest{Peer: peer(want, p, secrets[p.Address], restarted)}))
+			err = errors.Join(err, s.add(want, p, secrets[p.Address], restarted))
 		}
 	}
 	s.of, s.secrets = want, secrets
@@ -72,9 +77,51 @@ func (s *Speaker) Follow(want *spec.BGP, secrets Secrets, routes []Route, restar
 	return nil
 }
 
+func (s *Speaker) add(want *spec.BGP, p spec.Neighbor, secret string, restarted bool) error {
+	as := func(watched bool) *api.Peer {
+		x := peer(want, p, secret, restarted)
+		if watched {
+			x.Bfd = bfd(p.BFD)
+		}
+		return x
+	}
+	s.mu.Lock()
+	delete(s.watching, p.Address)
+	if p.BFD.Interval > 0 {
+		s.watching[p.Address] = &watched{peer: as}
+	}
+	s.mu.Unlock()
+	return s.server.AddPeer(context.Background(), &api.AddPeerRequest{Peer: as(false)})
+}
+
 // same tells whether a neighbor of today's needs the same session in want.
 func (s *Speaker) same(p spec.Neighbor, want *spec.BGP, secrets Secrets) bool {
-	return slices.Contains(want.Neighbors, p) && want.HoldTime == s.of.HoldTime && want.Restart == s.of.Restart && secrets[p.Address] == s.secrets[p.Address]
+	return s.alike(p, want) && secrets[p.Address] == s.secrets[p.Address]
+}
+
+// alike is same but for the password.
+func (s *Speaker) alike(p spec.Neighbor, want *spec.BGP) bool {
+	return slices.Contains(want.Neighbors, p) && want.HoldTime == s.of.HoldTime && want.Restart == s.of.Restart
+}
+
+// outlive is secrets, but for the sessions that go on by the one before.
+func (s *Speaker) outlive(want *spec.BGP, secrets Secrets) Secrets {
+	going := Secrets{}
+	maps.Copy(going, secrets)
+	s.changed = Secrets{}
+	for _, p := range s.of.Neighbors {
+		if s.alike(p, want) && !s.same(p, want, secrets) && s.established(p.Address) {
+			s.changed[p.Address], going[p.Address] = secrets[p.Address], s.secrets[p.Address]
+		}
+	}
+	return going
+}
+
+func (s *Speaker) established(a netip.Addr) (is bool) {
+	err := s.server.ListPeer(context.Background(), &api.ListPeerRequest{Address: a.String()}, func(p *api.Peer) {
+		is = p.GetState().GetSessionState() == api.PeerState_SESSION_STATE_ESTABLISHED
+	})
+	return err == nil && is
 }
 
 func (s *Speaker) start(want *spec.BGP) error {
@@ -87,9 +134,10 @@ func (s *Speaker) start(want *spec.BGP) error {
 		return fmt.Errorf("bgp: %w", err)
 	}
 	s.mu.Lock()
-	s.reasons = map[netip.Addr]string{}
+	s.reasons, s.watching = map[netip.Addr]string{}, watching{}
 	s.mu.Unlock()
-	if err := running.WatchEvent(context.Background(), server.WatchEventMessageCallbacks{OnPeerUpdate: s.heed}, server.WatchPeer()); err != nil {
+	heed := server.WatchEventMessageCallbacks{OnPeerUpdate: func(e *apiutil.WatchEventMessage_PeerEvent, _ time.Time) { s.heed(running, e) }}
+	if err := running.WatchEvent(context.Background(), heed, server.WatchPeer()); err != nil {
 		running.Stop()
 		return fmt.Errorf("bgp: %w", err)
 	}
@@ -106,7 +154,7 @@ func (s *Speaker) Stop(keep bool) {
 	if err := s.server.StopBgp(context.Background(), &api.StopBgpRequest{AllowGracefulRestart: keep}); err != nil {
 		s.log.Warn("bgp: stop", "error", err)
 	}
-	s.server, s.of, s.secrets, s.told = nil, nil, nil, nil
+	s.server, s.of, s.secrets, s.changed, s.told = nil, nil, nil, nil, nil
 }
 
 // deferral is how long a speaker that was restarted waits for what routers say before it speaks.
@@ -130,10 +178,6 @@ func peer(want *spec.BGP, p spec.Neighbor, secret string, restarted bool) *api.P
 			MpGracefulRestart: &api.MpGracefulRestart{Config: &api.MpGracefulRestartConfig{Enabled: keeps}},
 			PrefixLimits:      &api.PrefixLimit{Family: f, MaxPrefixes: maxLearned},
 		}},
-	}
-	if p.BFD.Interval > 0 {
-		every := uint32(p.BFD.Interval / time.Microsecond)
-		peer.Bfd = &api.BfdPeerConfig{Enabled: true, DesiredMinimumTxInterval: every, RequiredMinimumReceive: every, DetectionMultiplier: uint32(p.BFD.Multiplier)}
 	}
 	if p.AS != want.AS && p.Hops > 1 {
 		peer.EbgpMultihop = &api.EbgpMultihop{Enabled: true, MultihopTtl: uint32(p.Hops)}

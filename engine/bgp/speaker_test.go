@@ -116,6 +116,41 @@ func TestSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Await(t, "10.99.0.1/32 by 127.0.0.1")
+	bgptest.Await(t, func() string { return sessions(t, s, "established 1") })
+	for _, row := range []struct {
+		secret  string
+		changed bool
+	}{{"another", true}, {"open sesame", false}} {
+		if err := s.Follow(want, Secrets{loopback: row.secret}, []Route{route("10.99.0.1", spec.Path{})}, false); err != nil {
+			t.Fatal(err)
+		}
+		if list, _ := s.Sessions(t.Context()); list[0].State != "established" || list[0].OldSecret != row.changed {
+			t.Errorf("by %s: %+v", row.secret, list[0])
+		}
+	}
+	if got := r.Withdrawn(); len(got) > 0 {
+		t.Errorf("a change of the password withdrew %s", got)
+	}
+}
+
+// TestSilent: a router that drops what has no or another password is not taken for one that is away.
+func TestSilent(t *testing.T) {
+	loopback := netip.MustParseAddr("127.0.0.1")
+	r := bgptest.New(t, loopback.String(), "open sesame", 0)
+	n := r.Neighbor
+	for _, row := range []struct{ file, secret, want string }{
+		{"", "", "as is when it wants a password: the spec has none"},
+		{"/etc/hairpin/bgp.key", "another", "its password for this node is not that in /etc/hairpin/bgp.key"},
+	} {
+		s := newSpeaker(t)
+		n.PasswordFile = row.file
+		if err := s.Follow(told(0, n), Secrets{loopback: row.secret}, nil, false); err != nil {
+			t.Fatal(err)
+		}
+		if list, _ := s.Sessions(t.Context()); !strings.Contains(list[0].Why, "nobody answers at port ") || !strings.Contains(list[0].Why, row.want) {
+			t.Errorf("%q: %+v", row.secret, list[0])
+		}
+	}
 }
 
 // TestWhy: a session that cannot be says why.
@@ -138,12 +173,10 @@ func TestWhy(t *testing.T) {
 
 // TestBFD: a neighbor is watched as the spec says, in microseconds, and one without is not.
 func TestBFD(t *testing.T) {
-	n := spec.Neighbor{Address: netip.MustParseAddr("10.1.0.1"), AS: bgptest.RouterAS, Hops: 1}
-	if got := peer(told(0, n), n, "", false).GetBfd(); got.GetEnabled() {
+	if got := bfd(spec.BFD{}); got.GetEnabled() {
 		t.Errorf("nobody asked for %v", got)
 	}
-	n.BFD = spec.BFD{Interval: 300 * time.Millisecond, Multiplier: 4}
-	got := peer(told(0, n), n, "", false).GetBfd()
+	got := bfd(spec.BFD{Interval: 300 * time.Millisecond, Multiplier: 4})
 	if !got.GetEnabled() || got.GetDesiredMinimumTxInterval() != 300_000 || got.GetRequiredMinimumReceive() != 300_000 || got.GetDetectionMultiplier() != 4 {
 		t.Errorf("%v", got)
 	}

@@ -36,6 +36,7 @@ type Config struct {
 	Nodes    int    // load balancers; 0 = as many as the lab has that is up already, else 1
 	Router   Kind   // who is told of the VIPs by several load balancers; empty = what the lab has that is up already, else BIRD where it is installed, else Builtin
 	Store    Keeper // what keeps the spec of all nodes; empty = what the lab has that is up already, else each node has its own
+	Peering  Peering
 	Binary   string // path of hairpin, for its `lab` verbs and `run`; empty = this program
 
 	step func(string) // called before each step of the building; tests break off there
@@ -44,10 +45,11 @@ type Config struct {
 // Lab is one that is up. It holds nothing open: everything is in the kernel and below its folder, and any process of
 // root may open it by name.
 type Lab struct {
-	name   string
-	size   size
-	router Kind // empty: one load balancer, and a route to it that is always there
-	binary string
+	name    string
+	size    size
+	router  Kind // empty: one load balancer, and a route to it that is always there
+	peering Peering
+	binary  string
 }
 
 // record is what the folder of a lab says about it. It is written last, so a lab without one is half built.
@@ -56,6 +58,7 @@ type record struct {
 	Nodes    int
 	Router   Kind
 	Store    Keeper
+	Peering  Peering
 	Binary   string
 }
 
@@ -79,7 +82,7 @@ func Open(name string) (*Lab, error) {
 	if err := json.Unmarshal(text, &r); err != nil {
 		return nil, fmt.Errorf("open lab %q: read %s: %w", name, l.recordFile(), err)
 	}
-	l.size, l.router, l.binary = size{max(r.Nodes, 1), r.Backends, r.Store}, r.Router, r.Binary
+	l.size, l.router, l.peering, l.binary = size{max(r.Nodes, 1), r.Backends, r.Store}, r.Router, r.Peering, r.Binary
 	for _, n := range l.Nodes() {
 		if namespaceInode(l.namespace(n)) == 0 || !isBPF(l.bpf(n)) {
 			return nil, fmt.Errorf("open lab %q: %s is gone: %w", name, n, ErrAbsent)

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -59,7 +60,7 @@ func (k Kind) programs() []string {
 	case Bird:
 		return []string{"bird"}
 	case FRR:
-		return []string{"zebra", "bgpd"}
+		return []string{"zebra", "bfdd", "bgpd"}
 	case Builtin:
 		return []string{"router"}
 	}
@@ -114,6 +115,7 @@ func (l *Lab) bgpOf(node string) *spec.BGP {
 		}
 		g.Neighbors = append(g.Neighbors, spec.Neighbor{Address: s.router, AS: RouterAS, Port: spec.BGPPort, Hops: 1})
 	}
+	l.peering.apply(g, l.SecretFile(node))
 	return g
 }
 
@@ -126,7 +128,7 @@ func (l *Lab) startRouter(ctx context.Context) error {
 	for _, n := range l.Balancers() { // else a wire that comes back has lost its IPv6 addresses
 		spread = append(spread, setting{"ipv6/conf/" + n + "/keep_addr_on_down", "1"})
 	}
-	if err := l.Do(Router, func() error { return writeAll(spread...) }); err != nil {
+	if err := errors.Join(l.Do(Router, func() error { return writeAll(spread...) }), l.writeSecrets()); err != nil {
 		return err
 	}
 	start := map[Kind]func() error{Bird: l.startBird, FRR: func() error { return l.startFRR(ctx) }, Builtin: func() error {

@@ -3,6 +3,8 @@ package lab
 import (
 	"fmt"
 	"strings"
+
+	"hairpin/engine/spec"
 )
 
 func (l *Lab) startBird() error {
@@ -10,7 +12,7 @@ func (l *Lab) startBird() error {
 }
 
 // birdConfig takes routes of VIPs alone, those of a load balancer that shuts down as the last resort (RFC 8326), and keeps those of one
-// whose engine is gone.
+// whose engine is gone. After an error it would take no call for a minute, and longer after each further one.
 func (l *Lab) birdConfig() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `router id %s;
@@ -29,6 +31,9 @@ filter vips_6 {
 protocol kernel { merge paths on; ipv4 { import none; export where source = RTS_BGP; }; }
 protocol kernel { merge paths on; ipv6 { import none; export where source = RTS_BGP; }; }
 `, l.sessions()[0].router, vipNets[0], vipNets[1])
+	if l.peering.BFD != NoBFD {
+		fmt.Fprintf(&b, "protocol bfd { interface \"%s*\" { interval %d ms; multiplier %d; }; }\n", LB, bfdMilliseconds, spec.DefaultBFDMultiplier)
+	}
 	for _, s := range l.sessions() {
 		family := "4"
 		if s.own.Is6() {
@@ -38,10 +43,25 @@ protocol kernel { merge paths on; ipv6 { import none; export where source = RTS_
 	local %s as %d;
 	neighbor %s as %d;
 	passive;
+	error wait time 1, 4;
 	graceful restart on;
-	ipv%s { import filter vips_%[6]s; export none; };
+%s	ipv%s { import filter vips_%[7]s; export none; };
 }
-`, s.name(), s.router, RouterAS, s.own, BalancerAS, family)
+`, s.name(), s.router, RouterAS, s.own, BalancerAS, l.birdPeering(), family)
 	}
 	return b.String()
+}
+
+// birdPeering is what stands in each session.
+func (l *Lab) birdPeering() (text string) {
+	switch l.peering.BFD {
+	case DropBFD:
+		text = "\tbfd on;\n"
+	case GraceBFD:
+		text = "\tbfd graceful;\n"
+	}
+	if l.peering.Secret != "" {
+		text += fmt.Sprintf("\tpassword %q;\n", l.peering.Secret)
+	}
+	return text
 }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"hairpin/engine/spec"
 )
 
 // startFRR gives the folder to the user that FRR's programs become.
@@ -26,6 +28,11 @@ func (l *Lab) startFRR(ctx context.Context) error {
 	}
 	if err := l.awaitFile(ctx, l.routerFile("zserv")); err != nil { // without it bgpd tries again after ten seconds
 		return fmt.Errorf("%w: zebra says: %s", err, daemon{l, Router, "zebra"}.lastWords())
+	}
+	if l.peering.BFD != NoBFD {
+		if err := l.startConfigured("bfdd", "hostname router\n", append(here("bfdd"), "--bfdctl", l.routerFile("bfdd.sock"))...); err != nil {
+			return err
+		}
 	}
 	return l.startConfigured("bgpd", l.frrConfig(), here("bgpd")...)
 }
@@ -65,10 +72,25 @@ router bgp %d
 	families := map[bool]*strings.Builder{true: {}, false: {}}
 	for _, s := range l.sessions() {
 		fmt.Fprintf(&b, " neighbor %[1]s remote-as %[2]d\n neighbor %[1]s passive\n", s.own, BalancerAS)
+		b.WriteString(l.frrPeering(s))
 		fmt.Fprintf(families[s.own.Is4()], "  neighbor %[1]s activate\n  neighbor %[1]s prefix-list VIPS in\n", s.own)
 	}
 	for family, is4 := range map[string]bool{"ipv4": true, "ipv6": false} {
 		fmt.Fprintf(&b, " address-family %s unicast\n%s  maximum-paths %d\n exit-address-family\n", family, families[is4], MaxBalancers)
 	}
 	return b.String()
+}
+
+// frrPeering is what is said of each session.
+func (l *Lab) frrPeering(s session) (text string) {
+	if l.peering.BFD != NoBFD {
+		text = fmt.Sprintf(" neighbor %s bfd %d %d %d\n", s.own, spec.DefaultBFDMultiplier, bfdMilliseconds, bfdMilliseconds)
+	}
+	if l.peering.BFD == GraceBFD {
+		text += fmt.Sprintf(" neighbor %s bfd check-control-plane-failure\n", s.own)
+	}
+	if l.peering.Secret != "" {
+		text += fmt.Sprintf(" neighbor %s password %s\n", s.own, l.peering.Secret)
+	}
+	return text
 }

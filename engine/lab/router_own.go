@@ -27,9 +27,13 @@ func Route(ctx context.Context, lab string, balancers int) error {
 		return fmt.Errorf("route: not in the network of the router of lab %q", lab)
 	}
 	c := collector.Config{AS: RouterAS, ID: l.sessions()[0].router, Port: spec.BGPPort, Restart: spec.DefaultRestart}
+	secret, err := l.secret()
+	if err != nil {
+		return err
+	}
 	for _, s := range l.sessions() {
 		c.Listen = append(c.Listen, s.router)
-		c.Nodes = append(c.Nodes, collector.Node{Address: s.own, AS: BalancerAS})
+		c.Nodes = append(c.Nodes, collector.Node{Address: s.own, AS: BalancerAS, Secret: secret})
 	}
 	x, err := collector.New(ctx, c)
 	if err != nil {

@@ -59,6 +59,10 @@ func TestKinds(t *testing.T) {
 		{Config{Nodes: 17}, "17 load balancers: 1 to 16 are possible"},
 		{Config{Router: Builtin}, "one load balancer has one route"},
 		{Config{Nodes: 2, Router: "quagga"}, `router "quagga": bird, frr or builtin`},
+		{Config{Peering: Peering{Secret: "x"}}, "one load balancer has none: have 2 nodes at least"},
+		{Config{Nodes: 2, Router: Builtin, Peering: Peering{BFD: "fast"}}, `bfd "fast": drop or keep`},
+		{Config{Nodes: 2, Router: Builtin, Peering: Peering{BFD: DropBFD}}, "the router builtin speaks none: take bird or frr"},
+		{Config{Nodes: 2, Router: Builtin, Peering: Peering{Secret: "open sesame"}}, "80 letters and digits at most"},
 	} {
 		row.c.Binary = "hairpin"
 		if _, err := row.c.lab(); err == nil || !strings.Contains(err.Error(), row.want) {
@@ -69,11 +73,14 @@ func TestKinds(t *testing.T) {
 
 // TestConfigured: what the router's programs read names every session, each family in its place.
 func TestConfigured(t *testing.T) {
-	l := &Lab{name: "routers", size: size{balancers: 2, backends: 1}}
+	l := &Lab{name: "routers", size: size{balancers: 2, backends: 1}, peering: Peering{GraceBFD, "sesame"}}
 	for _, row := range []struct{ text, want string }{
 		{l.birdConfig(), "protocol bgp lb2_6 {\n\tlocal fd00:2:2::1 as 65000;\n\tneighbor fd00:2:2::10 as 65001;\n"},
 		{l.birdConfig(), "protocol bgp lb_4 {\n\tlocal 10.1.0.1 as 65000;\n\tneighbor 10.1.0.10 as 65001;\n"},
 		{l.frrConfig(), " neighbor 10.2.2.10 remote-as 65001\n neighbor 10.2.2.10 passive\n"},
+		{l.birdConfig(), "\tbfd graceful;\n\tpassword \"sesame\";\n\tipv4 {"},
+		{l.birdConfig(), "protocol bfd { interface \"lb*\" { interval 300 ms; multiplier 3; }; }\n"},
+		{l.frrConfig(), " neighbor 10.2.2.10 bfd 3 300 300\n neighbor 10.2.2.10 bfd check-control-plane-failure\n neighbor 10.2.2.10 password sesame\n"},
 		{l.frrConfig(), " address-family ipv6 unicast\n  neighbor fd00:1::10 activate\n"},
 	} {
 		if !strings.Contains(row.text, row.want) {

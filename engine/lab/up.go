@@ -49,8 +49,10 @@ func (l *Lab) upLocked(ctx context.Context, c Config) error {
 			return fmt.Errorf("it is up with the router %s: take it down first", cmp.Or(old.router, "that has one route"))
 		case c.Store != "" && c.Store != old.size.store:
 			return errors.New("it is up without a store: take it down first")
+		case c.Peering != Peering{} && c.Peering != old.peering:
+			return errors.New("it is up with another password or BFD: take it down first")
 		}
-		l.size, l.router = old.size, old.router
+		l.size, l.router, l.peering = old.size, old.router, old.peering
 		if err := errors.Join(l.startServers(ctx), l.startRouter(ctx), l.startStore(ctx)); err != nil {
 			return err
 		}
@@ -91,6 +93,10 @@ func (c Config) lab() (*Lab, error) {
 	if err := c.Store.check(); err != nil {
 		return nil, fmt.Errorf("lab %q: %w", l.name, err)
 	}
+	if err := c.Peering.check(l.router); err != nil {
+		return nil, fmt.Errorf("lab %q: %w", l.name, err)
+	}
+	l.peering = c.Peering
 	l.binary, err = c.binary()
 	return l, err
 }
@@ -217,7 +223,7 @@ func (l *Lab) routeVIPs() error {
 
 // writeRecord publishes the lab by one rename.
 func (l *Lab) writeRecord() error {
-	text, err := json.Marshal(record{Backends: l.size.backends, Nodes: l.size.balancers, Router: l.router, Store: l.size.store, Binary: l.binary})
+	text, err := json.Marshal(record{Backends: l.size.backends, Nodes: l.size.balancers, Router: l.router, Store: l.size.store, Peering: l.peering, Binary: l.binary})
 	if err != nil {
 		return err
 	}

@@ -67,6 +67,7 @@ type viewSession struct {
 	BFD       string     `json:"bfd"`          // down, init, up; empty = none
 	Announced int        `json:"announced"`
 	Learned   int        `json:"learned"`
+	OldSecret bool       `json:"password_changed"` // since the session began by the one before
 	Why       string     `json:"why"`
 }
 
@@ -89,7 +90,7 @@ func bgpOf(s *engine.State) viewBGP {
 	v.AS, v.Restart, v.Trouble = s.BGP.AS, s.BGP.Restart.Seconds(), s.BGP.Trouble
 	v.Drain = viewWithdrawn{append(v.Drain.Withdraws, s.BGP.Told()...), s.BGP.DrainWait.Seconds()}
 	v.Sessions = list(s.BGP.Sessions, func(x engine.BGPSession) viewSession {
-		return viewSession{x.Neighbor, x.AS, x.State, instant(x.Since), x.Keeps, x.BFD, x.Announced, x.Learned, x.Why}
+		return viewSession{x.Neighbor, x.AS, x.State, instant(x.Since), x.Keeps, x.BFD, x.Announced, x.Learned, x.OldSecret, x.Why}
 	})
 	v.Routes = list(s.BGP.Routes, func(a engine.Announcement) viewAnnounced {
 		r := viewAnnounced{Prefix: a.Prefix, VIPs: a.VIPs, State: a.State, Since: instant(a.Since), Why: a.Why, Communities: []string{}, MED: a.MED, Preference: a.LocalPreference}

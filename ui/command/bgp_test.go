@@ -15,7 +15,7 @@ func routed() *engine.State {
 	s.BGP = &engine.BGP{AS: 65001, Restart: 2 * time.Minute, DrainWait: 10 * time.Second,
 		Sessions: []engine.BGPSession{
 			{Neighbor: netip.MustParseAddr("10.1.0.1"), AS: 65000, State: "established", Since: noon.Add(-time.Hour), Keeps: true, Announced: 1},
-			{Neighbor: netip.MustParseAddr("10.1.0.9"), AS: 65000, State: "active", Why: "nobody has answered at port 179 yet"},
+			{Neighbor: netip.MustParseAddr("10.1.0.9"), AS: 65000, State: "active", Why: "nobody answers at port 179, as is when it wants a password: the spec has none"},
 		},
 		Routes: []engine.Announcement{
 			{Prefix: host("10.99.0.1"), VIPs: []string{"web", "tls"}, State: "announced", Since: noon.Add(-time.Hour),

@@ -26,6 +26,8 @@ type labFlags struct {
 	nodes    int
 	router   string
 	store    string
+	bfd      string
+	secret   string
 	agents   bool
 	snat     bool
 	quiet    bool
@@ -59,6 +61,8 @@ func (o *labFlags) register(c *cobra.Command) {
 	c.Flags().IntVar(&o.nodes, "nodes", 0, fmt.Sprintf("`NUMBER` of load balancers, 1 to %d (default 1): lb, lb2, lb3 ...", lab.MaxBalancers))
 	c.Flags().StringVar(&o.router, "router", "", "what hears several nodes: `bird`, frr or builtin (default bird where it is installed, else builtin)")
 	c.Flags().StringVar(&o.store, "store", "", "what keeps one spec for all nodes, on a node of its own: `etcd` (Debian package etcd-server; default none)")
+	c.Flags().StringVar(&o.bfd, "bfd", "", "have router and nodes watch each other by BFD, and the router `drop` or keep the routes of one that is not heard")
+	c.Flags().StringVar(&o.secret, "password", "", "`PASSWORD` of all BGP sessions")
 	c.Flags().BoolVar(&o.agents, "agents", false, "limit connections by what the backends' agents report")
 	c.Flags().BoolVar(&o.snat, "snat", false, "backends whose servers know nothing of the VIPs: their agents translate")
 	c.Flags().BoolVar(&o.quiet, "quiet", false, "no load in the background")
@@ -103,7 +107,8 @@ func (o *labFlags) up(ctx context.Context, engines ...string) (*lab.Lab, error) 
 	if err := o.fresh(); err != nil {
 		return nil, err
 	}
-	l, err := lab.Up(ctx, lab.Config{Name: o.name, Backends: o.backends, Nodes: o.nodes, Router: lab.Kind(o.router), Store: lab.Keeper(o.store)})
+	l, err := lab.Up(ctx, lab.Config{Name: o.name, Backends: o.backends, Nodes: o.nodes, Router: lab.Kind(o.router), Store: lab.Keeper(o.store),
+		Peering: lab.Peering{BFD: lab.BFD(o.bfd), Secret: o.secret}})
 	if err != nil {
 		return nil, err
 	}

@@ -25,12 +25,14 @@ const (
 	patience = 2 * time.Minute
 )
 
-// TestMain lets the test program stand in for hairpin, whose engine it has, and takes the lab of all tests down.
+// TestMain lets the test program stand in for hairpin, whose engine it has, and takes the lab that tests share down.
 func TestMain(m *testing.M) {
 	var err error
 	switch {
 	case len(os.Args) == 8 && os.Args[1] == "lab":
 		err = serve(os.Args[4], os.Args[6], os.Args[7])
+	case len(os.Args) == 6 && os.Args[1] == "lab":
+		err = route(os.Args[4], os.Args[5])
 	case len(os.Args) == 2 && os.Args[1] == "run":
 		err = run()
 	default:
@@ -56,6 +58,15 @@ func serve(name, ready, node string) error {
 		return err
 	}
 	return lab.Serve(context.Background(), name, node, fd)
+}
+
+// route is the verb lab router --name L NODES.
+func route(name, nodes string) error {
+	n, err := strconv.Atoi(nodes)
+	if err != nil {
+		return err
+	}
+	return lab.Route(context.Background(), name, n)
 }
 
 func run() error {
