@@ -247,7 +247,7 @@ func TestReasons(t *testing.T) {
 // TestStages: a stage has one name in C, in specs and on screens.
 func TestStages(t *testing.T) {
 	want := []string{string(reason.Parse), string(spec.Balancer), string(spec.Decap), string(spec.Firewall), string(spec.RateLimit), string(spec.External), string(spec.ConnLimit), string(spec.SNAT),
-		string(spec.TLSWall), string(spec.Mirror)}
+		string(spec.TLSWall), string(spec.Mirror), string(spec.Steer)}
 	slices.Sort(want)
 	if got := slices.Sorted(maps.Keys(cEnum(t, "stage"))); !slices.Equal(got, want) {
 		t.Errorf("bpf/abi.h has the stages %v, specs and reasons have %v", got, want)

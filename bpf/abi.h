@@ -85,6 +85,8 @@ enum reason {
 	REASON_UNTRANSLATABLE = 56,
 	REASON_NOT_TLS = 57,
 	REASON_WALL_FULL = 58,
+	REASON_STEERED = 60,
+	REASON_UNSTEERED = 61,
 };
 
 // Packets and the bytes of their frames.
@@ -347,6 +349,7 @@ enum stage {
 	STAGE_SNAT = 8,
 	STAGE_TLSWALL = 9,
 	STAGE_MIRROR = 10,
+	STAGE_STEER = 11,
 };
 
 // What a dry packet left behind.

@@ -57,7 +57,11 @@ enum sight_kind {
 	SAW_HELLO = 24,	   // tlswall: a = which first bytes | how many << 8 | they fit << 16, b = the bytes
 	SAW_MIRRORED = 25, // mirror: one in a packets is copied, up to b bytes
 	SAW_NAT = 26, // decap, snat: the flow is known; a = what its entry says, b = 1 when it is the packet's VIP's
-	SAW_NAT_NEW = 27, // decap, snat: it is not known; a = the reason that it is refused for, 0 = it is taken on
-	SAW_LOCAL = 28,	  // decap: the packet goes on to a local address, a and b are it as of SAW_OFFERED
-	SAW_ORIGIN = 29,  // snat: the answer comes from a VIP's address, a and b as of SAW_OFFERED
+	SAW_NAT_NEW = 27,    // decap, snat: it is not known; a = the reason that it is refused for, 0 = it is taken on
+	SAW_LOCAL = 28,	     // decap: the packet goes on to a local address, a and b are it as of SAW_OFFERED
+	SAW_ORIGIN = 29,     // snat: the answer comes from a VIP's address, a and b as of SAW_OFFERED
+	SAW_STEER_RULE = 30, // steer: rule a is true of it
+	SAW_STEER_UNKNOWN = 31, // steer: whether rule a is, its mark or cgroup decides, which no dry packet has
+	SAW_STEER_PATH = 32,	// steer: path a was asked; b = enum steer_way | NIC << 32
+	SAW_STEER_HOT = 33,	// steer: a flow that XDP forwards, by path a and NIC b
 };

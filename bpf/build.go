@@ -6,7 +6,7 @@ import "crypto/sha256"
 func Build() [32]byte {
 	h := sha256.New()
 	for _, object := range [][]byte{_RootBytes, _ParseBytes, _BalancerBytes, _DecapBytes, _SnatBytes, _RebalanceBytes, _FirewallBytes, _GateBytes, _DryBytes, _ExternalBytes,
-		_RatelimitBytes, _ConnlimitBytes, _SocketsBytes, _CheckpathBytes, _CaptureBytes, _TlswallBytes, _MirrorBytes} {
+		_RatelimitBytes, _ConnlimitBytes, _SocketsBytes, _CheckpathBytes, _CaptureBytes, _TlswallBytes, _MirrorBytes, _SteerBytes} {
 		sum := sha256.Sum256(object)
 		h.Write(sum[:])
 	}

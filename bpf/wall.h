@@ -2,7 +2,7 @@
 #pragma once
 #include "abi_tlswall.h"
 #include "clock.h"
-#include "mix.h"
+#include "keyed.h"
 
 // Flows whose first bytes are awaited: sets of one cache line, found by a keyed hash. A flow enters by its SYN and
 // stays until its place is needed: those that were seen leave first, then those of which only a SYN came, then those
@@ -18,20 +18,9 @@ struct wall_place {
 	__u32 begun; // the packet is a SYN, and its entry the only hit
 };
 
-AI __u64 wall_hash(struct scratch *s)
-{
-	__u64 h = mix(conn_key[0] ^ s->ports);
-	if (s->family == 4)
-		return mix(h ^ ((__u64)s->src4 << 32 | s->dst4) ^ conn_key[1]);
-	h = mix(h ^ s->src6[0]);
-	h = mix(h ^ s->src6[1]);
-	h = mix(h ^ s->dst6[0]);
-	return mix((h ^ conn_key[1]) * MIX1 ^ s->dst6[1]);
-}
-
 AI int find_wall_flows(struct scratch *s, struct wall_place *p)
 {
-	__u64 h = wall_hash(s);
+	__u64 h = ends_hash(s, s->ports);
 	__u32 place = h & (WALL_SETS - 1);
 	p->tag = h >> 32 << 32;
 	p->set = bpf_map_lookup_elem(&wall_flows, &place);

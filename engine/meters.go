@@ -39,6 +39,7 @@ const (
 	limitPassed // id is a window
 	limitRefused
 	hostedCount // id is which, word an address
+	steeredPath // id is that of a path
 
 	unknownMeter meterKind = 255
 )
@@ -108,6 +109,9 @@ func (m *meters) read(now time.Time, k *datapath.Kernel) error {
 	}
 	m.readLimits(k)
 	m.readHosted(k)
+	for id, n := range k.SteerCounts() {
+		m.note(m.shallow, meterKey{kind: steeredPath, id: id}, n)
+	}
 	for name, n := range k.RuleCounts() {
 		m.note(m.shallow, meterKey{kind: ruleMatch, rule: name}, n)
 	}
@@ -190,7 +194,7 @@ func (m *meters) counter(key meterKey) Counter { return m.now[key] }
 func (m *meters) history(key meterKey) []float64 {
 	set := m.deep
 	switch key.kind { // of these there may be many
-	case backendForward, vipStray, connPassed, connOver, limitPassed, limitRefused, chainReason, stageIn, stageDrop, stageShadow, dropRow, ruleMatch, nicReceived, nicLost, hostedCount:
+	case backendForward, vipStray, connPassed, connOver, limitPassed, limitRefused, chainReason, stageIn, stageDrop, stageShadow, dropRow, ruleMatch, nicReceived, nicLost, hostedCount, steeredPath:
 		set = m.shallow
 	}
 	return set.AppendLast(nil, key, historySeconds)

@@ -75,7 +75,7 @@ func (s *State) observeKernel(now time.Time, p Paths, k *datapath.Kernel, r reco
 	v := view{k, &m, k.Attached(), observedHop, func(_ uint16, _ uint32, ring []uint16) map[uint16]int { return maglev.Shares(ring) },
 		s.Spec, world}
 	s.NICs, s.Reasons, s.VIPs = v.nics(), v.reasons(), v.vips()
-	s.Rules, s.Lists = v.rules(), v.lists()
+	s.Rules, s.Lists, s.Paths = v.rules(), v.lists(), v.paths()
 	known, err := readFound(p)
 	if err != nil {
 		s.Problems = append(s.Problems, Problem{Key: "found", Severity: "warn", Since: now, What: err.Error()})

@@ -117,8 +117,9 @@ type owner struct {
 	captures     captures  // of packets
 	reporting    reporting // of connections, to load balancers
 	mirroring    mirroring // of packets, to collectors
-	reported     reported  // by agents
-	checking     checking  // of backends
+	steering     steering
+	reported     reported // by agents
+	checking     checking // of backends
 	draining     draining
 	heardBy      *spec.Spec // that both are of
 	finding      finding    // of backends
@@ -145,6 +146,7 @@ func (o *owner) run(ctx context.Context) {
 	drops := o.readDrops(ctx)
 	o.followAgents(time.Now())
 	o.followMirrors()
+	o.followSteers()
 	o.startExaminer(ctx)
 	defer o.startExceptions()()
 	defer func() { <-o.examiner.done }()
@@ -160,6 +162,7 @@ func (o *owner) run(ctx context.Context) {
 			r.carryOut()
 			o.followAgents(time.Now())
 			o.followMirrors()
+			o.followSteers()
 			o.followChecks(false)
 			o.followFound(time.Now())
 			o.publish(time.Now())

@@ -100,10 +100,17 @@ func (o *owner) trySession(generation int, c datapath.Chain, s shells.Session) (
 		if passes || !now {
 			continue
 		}
-		return false, fmt.Errorf("%w: %s %s to %s would be dropped on %s %s by %s with reason %s; except it in the spec, or use --force",
-			ErrUnsafe, try.what, s.Remote, s.Local, c.NIC, c.Hook, why.Stage, why.Name)
+		return false, fmt.Errorf("%w: %s %s to %s would %s on %s %s by %s with reason %s; except it in the spec, or use --force",
+			ErrUnsafe, try.what, s.Remote, s.Local, fateOf(why), c.NIC, c.Hook, why.Stage, why.Name)
 	}
 	return whole, nil
+}
+
+func fateOf(why reason.Reason) string {
+	if why.Verdict == reason.Forward {
+		return "be sent elsewhere"
+	}
+	return "be dropped"
 }
 
 // passes tells whether a frame reaches the node's own stack, or leaves by it, and by which reason it leaves the chain.

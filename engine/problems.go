@@ -25,6 +25,7 @@ func (o *owner) findProblems(now time.Time, s *State) []Problem {
 	lasting := map[string]Problem{}
 	list = append(list, o.recorder.problems()...)
 	list = append(list, o.mirroring.problems(now)...)
+	list = append(list, o.steerProblems(s)...)
 	list = append(list, o.takeoverProblem()...)
 	for i := range list {
 		p := &list[i]

@@ -42,7 +42,7 @@ func (o *owner) publish(now time.Time) {
 		s.Generation.Deadline = time.Time{}
 	}
 	s.NICs, s.Reasons, s.VIPs = v.nics(), v.reasons(), v.vips()
-	s.Rules, s.Lists = v.rules(), v.lists()
+	s.Rules, s.Lists, s.Paths = v.rules(), v.lists(), v.paths()
 	s.Limits, s.Sockets = append(v.rateLimits(), v.connLimits()...), v.sockets()
 	s.Agents, s.Reports, s.Hosting = o.agents(now), o.reporting.show(), v.hosting(now)
 	o.tellHappenings(now, s)

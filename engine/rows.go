@@ -51,6 +51,10 @@ func counters(s *State, f func(k rowKey, c *Counter, history *[]float64)) {
 		k.what = "over"
 		f(k, &l.Over, nil)
 	}
+	for i := range s.Paths {
+		p := &s.Paths[i]
+		f(rowKey{what: "path", name: p.title()}, &p.Counter, nil)
+	}
 }
 
 // ofBackend are counters of which there may be thousands.
@@ -83,6 +87,7 @@ func withOwnCounters(s *State) *State {
 	c := *s
 	c.NICs, c.Reasons, c.VIPs = slices.Clone(s.NICs), slices.Clone(s.Reasons), slices.Clone(s.VIPs)
 	c.Drops, c.Rules, c.Limits = slices.Clone(s.Drops), slices.Clone(s.Rules), slices.Clone(s.Limits)
+	c.Paths = slices.Clone(s.Paths)
 	for i := range c.NICs {
 		n := &c.NICs[i]
 		n.Stages, n.Lost, n.Reasons = slices.Clone(n.Stages), slices.Clone(n.Lost), slices.Clone(n.Reasons)

@@ -48,6 +48,7 @@ type State struct {
 	Drained  *Drained // nil: it is not
 
 	Routes   []Route         // to backends, in the spec's order
+	Paths    []SteeredPath   // of steers, in the spec's order
 	Doctor   *Diagnosis      // what of the machine stands in the way, by the last look; nil = none yet
 	Captures []CaptureStatus `record:"-"` // of packets, that go on now
 

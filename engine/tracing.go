@@ -182,7 +182,8 @@ func (t tracer) through(s side, c datapath.Chain, frame []byte) TraceOutcome {
 	}
 	in := summaryOf(frame)
 	words := trace.Chain{Spec: s.spec, Hook: c.Hook.String(), Positions: positionsOf(s.spec, c), Packet: *endsOf(&in),
-		VIP: func(num uint16) string { return s.names[num] }, Backend: t.kernel.BackendAddress, NIC: t.nicOf, Kernel: t.kernel}
+		VIP: func(num uint16) string { return s.names[num] }, Backend: t.kernel.BackendAddress, NIC: t.nicOf,
+		Path: func(id uint16) string { return t.kernel.SteerPathName(s.spec, int(id)) }, Kernel: t.kernel}
 	o := words.Explain(best)
 	o.NIC, o.Leaves = c.NIC, ""
 	if !bytes.Equal(o.Out, frame) {

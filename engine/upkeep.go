@@ -24,6 +24,7 @@ func (o *owner) upkeep(now time.Time) {
 	}
 	o.endWatch(now)
 	o.followMirrors()
+	o.followSteers()
 	o.followCaptures(now)
 	o.glance(now)
 	o.lookAtKernel(now)

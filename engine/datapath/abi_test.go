@@ -106,6 +106,9 @@ func TestLayout(t *testing.T) {
 		{bpf.LoadTlswall, "wall_set", wallSet{}},
 		{bpf.LoadMirror, "mirror", mirror{}},
 		{bpf.LoadMirror, "mirrored", mirrored{}},
+		{bpf.LoadSteer, "steer", steer{}}, {bpf.LoadSteer, "steer_rule", steerRule{}}, {bpf.LoadSteer, "steer_path", steerPath{}},
+		{bpf.LoadSteer, "steer_group", steerGroup{}}, {bpf.LoadSteer, "steer_cgroup", steerCgroup{}}, {bpf.LoadSteer, "steer_flow", steerFlow{}},
+		{bpf.LoadSteer, "steer_set", steerSet{}}, {bpf.LoadSteer, "steer_hot", steerHot{}}, {bpf.LoadSteer, "steer_counts", steerCounts{}},
 		{bpf.LoadTlswall, "own_counts", ownCounts{}},
 		{bpf.LoadCapture, "capture", captureSettings{}},
 		{bpf.LoadCapture, "capture_tally", captureTally{}},
@@ -146,7 +149,7 @@ func TestLayout(t *testing.T) {
 // TestConstants compares the numbers of bpf/abi.h with those of this package.
 func TestConstants(t *testing.T) {
 	defined := map[string]string{}
-	for _, name := range []string{"abi.h", "abi_vip.h", "abi_ratelimit.h", "abi_clients.h", "abi_capture.h", "abi_tlswall.h", "abi_mirror.h", "own.h"} {
+	for _, name := range []string{"abi.h", "abi_vip.h", "abi_ratelimit.h", "abi_clients.h", "abi_capture.h", "abi_tlswall.h", "abi_mirror.h", "abi_steer.h", "own.h"} {
 		header, err := os.ReadFile("../../bpf/" + name)
 		if err != nil {
 			t.Fatal(err)
@@ -173,6 +176,10 @@ func TestConstants(t *testing.T) {
 		"GENERATION_CAPTURED": GenerationCaptured,
 		"TLSWALLS":            TLSWalls, "WALL_SETS": WallSets, "WALL_WAYS": WallWays, "WALL_ALLOWS": WallAllows, "TLSWALL_RESET": tlsWallReset,
 		"TLSWALL_STRICT": tlsWallStrict, "TLSWALL_OF_VIP": tlsWallOfVIP, "OWN_COUNTS": ownEach, "MIRRORS": Mirrors, "MIRROR_SNAP": MirrorSnap, "MIRROR_MARK": MirrorMark,
+		"STEERS": Steers, "STEER_RULES": SteerRules, "STEER_PATHS": SteerPaths, "STEER_GROUPS": SteerGroups, "STEER_GROUP_PATHS": SteerGroupPaths,
+		"STEER_SLOTS": SteerSlots, "STEER_CGROUPS": SteerCgroups, "STEER_SETS": SteerSets, "STEER_WAYS": SteerWays, "STEER_HOTS": SteerHots,
+		"STEER_DEVICES": SteerDevices, "STEER_MARK": SteerMark, "STEER_STRICT": steerStrict, "STEER_ASKS_SOURCE": steerAsksSource,
+		"STEER_PATH_UP": steerPathUp, "STEER_PATH_ALIVE": steerPathAlive,
 		"SLOT_MARK": slotMark, "SLOT_ID": slotID,
 		"BACKEND_NEW": BackendNew, "BACKEND_GONE": BackendGone, "BACKEND_REACHABLE": BackendReachable, "BACKEND_OUT": BackendOut,
 		"ENTRY_AGE_SHIFT": entryAgeShift, "ENTRY_AGE_MASK": entryAgeMask,

@@ -45,6 +45,10 @@ const (
 	SawNATNew
 	SawLocal
 	SawOrigin
+	SawSteerRule
+	SawSteerUnknown
+	SawSteerPath
+	SawSteerHot
 )
 
 // trail is what the newest dry run on one CPU left behind.

@@ -27,6 +27,10 @@ type aside struct {
 	firewalls   []firewall
 	tlsWalls    []tlsWall
 	mirrors     []mirror
+	steers      []steer
+	paths       []steerPath
+	groups      []steerGroup
+	cgroups     []steerCgroup
 	ruleNames   []ruleName
 	blocks      []uint64
 
@@ -78,6 +82,8 @@ func (k *Kernel) before() *aside {
 	a.backends = slices.Clone(k.backends.all)
 	a.ratelimits, a.windows, a.connlimits = slices.Clone(k.ratelimits.all), slices.Clone(k.windows.all), slices.Clone(k.connlimits.all)
 	a.tlsWalls, a.mirrors = slices.Clone(k.tlsWalls.all), slices.Clone(k.mirrors.all)
+	a.steers, a.paths = slices.Clone(k.steers.all), slices.Clone(k.steerPaths.all)
+	a.groups, a.cgroups = slices.Clone(k.steerGroups.all), slices.Clone(k.cgroups.all)
 	a.firewalls, a.ruleNames, a.blocks = slices.Clone(k.firewalls.all), slices.Clone(k.ruleNames.all), slices.Clone(k.blocks.all)
 	return a
 }
@@ -101,6 +107,10 @@ func (k *Kernel) putBack() {
 	restore(k.firewalls.all, a.firewalls)
 	restore(k.tlsWalls.all, a.tlsWalls)
 	restore(k.mirrors.all, a.mirrors)
+	restore(k.steers.all, a.steers)
+	restore(k.steerPaths.all, a.paths)
+	restore(k.steerGroups.all, a.groups)
+	restore(k.cgroups.all, a.cgroups)
 	restore(k.ruleNames.all, a.ruleNames)
 	restore(k.blocks.all, a.blocks)
 	for i := range k.windows.all {

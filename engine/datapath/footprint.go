@@ -18,7 +18,7 @@ func Footprint(s *spec.Spec) (sum uint64, err error) {
 				needs[st.name] = needs[st.name] || s.Has(n, st.name)
 			}
 		}
-		needs[ownCounting] = needs[spec.TLSWall] || needs[spec.Mirror]
+		needs[ownCounting] = needs[spec.TLSWall] || needs[spec.Mirror] || needs[spec.Steer]
 		needs[counting] = needs[spec.ConnLimit] || s.Agent != nil && s.Agent.Report != nil
 	}
 	cpus, err := ebpf.PossibleCPU()

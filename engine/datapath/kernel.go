@@ -70,6 +70,13 @@ type Kernel struct {
 	tlsWalls    memory[tlsWall]
 	wallFlows   memory[wallSet]
 	mirrors     memory[mirror]
+	steers      memory[steer]
+	steerPaths  memory[steerPath]
+	steerGroups memory[steerGroup]
+	cgroups     memory[steerCgroup]
+	steerFlows  memory[steerSet]
+	steerHots   memory[steerHot]
+	steerCounts memory[steerCounts]
 	owns        memory[ownCounts]
 	firewalls   memory[firewall]
 	ruleNames   memory[ruleName]
@@ -102,6 +109,7 @@ type Kernel struct {
 	}
 
 	watching map[string]*watching // by the folder of the pins and the number that is read
+	tables   *bool                // whether the kernel gives programs the routes of a table; nil = not asked
 
 	aside    *aside    // a generation is being written only to be asked; nil = none is
 	takeover *takeover // of an older ABI, until the first switch; nil = none
@@ -237,6 +245,13 @@ func (k *Kernel) mapAll() error {
 		{"tlswalls", func(m *ebpf.Map) error { k.tlsWalls, err = mapMemory[tlsWall](m, k.writable); return err }},
 		{"wall_flows", func(m *ebpf.Map) error { k.wallFlows, err = mapMemory[wallSet](m, k.writable); return err }},
 		{"mirrors", func(m *ebpf.Map) error { k.mirrors, err = mapMemory[mirror](m, k.writable); return err }},
+		{"steers", func(m *ebpf.Map) error { k.steers, err = mapMemory[steer](m, k.writable); return err }},
+		{"steer_paths", func(m *ebpf.Map) error { k.steerPaths, err = mapMemory[steerPath](m, k.writable); return err }},
+		{"steer_groups", func(m *ebpf.Map) error { k.steerGroups, err = mapMemory[steerGroup](m, k.writable); return err }},
+		{"steer_cgroups", func(m *ebpf.Map) error { k.cgroups, err = mapMemory[steerCgroup](m, k.writable); return err }},
+		{"steer_flows", func(m *ebpf.Map) error { k.steerFlows, err = mapMemory[steerSet](m, k.writable); return err }},
+		{"steer_hots", func(m *ebpf.Map) error { k.steerHots, err = mapMemory[steerHot](m, k.writable); return err }},
+		{"steer_counts", func(m *ebpf.Map) error { k.steerCounts, err = mapMemory[steerCounts](m, k.writable); return err }},
 		{"own_counts", func(m *ebpf.Map) error { k.owns, err = mapMemory[ownCounts](m, k.writable); return err }},
 		{"census", func(m *ebpf.Map) error { k.census, err = mapMemory[census](m, k.writable); return err }},
 	} {
@@ -299,6 +314,13 @@ func (k *Kernel) Close() {
 	k.tlsWalls.unmap()
 	k.wallFlows.unmap()
 	k.mirrors.unmap()
+	k.steers.unmap()
+	k.steerPaths.unmap()
+	k.steerGroups.unmap()
+	k.cgroups.unmap()
+	k.steerFlows.unmap()
+	k.steerHots.unmap()
+	k.steerCounts.unmap()
 	k.owns.unmap()
 	k.offenders.unmap()
 	k.chains.unmap()

@@ -24,13 +24,19 @@ nics: {eth0: {xdp: [firewall, ratelimit, balancer]}, eth1: {xdp: [tlswall, connl
 `, 1)
 
 // lossyNodes are the specs whose nodes lose packets.
-var lossyNodes = map[string]string{"balancer": lossySpec, "agent": snatSpec}
+var lossyNodes = map[string]string{"balancer": lossySpec, "agent": snatSpec, "steer": `
+version: 1
+stages:
+  steer: {rules: [{name: strict, to: [192.0.2.0/24], nic: nowhere, otherwise: drop}]}
+nics: {eth0: {tcx_egress: [steer]}}
+`}
 
 // lostWay is a way to lose a packet.
 type lostWay struct {
 	sentence string
 	node     string // of lossyNodes
-	nic      string // by whose XDP chain the packet comes
+	nic      string // by whose chain the packet comes
+	hook     Hook   // of that; 0 = XDP
 	in       []byte
 	reason   string
 	vip      string                                 // empty: of none
@@ -42,6 +48,12 @@ type lostWay struct {
 // lost is a way that nothing has to come before.
 func lost(sentence, node, nic string, in []byte, why, vip string) lostWay {
 	return lostWay{sentence: sentence, node: node, nic: nic, in: in, reason: why, vip: vip}
+}
+
+// at is the same at another hook.
+func (w lostWay) at(hook Hook) lostWay {
+	w.hook = hook
+	return w
 }
 
 // after is the same behind something.
@@ -115,6 +127,8 @@ func lostWays() []lostWay {
 		lost("a vlan tag that another nic does not know", lb, "eth1", frame(vlan{}, ip4{}, ackOf), "vlan", "web"),
 		lost("a backend behind a nic whose driver runs no xdp", lb, "eth1", frame(ip4{}, ackOf), "other_nic", "web").after(func(_ *testing.T, n *node, _ int) { n.runsGeneric() }),
 
+		lost("no path, and no other way", "steer", "eth0", frame(ip4{Dst: addr("192.0.2.7")}, ackOf), "unsteered", "").at(TCXEgress),
+
 		lost("a vip that this backend does not serve", agent, "eth0", frame(outer4, udp{}, ip4{Dst: addr("10.99.0.3")}, ackOf), "foreign_vip", ""),
 		lost("half a packet inside", agent, "eth0", frame(outer4, udp{}, ip4{Len: 41}, syn), "inner_malformed", ""),
 		lost("congestion on the way to the backend", agent, "eth0", frame(ip4{TOS: 3}, udp{}, ip4{}, ackOf), "congested", ""),
@@ -166,7 +180,7 @@ func TestLost(t *testing.T) {
 // lose sends the packet of a way dry and live.
 func (n *node) lose(t *testing.T, w lostWay) {
 	t.Helper()
-	chain := n.chain(t, w.nic, XDP)
+	chain := n.chain(t, w.nic, max(w.hook, XDP))
 	r, _ := reason.ByName(w.reason)
 	want := fmt.Sprintf("%s of %q: %s 1/%d", r.Stage, w.vip, w.reason, len(w.in))
 	_, unsaid := untraced[w.reason]

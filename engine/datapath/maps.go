@@ -44,6 +44,9 @@ var sources = []struct {
 	{spec.SNAT, bpf.LoadSnat, map[string]string{"nat_flows": "nat_flows"}},
 	{spec.TLSWall, bpf.LoadTlswall, map[string]string{"tlswalls": "tlswalls", "wall_flows": "wall_flows"}},
 	{spec.Mirror, bpf.LoadMirror, map[string]string{"mirrors": "mirrors", "mirror_records": "mirror_records", "mirrorings": "mirrorings"}},
+	{spec.Steer, bpf.LoadSteer, map[string]string{"steers": "steers", "steer_paths": "steer_paths", "steer_groups": "steer_groups",
+		"steer_cgroups": "steer_cgroups", "steer_flows": "steer_flows", "steer_hots": "steer_hots", "steer_counts": "steer_counts",
+		"steer_devices": "steer_devices"}},
 	{ownCounting, bpf.LoadTlswall, map[string]string{"own_counts": "own_counts"}},
 	{"", bpf.LoadDry, map[string]string{"entry_dry": "entry", "scratch_dry": "scratch", "rows_dry": "rows"}},
 }
@@ -94,7 +97,7 @@ func mapSpecs(of spec.Stage) (map[string]*ebpf.MapSpec, error) {
 			specs[pin] = collection.Maps[name]
 		}
 	}
-	for _, each := range []string{"counters", inheritedPin, "offenders", "clients", "trail", "agent_counts", "own_counts"} { // an element a CPU
+	for _, each := range []string{"counters", inheritedPin, "offenders", "clients", "trail", "agent_counts", "own_counts", "steer_counts"} { // an element a CPU
 		if specs[each] != nil {
 			specs[each].MaxEntries = uint32(cpus)
 		}

@@ -19,11 +19,17 @@ const (
 	CopiesMade = "copied" // packets that were copied
 	CopiesLost = "lost"   // copies for which there was no room: nobody, or nobody fast enough, takes them
 	CopiesOver = "over"   // packets above the rate, not copied
+
+	SteerWayless = "no_path"   // packets that a rule is true of, and that no path of it took
+	SteerLarge   = "too_large" // of those, the ones that are too large for a path
+	SteerLeases  = "leases"    // flows that were given to XDP, or once more
+	SteerCaught  = "by_xdp"    // packets that XDP forwarded
 )
 
 var owns = map[spec.Stage][]string{
 	spec.TLSWall: {WallHellos, WallUnheld},
 	spec.Mirror:  {CopiesMade, CopiesLost, CopiesOver},
+	spec.Steer:   {SteerWayless, SteerLarge, SteerLeases, SteerCaught},
 }
 
 // ownMetrics are the numbers that the stages of s count of their own, each over all hooks at which it stands.

@@ -65,6 +65,10 @@ var allPrograms = []program{
 	{spec.Mirror, "mirror", bpf.LoadMirror, "mirror", "rows_xdp", false},
 	{spec.Mirror, "mirror_tc", bpf.LoadMirror, "mirror_tc", "rows_tc", false},
 	{spec.Mirror, "mirror_dry", bpf.LoadMirror, "mirror", "rows_dry", true},
+	{spec.Steer, "steer", bpf.LoadSteer, "steer", "rows_xdp", false},
+	{spec.Steer, "steer_tc", bpf.LoadSteer, "steer_tc", "rows_tc", false},
+	{spec.Steer, "steer_dry", bpf.LoadSteer, "steer", "rows_dry", true},
+	{spec.Steer, "steer_out_dry", bpf.LoadSteer, "steer_out", "rows_dry", true},
 	{"", "dry_root", bpf.LoadDry, "dry_root", "rows_dry", true},
 }
 
@@ -109,7 +113,7 @@ func (k *Kernel) need(of spec.Stage) error {
 		return nil
 	}
 	if also := map[spec.Stage]spec.Stage{spec.ConnLimit: counting, spec.SNAT: spec.Decap, rebalancing: spec.Decap, spec.TLSWall: ownCounting,
-		spec.Mirror: ownCounting}[of]; also != "" {
+		spec.Mirror: ownCounting, spec.Steer: ownCounting}[of]; also != "" {
 		if err := k.need(also); err != nil {
 			return err
 		}

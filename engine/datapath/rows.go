@@ -32,6 +32,7 @@ var stages = []stage{
 	{spec.SNAT, snatID, "", "snat_tc", "snat_dry", (*Kernel).standAgent},
 	{spec.TLSWall, tlsWallID, "tlswall", "tlswall_tc", "tlswall_dry", (*Kernel).standWall},
 	{spec.Mirror, mirrorID, "mirror", "mirror_tc", "mirror_dry", (*Kernel).standMirror},
+	{spec.Steer, steerID, "steer", "steer_tc", "steer_dry", (*Kernel).standSteer},
 }
 
 // spot is a position of a row that is being staged.

@@ -129,6 +129,8 @@ func (p *Plan) without(s *spec.Spec, at spec.Position) string {
 		return ": whatever clients say first passes"
 	case spec.Mirror:
 		return ": its collector gets no copies"
+	case spec.Steer:
+		return ": its flows go the ordinary way"
 	case "firewall":
 		return ": its rules no longer hold"
 	case spec.Balancer:

@@ -30,6 +30,7 @@ const (
 	ConnLimit Stage = "connlimit"
 	SNAT      Stage = "snat"
 	TLSWall   Stage = "tlswall"
+	Steer     Stage = "steer"
 	End       Stage = "end" // behind the last stage of a chain
 )
 
@@ -94,6 +95,8 @@ var all = []Reason{
 	{56, "untranslatable", Drop, Decap, "of a protocol whose answers cannot be translated", "have the server own the VIP: mode: dsr"},
 	{57, "not_tls", Drop, TLSWall, "the first bytes that its client sent begin no TLS ClientHello", "to except clients, put them into allow of the tlswall"},
 	{58, "wall_full", Drop, TLSWall, "a new connection that the tlswall has no room to remember, which its spec says to refuse", "look who holds connections open and says nothing; a shorter wait makes room, full: pass lets them in"},
+	{60, "steered", Forward, Steer, "sent by the path that a rule of a steer names, and not the ordinary way", ""},
+	{61, "unsteered", Drop, Steer, "a rule steers it, no path of that takes packets, and its spec says that it goes by no other way", "look at the paths: hairpin paths; otherwise: pass lets such packets go the ordinary way"},
 }
 
 // All are the reasons of this version, by ID.

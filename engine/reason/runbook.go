@@ -23,6 +23,7 @@ var usual = map[Stage]string{
 	RateLimit: "`hairpin limits` shows each limit against what it counts, and who is over.",
 	ConnLimit: "`hairpin limits` shows each limit against what it counts, and who is over.",
 	TLSWall:   "`hairpin chain` has the numbers of each wall, `hairpin capture reason NAME` copies such packets with what their clients said.",
+	Steer:     "`hairpin paths` shows each path, what was measured of it and how many flows take it.",
 	End:       "`hairpin chain`: which stages the packets went through.",
 }
 

@@ -83,7 +83,7 @@ func checkChain(s *Spec, c Chain, here *at, f *faults) {
 			f.wrong(here.item(i), "what %s would have dropped, only its own program knows: remove shadow", p.Name)
 		case s.cannotStand(p.Name, c.Hook) != "":
 			f.wrong(here.item(i), "%s", s.cannotStand(p.Name, c.Hook))
-		case p.Shadow && (!hasSettings(kind) || kind == Mirror):
+		case p.Shadow && (!hasSettings(kind) || kind == Mirror || kind == Steer):
 			f.wrong(here.item(i), "%s drops nothing that it could let pass instead: remove shadow", p.Name)
 		default:
 			if why := misplaced(s, c, i); why != "" {

@@ -57,6 +57,8 @@ func (s *Spec) warnChains(n NIC, here *at, warn func(a *at, format string, args 
 			case s.countsNothing(c, p):
 				warn(at.item(i), "%s counts the sockets of this host, and the balancer sends connections on to backends, so it counts "+
 					"none of them: write source: flows, or source: agents", p.Name)
+			case kind == Steer && c.Hook == TCXEgress && slices.ContainsFunc(c.Stages[i+1:], func(o Position) bool { return s.KindOf(o.Name) == SNAT }):
+				warn(at.item(i), "what %s sends by another NIC is not translated here: have snat in tcx_egress of that NIC too", p.Name)
 			case judges(kind) && c.Hook != XDP && s.stands(n.XDP, Balancer):
 				warn(at.item(i), "what the balancer sends to backends does not come by here: %s sees this node's own "+
 					"connections only", p.Name)

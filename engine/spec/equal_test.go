@@ -15,6 +15,11 @@ func wholeSpec() *Spec {
 			Count: Offered}}, {"f", Firewall, &Policy{Rules: []Rule{{"r", "tcp", RulePass}}, Drop: DropLists{
 			[]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, []netip.Prefix{netip.MustParsePrefix("2001:db8::/32")},
 			[]string{"/a"}, []string{"/b"}}}}, {"x", External, &ExternalStage{wholeObject(), "next", 1, true}},
+			{"s", Steer, &Steering{Rules: []SteerRule{{"r", []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")},
+				"web", []DSCP{46}, PacketMark{1, 1}, "/a", "g", Way{}, OtherwiseDrop}, {"t", []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")},
+				"web", []DSCP{46}, PacketMark{1, 1}, "/a", "", Way{Table: 7}, OtherwiseDrop}},
+				Groups: []PathGroup{{"g", []SteerPath{{"p", Way{"eth1", netip.MustParseAddr("10.0.0.1"), 0}, 1}},
+					Probing{netip.MustParseAddr("192.0.2.1"), 80, time.Second, time.Second, 1, 2}}}, Hot: 1000}},
 			{"m", Mirror, &Copies{netip.MustParseAddrPort("192.0.2.9:4789"), CopyVXLAN, 1, "tcp", 2, 64, 3}},
 			{"w", TLSWall, &Wall{Ports: []uint16{443}, VIPs: []string{"web"}, Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Wait: time.Minute,
 				Full: FullDrop, Action: LimitReset}},

@@ -42,6 +42,8 @@ func (d dice) spec() *Spec {
 		if d.IntN(2) == 0 {
 			s.Stages = append(s.Stages, Named{"guard", TLSWall, d.wall()}, Named{"copies", Mirror, d.copies()})
 			s.NICs[0].XDP = append(Stands("copies"), s.NICs[0].XDP...)
+			s.Stages = append(s.Stages, Named{"ways", Steer, d.steering()})
+			s.NICs[0].TCXEgress = Stands("ways")
 			s.NICs[0].XDP = append([]Position{{"guard", d.IntN(2) == 0, d.IntN(2) == 0}}, s.NICs[0].XDP...)
 		}
 		if d.IntN(2) == 0 {
@@ -157,6 +159,30 @@ func (d dice) wall() *Wall {
 		x.Allow = append(x.Allow, netip.PrefixFrom(a, d.IntN(a.BitLen()+1)).Masked())
 	}
 	return x
+}
+
+func (d dice) steering() *Steering {
+	ways := []Way{{NIC: "eth1"}, {NIC: "a#b", Via: netip.MustParseAddr("10.0.0.1")}, {NIC: "eth1", Via: netip.MustParseAddr("fd00::1")}, {Table: 1 + d.Uint32N(1<<31)}}
+	x := &Steering{Groups: []PathGroup{{Name: "null", Paths: []SteerPath{{"one", ways[0], 1}, {"two", ways[1+d.IntN(3)], 1 + d.Uint32N(MaxPathWeight)}}}}}
+	if d.IntN(2) == 0 {
+		x.Groups[0].Probe = Probing{netip.MustParseAddr("192.0.2.1"), uint16(d.IntN(65536)), time.Second, MinTimeout, 1 + d.Uint32N(MaxInARow), 1}
+	}
+	for i := range 1 + d.IntN(4) {
+		u := SteerRule{Name: fmt.Sprint("rule", i), From: d.prefixes(), Mark: pick(d, PacketMark{}, PacketMark{1, 3}, PacketMark{7, 1<<32 - 1}), Otherwise: pick(d, OtherwisePass, OtherwiseDrop),
+			Cgroup: pick(d, "", "/a b/c"), DSCP: pick(d, nil, []DSCP{0, 63})}
+		if u.Way = pick(d, ways...); d.IntN(2) == 0 {
+			u.Paths, u.Way = "null", Way{}
+		}
+		x.Rules = append(x.Rules, u)
+	}
+	if d.IntN(2) == 0 {
+		x.Hot = MinHot
+	}
+	return x
+}
+
+func (d dice) prefixes() []netip.Prefix {
+	return pick(d, nil, []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, []netip.Prefix{netip.MustParsePrefix("::/0"), netip.MustParsePrefix("10.0.0.0/8")})
 }
 
 func (d dice) copies() *Copies {

@@ -20,6 +20,7 @@ const (
 	SNAT      Stage = "snat"
 	TLSWall   Stage = "tlswall"
 	Mirror    Stage = "mirror"
+	Steer     Stage = "steer"
 )
 
 // kindOf is a kernel function, the hooks at which it can stand, and settings to read into; nil where it has none.
@@ -40,6 +41,7 @@ var kinds = []kindOf{
 	{SNAT, []Hook{TCXEgress, TCXIngress}, nil},
 	{TLSWall, []Hook{XDP, TCXIngress}, func() settings { return &Wall{Wait: DefaultWait} }},
 	{Mirror, []Hook{XDP, TCXIngress, TCXEgress}, func() settings { return &Copies{Encap: CopyVXLAN, OneIn: 1, Snap: MaxCopySnap, Rate: DefaultCopyRate} }},
+	{Steer, []Hook{TCXEgress, XDP}, func() settings { return &Steering{} }},
 }
 
 // Position is one place in a chain: the stage that stands there, and how.
@@ -57,7 +59,7 @@ type Named struct {
 }
 
 // Settings are what one kind of stage goes by: *Policy, *Rates, *Connections, *Wall,
-// *Copies. They are never changed once they are part of
+// *Copies, *Steering. They are never changed once they are part of
 // a Spec.
 type Settings interface {
 	Kind() Stage

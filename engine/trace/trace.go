@@ -66,6 +66,9 @@ func (o *Outcome) short() string {
 	case o.Err != "":
 		return "not traced"
 	case o.Verdict == string(reason.Forward):
+		if o.Backend == "" {
+			return "forward " + o.Reason
+		}
 		return "forward to " + o.Backend
 	}
 	return o.Verdict + " " + o.Reason
@@ -81,6 +84,7 @@ type Chain struct {
 	VIP     func(num uint16) string
 	Backend func(id uint16) netip.Addr
 	NIC     func(chain int) string
+	Path    func(id uint16) string // of a steer
 	Kernel  Counts
 }
 
@@ -168,6 +172,8 @@ func (c Chain) steps(o *Outcome, r datapath.DryResult, last int) []Step {
 			s.add("first bytes", "it has none of a flow that is remembered, or the wall is not for it")
 		case spec.Mirror:
 			s.add("copy", "none: its filter is not true of it")
+		case spec.Steer:
+			s.add("rule", "%s", c.unsteered())
 		case spec.Firewall:
 			s.add("rules", "none is true of it, and no list has its addresses")
 		}

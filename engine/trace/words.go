@@ -43,6 +43,11 @@ var kinds = map[datapath.SightKind]words{
 	datapath.SawOrigin:   Chain.tellOrigin,
 	datapath.SawSpecial:  says("ring", "not asked: the packet or a socket names its backend"),
 	datapath.SawServer:   Chain.tellServer,
+
+	datapath.SawSteerRule:    Chain.tellSteerRule,
+	datapath.SawSteerUnknown: Chain.tellSteerUnknown,
+	datapath.SawSteerPath:    Chain.tellSteerPath,
+	datapath.SawSteerHot:     Chain.tellSteerHot,
 }
 
 func (c Chain) tell(s *Step, saw datapath.Sight, n datapath.Note) {

@@ -81,7 +81,7 @@ func newRoot(t *tree) *cobra.Command {
 	root.AddCommand(
 		newRun(t), newStatus(t), newPlan(t), newApply(t), newConfirm(t), newHistory(t), newRollback(t), newHandoff(t), newDisarm(t), newDetach(t), newSpec(t),
 		newFound(t), newBGP(t), newDrain(t, false), newDrain(t, true), newFleet(t),
-		newChain(t), newLimits(t), newTenants(t), newAgent(t), newSocket(t), newDrops(t), newTrace(t), newCapture(t), newDoctor(t), newRoute(t), newEvents(t), newIPFIX(t), newRecord(t), newReplay(t),
+		newChain(t), newLimits(t), newTenants(t), newAgent(t), newSocket(t), newDrops(t), newTrace(t), newCapture(t), newDoctor(t), newRoute(t), newPaths(t), newEvents(t), newIPFIX(t), newRecord(t), newReplay(t),
 		newConnections(t),
 		newKeys(t), newThemes(t), newConfig(t), newSchema(t), newCompletion(t), newDocs(t),
 		newLab(), newVersion(t), newPrivileges(t), newExitCodes(), newReasons())
