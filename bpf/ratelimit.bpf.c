@@ -76,8 +76,10 @@ AI enum reason find_full(struct scratch *s, struct limited *l, struct instant *t
 #pragma clang loop unroll(disable)
 	for (int i = 0; i < WINDOWS_EACH && i < windows_of(l); i++) {
 		__u32 rate, place = window_of(l, i, &rate);
+		if (!place)
+			continue;
 		struct window *w = bpf_map_lookup_elem(&windows, &place);
-		if (place && w && window_full(w, rate, t)) {
+		if (w && window_full(w, rate, t)) {
 			saw(s, SAW_WINDOW, place | (__u64)i << 33, rate);
 			count_judged(place, 0);
 			return REASON_RATE_LIMITED;
@@ -93,8 +95,10 @@ AI enum reason take_windows(struct scratch *s, struct limited *l, struct instant
 #pragma clang loop unroll(disable)
 	for (int i = 0; i < WINDOWS_EACH && i < windows_of(l); i++) {
 		__u32 rate, place = window_of(l, i, &rate);
+		if (!place)
+			continue;
 		struct window *w = bpf_map_lookup_elem(&windows, &place);
-		if (!place || !w)
+		if (!w)
 			continue;
 		int passed = window_take(w, rate, r->flags & RATELIMIT_OFFERED, t);
 		saw(s, SAW_WINDOW, place | (__u64)passed << 32 | (__u64)i << 33, rate);

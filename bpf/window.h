@@ -47,33 +47,47 @@ AI int window_full(struct window *w, __u32 rate, struct instant *t)
 	return !(at & AT_FILLED) && !a_second_since(t, *(volatile __u64 *)&w->stamp[slot_back(rate, slot)]);
 }
 
-// Logs a connection and returns 1, or returns 0 when it would be one too many. With `offered`, logs it also then. Not
-// inlined, so that the verifier looks at it once.
-__noinline int window_take(struct window *w, __u32 rate, int offered, struct instant *t)
+// Logs a connection and returns 1, or returns 0 when it would be one too many. With `offered`, logs it also then. Less
+// than 0: another CPU was quicker.
+AI int window_try(struct window *w, __u32 rate, int offered, struct instant *t)
+{
+	__u64 at = *(volatile __u64 *)&w->at;
+	__u32 slot = at >> AT_SLOT & (WINDOW_SLOTS - 1), filled = at & AT_FILLED;
+	__u64 was = *(volatile __u64 *)&w->stamp[slot];
+	int fits = 1;
+	if (!filled || offered)
+		fits = a_second_since(t, *(volatile __u64 *)&w->stamp[slot_back(rate, slot)]);
+	if (dry || (!fits && !offered))
+		return fits;
+	__u64 next = at + 1;
+	if (filled + 1 >= batch_size(rate, slot)) {
+		// The stamp goes first: who sees the next slot sees it. It never goes back, also when another CPU
+		// writes it between the two steps.
+		make_exact(t);
+		if (__sync_val_compare_and_swap(&w->stamp[slot], was, t->now > was ? t->now : was) != was)
+			return -1;
+		next = next_slot(at);
+	}
+	return __sync_val_compare_and_swap(&w->at, at, next) == at ? fits : -1;
+}
+
+// The rest of the tries. Not inlined, so that the verifier looks at it once.
+__noinline int window_again(struct window *w, __u32 rate, int offered, struct instant *t)
 {
 	if (!w || !t)
 		return 0;
 #pragma clang loop unroll(disable)
-	for (int i = 0; i < WINDOW_TRIES; i++) {
-		__u64 at = *(volatile __u64 *)&w->at;
-		__u32 slot = at >> AT_SLOT & (WINDOW_SLOTS - 1), filled = at & AT_FILLED;
-		__u64 was = *(volatile __u64 *)&w->stamp[slot];
-		int fits = 1;
-		if (!filled || offered)
-			fits = a_second_since(t, *(volatile __u64 *)&w->stamp[slot_back(rate, slot)]);
-		if (dry || (!fits && !offered))
-			return fits;
-		__u64 next = at + 1;
-		if (filled + 1 >= batch_size(rate, slot)) {
-			// The stamp goes first: who sees the next slot sees it. It never goes back, also when another
-			// CPU writes it between the two steps.
-			make_exact(t);
-			if (__sync_val_compare_and_swap(&w->stamp[slot], was, t->now > was ? t->now : was) != was)
-				continue;
-			next = next_slot(at);
-		}
-		if (__sync_val_compare_and_swap(&w->at, at, next) == at)
+	for (int i = 1; i < WINDOW_TRIES; i++) {
+		int fits = window_try(w, rate, offered, t);
+		if (fits >= 0)
 			return fits;
 	}
 	return 0;
+}
+
+// The first try is inlined: a call costs as much as all of it where the machine guards returns.
+AI int window_take(struct window *w, __u32 rate, int offered, struct instant *t)
+{
+	int fits = window_try(w, rate, offered, t);
+	return fits < 0 ? window_again(w, rate, offered, t) : fits;
 }
