@@ -20,7 +20,7 @@ type held struct {
 // Give has everything new of a service go to the socket of a process: the one of descriptor fd, or with -1 the ones that
 // listen for the service's protocol, of which there must be one for a family. It takes effect for each family at once, and the
 // socket before keeps what it has accepted or is about to: its process should go on accepting until nothing is left.
-func (t *Table) Give(of string, pid, fd int) error {
+func (t *Table) Give(of string, p *Process, fd int) error {
 	number, err := t.number(of)
 	if err != nil {
 		return fmt.Errorf("give %s: %w", of, err)
@@ -31,9 +31,9 @@ func (t *Table) Give(of string, pid, fd int) error {
 	if err != nil {
 		return fmt.Errorf("give %s: %w", of, err)
 	}
-	taken, err := take(pid, fd, protocols[s.Protocol])
+	taken, err := p.take(fd, protocols[s.Protocol])
 	if err != nil {
-		return fmt.Errorf("give %s: pid %d: %w", of, pid, err)
+		return fmt.Errorf("give %s: pid %d: %w", of, p.pid, err)
 	}
 	defer func() {
 		for _, h := range taken {
@@ -42,7 +42,7 @@ func (t *Table) Give(of string, pid, fd int) error {
 	}()
 	places, err := placesOf(taken)
 	if err != nil {
-		return fmt.Errorf("give %s: pid %d: %w", of, pid, err)
+		return fmt.Errorf("give %s: pid %d: %w", of, p.pid, err)
 	}
 	for family, h := range places {
 		if err := t.sockets.Put(number*families+family, uint64(h.file.Fd())); err != nil {
@@ -78,20 +78,15 @@ func placesOf(all []*held) (map[uint32]*held, error) {
 }
 
 // take opens sockets of a process.
-func take(pid, fd int, protocol uint8) ([]*held, error) {
-	process, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = unix.Close(process) }()
+func (p *Process) take(fd int, protocol uint8) ([]*held, error) {
 	if fd >= 0 {
-		h, err := takeOne(process, fd, protocol)
+		h, err := p.takeOne(fd, protocol)
 		if err != nil {
 			return nil, fmt.Errorf("descriptor %d: %w", fd, err)
 		}
 		return []*held{h}, nil
 	}
-	list, err := os.ReadDir(filepath.Join("/proc", strconv.Itoa(pid), "fd"))
+	list, err := os.ReadDir(filepath.Join("/proc", strconv.Itoa(p.pid), "fd"))
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +97,7 @@ func take(pid, fd int, protocol uint8) ([]*held, error) {
 		if err != nil {
 			continue
 		}
-		h, err := takeOne(process, number, protocol)
+		h, err := p.takeOne(number, protocol)
 		switch {
 		case err == nil:
 			all = append(all, h)
@@ -124,8 +119,8 @@ var ErrNotYet = errors.New("has no socket that waits for new connections or data
 
 var errUnfit = errors.New("is no socket that waits for new connections or datagrams of the service's protocol")
 
-func takeOne(process, fd int, protocol uint8) (*held, error) {
-	own, err := unix.PidfdGetfd(process, fd, 0)
+func (p *Process) takeOne(fd int, protocol uint8) (*held, error) {
+	own, err := unix.PidfdGetfd(p.handle, fd, 0)
 	if err != nil {
 		return nil, err
 	}

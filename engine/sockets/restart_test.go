@@ -107,6 +107,18 @@ func (s *server) fd(t *testing.T) int {
 	return fd
 }
 
+func self(t *testing.T) *Process { return process(t, os.Getpid()) }
+
+func process(t *testing.T, pid int) *Process {
+	t.Helper()
+	p, err := OpenProcess(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
 // ask is what the server of an address answers.
 func ask(to string) (string, error) {
 	c, err := net.DialTimeout("tcp", to, 20*time.Second)
@@ -172,7 +184,7 @@ func TestRestart(t *testing.T) {
 		t.Errorf("without a server: %v", err)
 	}
 	running := start(t, 1)
-	if err := table.Give("web", os.Getpid(), running.fd(t)); err != nil {
+	if err := table.Give("web", self(t), running.fd(t)); err != nil {
 		t.Fatal(err)
 	}
 	table.Close() // what goes on needs no process that has it open
@@ -189,7 +201,7 @@ func TestRestart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := table.Give("web", os.Getpid(), next.fd(t)); err != nil {
+		if err := table.Give("web", self(t), next.fd(t)); err != nil {
 			t.Fatal(err)
 		}
 		table.Close()
@@ -234,10 +246,10 @@ func checkEnd(t *testing.T, dir string, running *server, asked int64) {
 			t.Errorf("bind %+v: %v, want %q", row.of, err, row.want)
 		}
 	}
-	if err := table.Give("nobody", os.Getpid(), -1); err == nil || !strings.Contains(err.Error(), "no such service") {
+	if err := table.Give("nobody", self(t), -1); err == nil || !strings.Contains(err.Error(), "no such service") {
 		t.Errorf("give to nobody: %v", err)
 	}
-	if err := table.Give("web", os.Getpid(), 0); err == nil || !strings.Contains(err.Error(), "descriptor 0") {
+	if err := table.Give("web", self(t), 0); err == nil || !strings.Contains(err.Error(), "descriptor 0") {
 		t.Errorf("give what is no socket: %v", err)
 	}
 	if err := table.Unbind("web"); err != nil {
@@ -246,7 +258,8 @@ func checkEnd(t *testing.T, dir string, running *server, asked int64) {
 	if _, err := ask("10.99.0.1:80"); !errors.Is(err, unix.ECONNREFUSED) {
 		t.Errorf("after unbind: %v", err)
 	}
-	if err := table.Remove(); err != nil {
+	table.Close()
+	if err := Remove(dir); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Open(dir); !errors.Is(err, ErrNone) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -33,7 +34,8 @@ func Dir(bpffs, node string) string {
 	return filepath.Join(bpffs, "hairpin", strings.ReplaceAll(node, ".", "_"), "sockets")
 }
 
-// Table is the services of one network namespace. Whoever has it open is the only one to change it.
+// Table is the services of one network namespace. Whoever has it open is the only one to look at it or change it, and
+// should not for long.
 type Table struct {
 	dir                               string
 	bindings, counts, sockets, naming *ebpf.Map
@@ -43,48 +45,92 @@ type Table struct {
 // name of a service; an element of the map by which services have their numbers.
 type name [32]byte
 
-// Open is the table of a node. ErrNone where there is none.
+// Open is the table of a node. ErrNone where there is none, an error where another has it for long.
 func Open(dir string) (*Table, error) {
 	t := &Table{dir: dir}
-	if _, err := os.Stat(filepath.Join(dir, linkPin)); errors.Is(err, os.ErrNotExist) {
-		return nil, ErrNone
-	}
 	if err := t.open(); err != nil {
 		t.Close()
+		if errors.Is(err, ErrNone) {
+			return nil, ErrNone
+		}
 		return nil, fmt.Errorf("open %s: %w", dir, err)
 	}
 	return t, nil
 }
 
 func (t *Table) open() (err error) {
-	if t.lock, err = os.Open(t.dir); err != nil {
+	if t.lock, err = lockFolder(t.dir); err != nil {
 		return err
-	}
-	if err := unix.Flock(int(t.lock.Fd()), unix.LOCK_EX); err != nil {
-		return fmt.Errorf("lock: %w", err)
 	}
 	for pin, m := range map[string]**ebpf.Map{"bindings": &t.bindings, "service_counts": &t.counts, "service_sockets": &t.sockets, "service_names": &t.naming} {
 		if *m, err = ebpf.LoadPinnedMap(filepath.Join(t.dir, pin), nil); err != nil {
-			return fmt.Errorf("map %s: %w", pin, err)
+			return fmt.Errorf("map %s: %w: \"hairpin socket detach\" clears it away", pin, err)
 		}
 	}
 	return nil
 }
+
+// How long another may have the table, and how often it is asked for.
+const (
+	lockPatience = 10 * time.Second
+	lockAgain    = 10 * time.Millisecond
+)
+
+// lockFolder is a folder that nobody else has until it is closed. ErrNone where there is none.
+func lockFolder(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, ErrNone
+	}
+	if err != nil {
+		return nil, err
+	}
+	for last := time.Now().Add(lockPatience); ; time.Sleep(lockAgain) {
+		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil || !errors.Is(err, unix.EWOULDBLOCK) {
+			break
+		}
+		if time.Now().After(last) {
+			err = fmt.Errorf("another process has held it for %v: fuser %s", lockPatience, dir)
+			break
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if !isStill(f, dir) { // removed, and perhaps made anew
+		_ = f.Close()
+		return lockFolder(dir)
+	}
+	return f, nil
+}
+
+// isStill tells whether a folder is the one of that name.
+func isStill(f *os.File, dir string) bool {
+	there, err := os.Stat(dir)
+	own, err2 := f.Stat()
+	return err == nil && err2 == nil && os.SameFile(there, own)
+}
+
+const unfinishedMark = "_new_"
 
 // Create is Open, and makes the table of this thread's network namespace where there is none. It appears by one rename.
 func Create(dir string) (*Table, error) {
 	if t, err := Open(dir); !errors.Is(err, ErrNone) {
 		return t, err
 	}
-	unfinished := fmt.Sprintf("%s_new_%d", dir, os.Getpid())
-	if err := os.MkdirAll(unfinished, 0o700); err != nil {
+	unfinished := fmt.Sprint(dir, unfinishedMark, os.Getpid())
+	err := errors.Join(os.RemoveAll(unfinished), os.MkdirAll(unfinished, 0o700))
+	if err == nil {
+		err = pinAll(unfinished)
+	}
+	if err == nil {
+		err = os.Rename(unfinished, dir)
+	}
+	if err != nil {
+		err = errors.Join(err, os.RemoveAll(unfinished))
+	}
+	if err != nil && !errors.Is(err, os.ErrExist) { // another was faster: a folder with anything in it stays
 		return nil, fmt.Errorf("create %s: %w", dir, err)
-	}
-	if err := pinAll(unfinished); err != nil {
-		return nil, errors.Join(fmt.Errorf("create %s: %w", dir, err), os.RemoveAll(unfinished))
-	}
-	if err := os.Rename(unfinished, dir); err != nil {
-		return nil, errors.Join(fmt.Errorf("create %s: %w", dir, err), os.RemoveAll(unfinished))
 	}
 	return Open(dir)
 }
@@ -131,14 +177,35 @@ func (t *Table) Close() {
 	}
 }
 
-// Remove ends all steering. New connections go where they would have gone without it.
-func (t *Table) Remove() error {
-	dir := t.dir
-	t.Close()
-	if err := os.RemoveAll(dir); err != nil {
+// Remove ends all steering of a node, and takes away what is left of it, whatever state it is in. New connections go where they
+// would have gone without it. ErrNone where there is nothing.
+func Remove(dir string) error {
+	unfinished, err := filepath.Glob(dir + unfinishedMark + "*") // of those that were killed while they made one
+	if err != nil {
 		return fmt.Errorf("remove %s: %w", dir, err)
 	}
-	for parent := filepath.Dir(dir); filepath.Base(parent) != "hairpin" && os.Remove(parent) == nil; parent = filepath.Dir(parent) {
+	lock, err := lockFolder(dir)
+	if errors.Is(err, ErrNone) && len(unfinished) > 0 {
+		lock, err = nil, nil
+	}
+	if errors.Is(err, ErrNone) {
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("remove %s: %w", dir, err)
+	}
+	for _, d := range append(unfinished, dir) {
+		err = errors.Join(err, os.RemoveAll(d))
+	}
+	if lock != nil {
+		_ = lock.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("remove %s: %w", dir, err)
+	}
+	node := filepath.Dir(dir)
+	if os.Remove(node) == nil { // it has nothing else
+		_ = os.Remove(filepath.Dir(node))
 	}
 	return nil
 }

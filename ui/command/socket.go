@@ -53,10 +53,14 @@ func (t *tree) socketPins() string { return sockets.Dir(t.paths.BPFFS, t.paths.N
 // openSockets is the table that others have made.
 func (t *tree) openSockets() (*sockets.Table, error) {
 	table, err := sockets.Open(t.socketPins())
+	return table, absent(err)
+}
+
+func absent(err error) error {
 	if errors.Is(err, sockets.ErrNone) {
-		return nil, &failure{exitAbsent, err, ""}
+		return &failure{exitAbsent, err, ""}
 	}
-	return table, err
+	return err
 }
 
 func newSocketBind(t *tree) *cobra.Command {
@@ -126,7 +130,10 @@ func newSocketGive(t *tree) *cobra.Command {
 has everything new of the service go there, in one step for each family. An IPv6
 socket that takes IPv4 too serves both. The socket before keeps the connections
 that it has, and those whose handshake it began: its process should accept until
-nobody comes any more. A socket that is closed leaves its place by itself.`,
+nobody comes any more. A socket that is closed leaves its place by itself.
+
+Several may be given to at a time; the last one has the service. What is begun
+and ends, or is killed, while it waits has changed nothing.`,
 		Args: usage(cobra.ExactArgs(2)),
 	}
 	fd := c.Flags().Int("fd", -1, "the descriptor `N` of it, where the process has several")
@@ -136,22 +143,12 @@ nobody comes any more. A socket that is closed leaves its place by itself.`,
 		if err != nil || pid < 1 {
 			return &failure{exitUsage, fmt.Errorf("%q is no number of a process", args[1]), ""}
 		}
-		table, err := t.openSockets()
+		p, err := sockets.OpenProcess(pid)
 		if err != nil {
-			return err
+			return fmt.Errorf("give %s: %w", args[0], err)
 		}
-		defer table.Close()
-		for last := time.Now().Add(*wait); ; {
-			err = table.Give(args[0], pid, *fd)
-			if !errors.Is(err, sockets.ErrNotYet) || time.Now().After(last) {
-				return err
-			}
-			select {
-			case <-c.Context().Done():
-				return err
-			case <-time.After(50 * time.Millisecond):
-			}
-		}
+		defer p.Close()
+		return absent(sockets.Give(c.Context(), t.socketPins(), args[0], p, *fd, *wait))
 	}
 	return c
 }
@@ -178,11 +175,7 @@ func newSocketDetach(t *tree) *cobra.Command {
 		Short: "End all steering to sockets, and remove what it is done with",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			table, err := t.openSockets()
-			if err != nil {
-				return err
-			}
-			return table.Remove()
+			return absent(sockets.Remove(t.socketPins()))
 		},
 	}
 }
