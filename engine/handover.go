@@ -107,6 +107,8 @@ func (o *owner) mayHandOver(r *HandoffRequest) error {
 	switch {
 	case r.Watch < 0 || r.Watch > MaxWatch:
 		return fmt.Errorf("%w: a watch of %s; it takes at most %s", ErrInvalid, r.Watch, MaxWatch)
+	case o.options.Contained && r.Socket == "":
+		return fmt.Errorf("%w: this engine is the first process of its container, which would end with it: replace the container, packets go on meanwhile", ErrRefused)
 	case !o.seated || o.options.Successor == nil && r.Socket == "":
 		return fmt.Errorf("%w: this engine cannot start a successor", ErrRefused)
 	case o.handing != nil:

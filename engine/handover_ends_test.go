@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"os/exec"
 	"strings"
 	"testing"
@@ -21,5 +22,16 @@ func TestSuccessorEndsAtOnce(t *testing.T) {
 			t.Errorf("%s: %v", row.script, err)
 		}
 		h.dismiss(err)
+	}
+}
+
+// TestContained: where a successor would be killed as this process ends, none is started.
+func TestContained(t *testing.T) {
+	o := &owner{options: Options{Contained: true, Successor: func(string) *exec.Cmd { return nil }}}
+	if err := o.mayHandOver(&HandoffRequest{}); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "replace the container") {
+		t.Error(err)
+	}
+	if err := o.mayHandOver(&HandoffRequest{Socket: "/run/console"}); err == nil || strings.Contains(err.Error(), "container") {
+		t.Errorf("to a console that runs already: %v", err)
 	}
 }

@@ -37,6 +37,7 @@ type Options struct {
 	// that this process was started from where that is empty. It inherits a stream as its descriptor 3, for Succeed. nil:
 	// this engine cannot start one.
 	Successor func(binary string) *exec.Cmd
+	Contained bool     // none would outlive this process
 	Arguments []string // further ones, with which a successor of this process begins
 	// Stays makes a process that has handed the node over go on as an observer of its successor.
 	Stays bool

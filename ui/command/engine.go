@@ -55,6 +55,7 @@ func withSuccessor(ctx context.Context, o engine.Options) engine.Options {
 	}
 	args = append(args, o.Arguments...)
 	o.Stays = !o.Log.Enabled(ctx, slog.LevelError) // there is a screen, and somebody who looks at it
+	o.Contained = os.Getpid() == 1                 // the kernel ends a container with its first process
 	o.Successor = func(binary string) *exec.Cmd {
 		cmd := exec.Command(cmp.Or(binary, program), args...)
 		cmd.Env = slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "WATCHDOG_PID=") }) // that is not it
