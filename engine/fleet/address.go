@@ -1,8 +1,6 @@
 package fleet
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -21,12 +19,12 @@ type Address struct {
 	User      string
 	password  string
 	answer    time.Duration // in which the store connects, and answers
-	tls       *tls.Config   // nil = none
+	files     files
 	text      string
 }
 
 // ParseAddress reads etcd://HOST:PORT,HOST:PORT/PREFIX, and the files that it names. Behind a question mark may stand user and
-// password_file, ca, and cert with key: files, by absolute paths. The scheme etcds, ca and cert ask for TLS.
+// password_file, ca, and cert with key: files, by absolute paths. The scheme etcds, ca and cert ask for TLS; its files are read again with each connection.
 func ParseAddress(text string) (*Address, error) {
 	a, err := parseAddress(text)
 	if err != nil {
@@ -86,40 +84,9 @@ func (a *Address) read(secure bool, q url.Values) error {
 			return fmt.Errorf("password_file: %s is empty", q.Get("password_file"))
 		}
 	}
-	if secure || q.Has("ca") || q.Has("cert") || q.Has("key") {
-		a.tls = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
-	return errors.Join(a.readCA(q.Get("ca")), a.readCert(q.Get("cert"), q.Get("key")))
-}
-
-func (a *Address) readCA(file string) error {
-	if file == "" {
-		return nil
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return fmt.Errorf("ca: %w", err)
-	}
-	a.tls.RootCAs = x509.NewCertPool()
-	if !a.tls.RootCAs.AppendCertsFromPEM(text) {
-		return fmt.Errorf("ca: %s has no certificate in PEM", file)
-	}
-	return nil
-}
-
-func (a *Address) readCert(cert, key string) error {
-	if (cert == "") != (key == "") {
-		return errors.New("cert and key go together")
-	}
-	if cert == "" {
-		return nil
-	}
-	pair, err := tls.LoadX509KeyPair(cert, key)
-	if err != nil {
-		return fmt.Errorf("cert and key: %w", err)
-	}
-	a.tls.Certificates = []tls.Certificate{pair}
-	return nil
+	a.files = files{secure || q.Has("ca") || q.Has("cert") || q.Has("key"), q.Get("ca"), q.Get("cert"), q.Get("key")}
+	_, err := a.files.config()
+	return err
 }
 
 // String is the address without what opens it.

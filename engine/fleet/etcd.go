@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -39,8 +38,12 @@ const (
 func Open(a *Address) (Store, error) {
 	again := grpc.ConnectParams{MinConnectTimeout: a.answer,
 		Backoff: backoff.Config{BaseDelay: a.answer / 20, Multiplier: 1.6, Jitter: 0.5, MaxDelay: a.answer}}
-	c, err := clientv3.New(clientv3.Config{Endpoints: a.Endpoints, Username: a.User, Password: a.password, TLS: a.tls, DialTimeout: a.answer,
-		DialKeepAliveTime: aliveEvery, DialKeepAliveTimeout: a.answer, Logger: zap.NewNop(), MaxUnaryRetries: 2, DialOptions: []grpc.DialOption{grpc.WithConnectParams(again)}})
+	how := []grpc.DialOption{grpc.WithConnectParams(again)}
+	if a.files.secure {
+		how = append(how, grpc.WithTransportCredentials(renewed{a.files}))
+	}
+	c, err := clientv3.New(clientv3.Config{Endpoints: a.Endpoints, Username: a.User, Password: a.password, DialTimeout: a.answer,
+		DialKeepAliveTime: aliveEvery, DialKeepAliveTimeout: a.answer, Logger: zap.NewNop(), MaxUnaryRetries: 2, DialOptions: how})
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", a, explain(err))
 	}
@@ -80,15 +83,13 @@ func (a *Address) reach(ctx context.Context) error {
 	defer stop()
 	var why []error
 	for _, endpoint := range a.Endpoints {
-		var c net.Conn
-		var err error
-		if a.tls != nil {
-			c, err = (&tls.Dialer{Config: a.tls}).DialContext(ctx, "tcp", endpoint)
-		} else {
-			c, err = (&net.Dialer{}).DialContext(ctx, "tcp", endpoint)
+		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", endpoint)
+		if err == nil && a.files.secure {
+			err = errors.Join(a.files.secured(ctx, endpoint, c), c.Close())
+		} else if err == nil {
+			err = c.Close()
 		}
 		if err == nil {
-			c.Close()
 			err = fmt.Errorf("%s is there and does not answer within %s: has it a quorum, and does it speak TLS or not as the address says?", endpoint, a.answer)
 		}
 		why = append(why, err)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/client/pkg/v3/transport"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
@@ -25,6 +26,7 @@ type server struct {
 	etcd     *embed.Etcd
 	dir      string
 	endpoint string
+	tls      *transport.TLSInfo // nil: it speaks none
 }
 
 func newServer(t *testing.T) *server {
@@ -39,9 +41,13 @@ func (s *server) start(client string) {
 	c := embed.NewConfig()
 	c.Dir, c.Logger, c.LogLevel, c.UnsafeNoFsync = s.dir, "zap", "panic", true
 	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
-	at := func(host string) []url.URL { return []url.URL{{Scheme: "http", Host: host}} }
-	c.ListenClientUrls, c.AdvertiseClientUrls = at(client), at(client)
-	c.ListenPeerUrls, c.AdvertisePeerUrls = at("127.0.0.1:0"), at("127.0.0.1:0")
+	at := func(scheme, host string) []url.URL { return []url.URL{{Scheme: scheme, Host: host}} }
+	c.ListenClientUrls, c.AdvertiseClientUrls = at("http", client), at("http", client)
+	if s.tls != nil {
+		c.ClientTLSInfo = *s.tls
+		c.ListenClientUrls, c.AdvertiseClientUrls = at("https", client), at("https", client)
+	}
+	c.ListenPeerUrls, c.AdvertisePeerUrls = at("http", "127.0.0.1:0"), at("http", "127.0.0.1:0")
 	c.InitialCluster = "default=http://127.0.0.1:0"
 	c.TickMs, c.ElectionMs = 50, 500
 	var err error
@@ -133,6 +139,11 @@ func (c *crew) startAt(name, endpoint string, node *fakeNode) *Member {
 		c.t.Fatal(err)
 	}
 	a.answer = time.Second
+	return c.startWith(name, a, node)
+}
+
+func (c *crew) startWith(name string, a *Address, node *fakeNode) *Member {
+	c.t.Helper()
 	store, err := Open(a)
 	if err != nil {
 		c.t.Fatal(err)
