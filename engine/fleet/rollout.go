@@ -84,15 +84,15 @@ func Judge(h Head, nodes []Seen, now time.Time) (v Verdict) {
 		return v
 	}
 	var waiting []Seen
-	flying, kept := 0, 0
+	flying, kept := map[bool]int{}, map[bool]int{} // by whether they are hosts
 	for _, n := range nodes {
 		switch n.stand(h) {
 		case waits:
 			waiting = append(waiting, n)
 		case flies:
-			flying++
+			flying[n.host()]++
 		case keeps:
-			kept++
+			kept[n.host()]++
 		}
 		if v.Fail == "" && h.Phase == Running {
 			v.Fail = n.fault(h, now)
@@ -101,15 +101,20 @@ func Judge(h Head, nodes []Seen, now time.Time) (v Verdict) {
 	if v.Fail != "" {
 		return v
 	}
+	v.Done = !h.Rest() && len(waiting) == 0 && flying[true]+flying[false] == 0
 	slices.SortStableFunc(waiting, hostsFirst)
-	for _, n := range waiting[:min(len(waiting), max(0, h.atOnce(kept)-flying))] {
+	host := len(waiting) > 0 && waiting[0].host()
+	if h.Phase == Running {
+		waiting = slices.DeleteFunc(waiting, func(n Seen) bool { return n.host() != host || !host && flying[true] > 0 })
+	}
+	for _, n := range waiting[:min(len(waiting), max(0, h.atOnce(kept[host])-flying[true]-flying[false]))] {
 		v.Ask = append(v.Ask, n.Name)
 	}
-	v.Done = !h.Rest() && len(waiting) == 0 && flying == 0
 	return v
 }
 
-// atOnce is how many nodes may be on their way: the first goes alone, those of a return together.
+// atOnce is how many nodes may be on their way, of whose kind so many have it: the first goes alone, since what is good for backends
+// says nothing of load balancers; those of a return go together.
 func (h Head) atOnce(kept int) int {
 	switch {
 	case h.Phase == Returning:
@@ -120,12 +125,14 @@ func (h Head) atOnce(kept int) int {
 	return max(1, h.Pace.AtOnce)
 }
 
+func (n Seen) host() bool { return n.Status != nil && n.Status.Host }
+
 // hostsFirst has backends take a VIP before load balancers send them its packets.
 func hostsFirst(a, b Seen) int {
 	switch {
-	case a.Status.Host == b.Status.Host:
+	case a.host() == b.host():
 		return 0
-	case a.Status.Host:
+	case a.host():
 		return -1
 	}
 	return 1
