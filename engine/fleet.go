@@ -131,7 +131,7 @@ func (o *owner) joinFleet(ctx context.Context) {
 			Store: store, Node: fleetNode{o}, Log: o.log, Changed: o.fleet.changed})
 	}
 	if o.trouble("fleet", "crit", "this node takes no part in its fleet", err, "start the engine again when that is mended"); err != nil {
-		o.fleet.booted = false // nothing is to be had by waiting
+		o.endHold() // nothing is to be had by waiting
 		return
 	}
 	go o.fleet.member.Run(ctx)

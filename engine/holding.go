@@ -1,9 +1,14 @@
 package engine
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
+	"hairpin/engine/disk"
 	"hairpin/engine/fleet"
 )
 
@@ -13,6 +18,43 @@ const (
 	holdsAlone = 30 * time.Second
 	holdsMost  = 5 * time.Minute
 )
+
+func (p Paths) holdingFile() string { return filepath.Join(p.State, "holding") }
+
+// holdBack begins to hold back what a node of a fleet announces. The file has an engine that is started again go on with it, in this boot.
+func (o *owner) holdBack() {
+	if o.options.Store == nil {
+		return
+	}
+	o.fleet.booted = true
+	boot, err := os.ReadFile(bootID)
+	if err == nil {
+		err = disk.Write(o.options.Paths.holdingFile(), boot)
+	}
+	if err != nil {
+		o.journal.add(time.Now(), "warn", "engine", "an engine that is started again will announce VIPs at once: "+err.Error())
+	}
+}
+
+// holdOn goes on with it where the engine before did not come to an end. Nothing was forwarded here that others do not know better.
+func (o *owner) holdOn() {
+	boot, err := os.ReadFile(bootID)
+	was, e := os.ReadFile(o.options.Paths.holdingFile())
+	if o.options.Store != nil && err == nil && e == nil && bytes.Equal(was, boot) {
+		o.fleet.booted = true
+		o.fleet.fresh.Store(true)
+	}
+}
+
+// endHold ends it.
+func (o *owner) endHold() {
+	o.fleet.booted = false
+	if err := os.Remove(o.options.Paths.holdingFile()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		o.journal.add(time.Now(), "warn", "engine", "an engine that is started again will hold its VIPs back: "+err.Error())
+	}
+}
+
+const bootID = "/proc/sys/kernel/random/boot_id"
 
 // holds says why the VIPs of this node are not announced yet; empty = they may be. What was once announced is not held back any more.
 func (o *owner) holds(now time.Time) string {
@@ -28,7 +70,7 @@ func (o *owner) holds(now time.Time) string {
 	if why != "" && now.Before(end) {
 		return fmt.Sprintf("this node booted: it waits until %s at most to catch up with its fleet: %s", end.Format(time.TimeOnly), why)
 	}
-	if f.booted = false; why != "" {
+	if o.endHold(); why != "" {
 		o.journal.add(now, "warn", "engine", "VIPs are announced by what this node has, for it waited long enough for its fleet: "+why)
 	}
 	return ""

@@ -52,6 +52,13 @@ func TestHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	n, err = Open(t.Context(), Options{Paths: p, Version: "test", Store: store}) // it did not come to an end of that
+	if err != nil {
+		t.Fatal(err)
+	}
 	o := n.(*owner)
 	s := until(t, n, "it holds back", func(s *State) bool { return s.BGP != nil && len(s.BGP.Routes) > 0 && s.Fleet != nil })
 	if r := s.BGP.Routes[0]; r.State != withdrawn || r.Why != s.Fleet.Holds || r.Why == "" {
@@ -71,7 +78,7 @@ func TestHolds(t *testing.T) {
 	if err := n.Close(); err != nil {
 		t.Fatal(err)
 	}
-	n, err = Open(t.Context(), Options{Paths: p, Version: "test", Store: store}) // it did not boot: packets flowed
+	n, err = Open(t.Context(), Options{Paths: p, Version: "test", Store: store}) // packets flow
 	if err != nil {
 		t.Fatal(err)
 	}

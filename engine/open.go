@@ -163,6 +163,7 @@ func (o *owner) start(ctx context.Context) (err error) {
 
 // adopt goes on with what the kernel runs. Nothing of it is touched but what the spec says should be there and is not.
 func (o *owner) adopt() error {
+	o.holdOn()
 	control := o.kernel.Control()
 	o.routers.adopted = true
 	o.active = int(control.Active)
@@ -219,7 +220,7 @@ func (o *owner) upgrade() error {
 // bringUp brings a node without a data path to the spec that was confirmed last, or else to the operator's file.
 func (o *owner) bringUp(context.Context) error {
 	o.fleet.fresh.Store(true)
-	o.fleet.booted = o.options.Store != nil
+	o.holdBack()
 	s, why, err := o.firstSpec()
 	if err != nil || s == nil {
 		o.detachUnused()
