@@ -80,13 +80,20 @@ func (m *Model) planned(plan *engine.Plan, err error, before, next *spec.Spec, e
 	for _, why := range impact.Why { // before what is long
 		body = append(body, overlay.Line{Token: theme.Warn, Text: why})
 	}
-	body = append(body, overlay.Line{Token: theme.Hint, Text: fmt.Sprintf(
-		"it goes back by itself after %.0f s unless %s confirms it", confirmTime.Seconds(), m.keyOf(action.Confirm))}, overlay.Line{})
+	whom, after := m.name(), fmt.Sprintf("it goes back by itself after %.0f s unless %s confirms it", confirmTime.Seconds(), m.keyOf(action.Confirm))
+	if f := m.live.Fleet; f != nil && f.Left == "" {
+		whom, after = "THE FLEET", fmt.Sprintf("it becomes revision %d, of all nodes of the fleet: one after another takes it and watches itself; where one does worse, all go back",
+			f.Number+1)
+		if !f.Reached {
+			after = "the store is away, so that it will be refused; to change this node alone, take it out of the fleet first"
+		}
+	}
+	body = append(body, overlay.Line{Token: theme.Hint, Text: after}, overlay.Line{})
 	for _, text := range plan.Text {
 		body = append(body, overlay.Line{Token: theme.Text, Text: text})
 	}
 	return &overlay.Choice{
-		Title: "APPLY TO " + m.name(), Body: body, Name: impact.Name,
+		Title: "APPLY TO " + whom, Body: body, Name: impact.Name,
 		Buttons: []overlay.Button{{Label: "Cancel"}, {
 			Label: "Apply " + count(len(edits), "edit"), Guarded: impact.Name != "",
 			Ask: applyIt{spec: next, revision: plan.Revision, edits: edits},

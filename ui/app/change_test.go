@@ -402,3 +402,25 @@ func TestInsisting(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 }
+
+// TestApplyToFleet: an edit at a node of a fleet is one of all nodes, which the preview says, and when the store is away.
+func TestApplyToFleet(t *testing.T) {
+	for _, reached := range []bool{true, false} {
+		s := fake.Fleeted()
+		s.Fleet.Reached = reached
+		d := open80(t, s)
+		atBackend(d)
+		d.press("!")
+		d.text("INC-7")
+		d.press("enter")
+		d.press("D")
+		d.press("A")
+		d.has("APPLY TO THE FLEET")
+		d.hasNot("goes back by itself after")
+		if reached {
+			d.has("it becomes revision 13, of all nodes of the fleet")
+		} else {
+			d.has("the store is away, so that it will be refused")
+		}
+	}
+}

@@ -151,7 +151,11 @@ func (v viewFleet) write(out io.Writer) error {
 	if !v.Reached {
 		fmt.Fprintf(w, "WARN  the store %s is away since %s: %s\n", v.Store, ago(v.Time, v.Since), v.Why)
 	}
-	fmt.Fprintf(w, "this node, %s, has revision %d; %s leads\n", v.Node, v.Own, orDash(v.Leader))
+	leads := "leads"
+	if !v.Reached {
+		leads = "led last"
+	}
+	fmt.Fprintf(w, "this node, %s, has revision %d; %s %s\n", v.Node, v.Own, orDash(v.Leader), leads)
 	if v.Holds != "" {
 		fmt.Fprintln(w, "WARN  VIPs are not announced yet: "+v.Holds)
 	}

@@ -96,7 +96,11 @@ func (p *Fleet) head(k Kit, v View, w int) (out []string) {
 	if f.Holds != "" {
 		say(theme.Warn, "VIPs are not announced yet: %s", f.Holds)
 	}
-	say(theme.Dim, "this node has revision %d; %s leads; %s", f.Own, orNobody(f.Leader), f.Store)
+	leads := "leads"
+	if !f.Reached {
+		leads = "led last"
+	}
+	say(theme.Dim, "this node has revision %d; %s %s; %s", f.Own, orNobody(f.Leader), leads, f.Store)
 	switch {
 	case f.Left != "":
 		say(theme.Warn, "out of the fleet, changes stay here: %s", f.Left)
