@@ -166,6 +166,10 @@ func TestNodes(t *testing.T) {
 	n.withdrawn(t, all)
 }
 
+// mostYoung is how many connections may be lost that are younger than a change and that a node's end moves to one without it: those of one
+// slot in five hundred, and of half a second.
+const mostYoung = 10
+
 // during has something happen under a load, and allows no loss but what is named.
 func (n *network) during(t *testing.T, c lab.LoadConfig, what string, change func(), allowed ...string) {
 	t.Helper()
@@ -177,6 +181,10 @@ func (n *network) during(t *testing.T, c lab.LoadConfig, what string, change fun
 	if slices.Contains(allowed, "datagrams") && r.Echo.Failed > 0 {
 		t.Logf("%s: %d datagrams of %d were lost", what, r.Echo.Failed, r.Echo.Asked)
 		r.Echo.Asked, r.Echo.Failed = r.Echo.Asked-r.Echo.Failed, 0
+	}
+	if slices.Contains(allowed, "young") && r.New.Failed > 0 && r.New.Failed <= mostYoung {
+		t.Logf("%s: %d connections of %d were lost: %q", what, r.New.Failed, r.New.Asked, r.New.Errors)
+		r.New.Asked, r.New.Failed = r.New.Asked-r.New.Failed, 0
 	}
 	if perfect(t, what, r); c.New > 0 && r.New.Answered == 0 || c.Kept > 0 && r.Kept.Answered == 0 || c.Datagrams > 0 && r.Echo.Answered == 0 {
 		t.Errorf("%s: nothing was asked", what)
