@@ -167,7 +167,7 @@ func (o *owner) showFleet(s *State) {
 	}
 	if o.fleet.member == nil {
 		if holds != "" { // it joins in a moment
-			s.Fleet = &Fleet{Store: o.options.Store.address.String(), Since: o.since, Holds: holds}
+			s.Fleet = &Fleet{Store: o.options.Store.address.String(), Since: s.Time, Why: "it was not asked yet", Holds: holds}
 		}
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"hairpin/engine/disk"
@@ -68,9 +69,10 @@ func (o *owner) holds(now time.Time) string {
 	}
 	why, end := behind(v, o.since)
 	if why != "" && now.Before(end) {
-		return fmt.Sprintf("this node booted: it waits until %s at most to catch up with its fleet: %s", end.Format(time.TimeOnly), why)
+		return fmt.Sprintf("this node booted and waits for its fleet, until %s at most: %s", end.Format(time.TimeOnly), why)
 	}
 	if o.endHold(); why != "" {
+		f.fresh.Store(false) // it has flows of its own from now on, which older revisions must not move
 		o.journal.add(now, "warn", "engine", "VIPs are announced by what this node has, for it waited long enough for its fleet: "+why)
 	}
 	return ""
@@ -86,7 +88,7 @@ func behind(v fleet.View, booted time.Time) (why string, end time.Time) {
 		if alone := v.Since.Add(holdsAlone); alone.Before(end) {
 			end = alone
 		}
-		return "the store is away: " + v.Why, end
+		return "the store is away: " + strings.TrimPrefix(v.Why, "the store does not answer: "), end
 	case v.Step != "":
 		return v.Step, end
 	case v.Waits != "":

@@ -72,7 +72,7 @@ func TestHolds(t *testing.T) {
 		return keys["fleet holds"] && !keys["route 10.99.0.1/32"]
 	})
 	inside(t, o, func() { o.publish(o.since.Add(holdsMost)) })
-	if s := n.State(); s.Fleet.Holds != "" || s.BGP.Routes[0].State != announced {
+	if s := n.State(); s.Fleet.Holds != "" || s.BGP.Routes[0].State != announced || o.fleet.fresh.Load() {
 		t.Errorf("after %s: %+v %+v", holdsMost, s.Fleet, s.BGP.Routes[0])
 	}
 	if err := n.Close(); err != nil {

@@ -135,9 +135,12 @@ func fleetOf(s *engine.State) viewFleet {
 func (v viewFleet) write(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	r := v.Revision
-	if r.Number == 0 {
+	switch {
+	case r.Number == 0 && !v.Reached:
+		fmt.Fprintf(w, "which revision is the newest is not known: %s was not reached yet\n", v.Store)
+	case r.Number == 0:
 		fmt.Fprintf(w, "fleet %s in %s has no revision yet: hairpin fleet apply -f FILE\n", v.ID, v.Store)
-	} else {
+	default:
 		fmt.Fprintf(w, "revision %d by %s at %s, %s: %s\n", r.Number, r.Who, r.From, ago(v.Time, r.At), r.Phase)
 		for _, text := range []string{r.Why, r.Reason} {
 			if text != "" {

@@ -81,9 +81,12 @@ func (p *Fleet) head(k Kit, v View, w int) (out []string) {
 		say(theme.Text, "this node has its spec for itself: its engine was started without --store")
 		return out
 	}
-	if f.Number == 0 {
+	switch {
+	case f.Number == 0 && !f.Reached:
+		say(theme.Title, "which revision is the newest is not known: the store was not reached yet")
+	case f.Number == 0:
 		say(theme.Title, "there is no revision yet: the first that is applied anywhere is for all")
-	} else {
+	default:
 		say(theme.Title, "revision %d by %s at %s, %s ago: %s", f.Number, f.Who, f.From, widget.Age(max(0, v.Now.Sub(f.At))), f.Phase)
 		say(theme.Text, "%s", f.What)
 	}
