@@ -134,8 +134,8 @@ func limitText(l Limit) string {
 		does = "would refuse, were it not in shadow"
 	}
 	per := l.Scope
-	if l.VIP != "" {
-		per += " " + l.VIP
+	if whose := l.Whose(); whose != "" {
+		per += " " + whose
 	}
 	return fmt.Sprintf("%s %s: limit %s per %s %s", l.NIC, l.Hook, l.Stage, per, does)
 }

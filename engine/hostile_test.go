@@ -95,6 +95,12 @@ func forge(t *testing.T, path string) *forged {
 // call is what the engine answers to k.
 func (f *forged) call(t *testing.T, k call) error {
 	t.Helper()
+	return f.ask(t, k).Fault.err()
+}
+
+// ask is call with all of the answer.
+func (f *forged) ask(t *testing.T, k call) *answer {
+	t.Helper()
 	f.last++
 	k.ID = f.last
 	say(t, f, k)
@@ -104,7 +110,7 @@ func (f *forged) call(t *testing.T, k call) error {
 			t.Fatal(err)
 		}
 		if n.Answer != nil && n.Answer.ID == k.ID {
-			return n.Answer.Fault.err()
+			return n.Answer
 		}
 	}
 }

@@ -168,7 +168,7 @@ func (p *pasts) problems(now time.Time, s *State) (warn []Problem) {
 		}
 		whose := map[string]string{"nic": "of the whole NIC", "vip": "of VIP " + l.VIP, "tenant": "of tenant " + l.Tenant, "source": "of a source"}[l.Scope]
 		if whose == "" {
-			whose = "of a source for " + l.VIP
+			whose = "of a source for VIP " + l.VIP
 		}
 		now := fmt.Sprintf("is used up, %.0f refused/s", l.Over.PPS)
 		if l.Over.PPS == 0 {

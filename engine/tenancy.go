@@ -37,7 +37,11 @@ func (s seat) plan(want *spec.Spec) (*Plan, error) {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
 	p, err := s.engine.plan(want)
-	if m, limited := s.limited(); err == nil && limited {
+	m, limited := s.limited()
+	if limited {
+		err = wordsOf(s.engine.spec, m).discreet(err)
+	}
+	if err == nil && limited {
 		p.VIPs = slices.DeleteFunc(p.VIPs, func(v VIPPlan) bool { return !owned(m, want, s.engine.spec, v.Name) })
 	}
 	return p, err
@@ -75,7 +79,8 @@ func (s seat) applyTheirs(r ApplyRequest) (*Applied, error) {
 		return nil, fmt.Errorf("apply: %w", err)
 	}
 	r.by = &m
-	return s.engine.apply(r)
+	applied, err := s.engine.apply(r)
+	return applied, wordsOf(s.engine.spec, m).discreet(err)
 }
 
 // waitsFor says that a change waits for confirmation that is not all of m's. Whatever they did now would confirm it, or

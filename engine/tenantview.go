@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"hairpin/engine/spec"
 	"hairpin/engine/tenants"
@@ -38,8 +41,7 @@ func seenBy(s *State, m tenants.Mine, who string) *State {
 	}
 	w := wordsOf(s.Spec, m)
 	for _, e := range s.Events {
-		own := e.Severity == "audit" && e.Who == who
-		if own || e.Severity != "audit" && w.only(append([]string{e.What}, e.Detail...)...) {
+		if e, shown := w.event(e, who); shown {
 			v.Events = append(v.Events, e)
 		}
 	}
@@ -51,51 +53,111 @@ func seenBy(s *State, m tenants.Mine, who string) *State {
 	return v
 }
 
+// event is what who sees of e: of what many backends did at a time, the lines of theirs.
+func (w words) event(e Event, who string) (Event, bool) {
+	switch {
+	case e.Severity == "audit":
+		return e, e.Who == who
+	case w.only(e.What, e.Detail...):
+		return e, true
+	case e.Who != "health" || w.others.in(e.What) || len(e.Detail) == 0:
+		return e, false
+	}
+	e.Detail = slices.DeleteFunc(slices.Clone(e.Detail), func(line string) bool { return !w.only(line) })
+	e.What = "went down or came back"
+	return e, len(e.Detail) > 0
+}
+
 // words are what sentences call VIPs and backends by, and whose they are.
-type words struct{ mine, others map[string]bool }
+type words struct{ mine, others called }
+
+// called are names of VIPs and tenants, and addresses.
+type called struct{ names, addresses map[string]bool }
 
 func wordsOf(s *spec.Spec, m tenants.Mine) words {
-	w := words{map[string]bool{}, map[string]bool{}}
+	w := words{called{map[string]bool{}, map[string]bool{}}, called{map[string]bool{}, map[string]bool{}}}
 	if s == nil {
 		return w
 	}
+	of := func(mine bool) called {
+		if mine {
+			return w.mine
+		}
+		return w.others
+	}
 	for i := range s.VIPs {
 		v := &s.VIPs[i]
-		to := w.others
-		if m.Has(v) {
-			to = w.mine
-		}
-		to[v.Name] = true
+		to := of(m.Has(v))
+		to.names[v.Name] = true
 		for _, a := range v.Addresses {
-			to[a.String()] = true
+			to.addresses[a.String()] = true
+		}
+		for _, p := range v.Prefixes {
+			to.addresses[p.Addr().String()] = true
 		}
 		for _, b := range v.Backends {
-			to[b.Address.String()] = true
+			to.addresses[b.Address.String()] = true
 		}
 	}
 	for _, t := range s.Tenants {
-		if !slices.Contains(m, t.Name) {
-			w.others[t.Name] = true
-		}
+		of(slices.Contains(m, t.Name)).names[t.Name] = true
 	}
+	maps.DeleteFunc(w.others.addresses, func(a string, _ bool) bool { return w.mine.addresses[a] }) // a backend may be of both
 	return w
 }
 
-// only tells whether the texts name something of theirs, and nothing of others.
-func (w words) only(texts ...string) bool {
-	mine := false
-	for _, t := range texts {
-		for _, word := range strings.FieldsFunc(t, func(r rune) bool {
-			return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789-.:", r)
-		}) {
-			word = strings.Trim(word, ".:")
-			if w.others[word] {
-				return false
+// only tells whether a sentence is about something of theirs, and neither it nor what goes with it names something of
+// others.
+func (w words) only(what string, rest ...string) bool {
+	return w.mine.in(what) && !w.others.in(append(rest, what)...)
+}
+
+// in tells whether some of the texts has an address of c, or a name where sentences put it: whoever names VIPs may call them
+// as he likes, such as eth0 or down, and must neither see more by it nor hide from others what is theirs.
+func (c called) in(texts ...string) bool {
+	for _, text := range texts {
+		before := ""
+		for i, word := range wordsIn(text) {
+			bare := strings.Trim(word, ".:")
+			leads := word == bare+":" && (i == 0 || before == "vips")
+			if c.addresses[addressIn(word)] || c.names[bare] && (leads || before == "vip" || before == "tenant") {
+				return true
 			}
-			mine = mine || w.mine[word]
+			if strings.Trim(word, "0123456789") != "" { // vips[3] web: …
+				before = strings.ToLower(bare)
+			}
 		}
 	}
-	return mine
+	return false
+}
+
+// addressIn is the address that a word is, with or without a port and what ends a sentence; else the word.
+func addressIn(word string) string {
+	for _, text := range []string{word, strings.TrimRight(word, "."), strings.TrimSuffix(word, ":")} {
+		if a, err := netip.ParseAddr(text); err == nil {
+			return a.String()
+		}
+		if a, err := netip.ParseAddrPort(text); err == nil {
+			return a.Addr().String()
+		}
+	}
+	return word
+}
+
+// discreet is err as operators are told it: without what is of others.
+func (w words) discreet(err error) error {
+	if err == nil || !w.others.in(err.Error()) {
+		return err
+	}
+	f := faultOf(err)
+	f.Text = "it does not go together with what others have on this node"
+	return f.err()
+}
+
+func wordsIn(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_.:", r)
+	})
 }
 
 // armedOf is who of the operators of m is armed, or else that somebody is for the whole node, whose reasons are his own.
