@@ -35,6 +35,7 @@ func Write(w io.Writer, s *engine.State) error {
 	p.chains(s)
 	p.stages(s)
 	p.vips(s)
+	p.tenants(s)
 	p.limits(s)
 	p.peers(s)
 	p.captures(s)

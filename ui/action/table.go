@@ -14,6 +14,7 @@ const (
 	GoBGP      ID = "screen.bgp"
 	GoFleet    ID = "screen.fleet"
 	GoAgent    ID = "screen.agent"
+	GoTenants  ID = "screen.tenants"
 
 	GoConnections ID = "screen.connections"
 	GoCapture     ID = "screen.capture"
@@ -139,6 +140,7 @@ var table = [...]Action{
 	{ID: GoRouting, Scope: Global, Title: "routing", Help: "the route, neighbour and NIC to each backend"},
 	{ID: GoBGP, Scope: Global, Title: "bgp", Help: "what routers are told, and the sessions with them"},
 	{ID: GoAgent, Scope: Global, Title: "agent", Help: "what this node takes packets for as a backend"},
+	{ID: GoTenants, Scope: Global, Title: "tenants", Help: "whose VIPs there are, and what they carry together"},
 	{ID: GoFleet, Scope: Global, Title: "fleet", Help: "the nodes of one mind, and which revision each has"},
 
 	{ID: Down, Scope: Global, Title: "down", Help: "next row"},

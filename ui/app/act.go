@@ -56,7 +56,7 @@ func (m *Model) act(c call) tea.Cmd {
 	case action.GoVIPs:
 		m.goVIP(c.Arg)
 	case action.GoOverview, action.GoChain, action.GoLimits, action.GoConnections, action.GoCapture, action.GoHandoff, action.GoEvents, action.GoDoctor, action.GoRouting, action.GoBGP, action.GoFleet,
-		action.GoAgent:
+		action.GoAgent, action.GoTenants:
 		m.open(page.Place{Screen: c.ID})
 	case action.Older, action.Newer, action.Last:
 		m.travel(c.ID)

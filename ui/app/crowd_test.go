@@ -79,7 +79,7 @@ func views(d *driver) map[string]func() {
 		"overview": at(action.GoOverview), "chain": at(action.GoChain), "stage": at(action.GoChain, action.Down, action.Open),
 		"vips": at(action.GoVIPs), "last VIP": at(action.GoVIPs, action.Bottom), "backends": at(action.GoVIPs, action.Open),
 		"last backend": at(action.GoVIPs, action.Open, action.Bottom), "limits": at(action.GoLimits), "events": at(action.GoEvents, action.Down), "handoff": at(action.GoHandoff),
-		"doctor": at(action.GoDoctor), "routing": at(action.GoRouting), "bgp": at(action.GoBGP), "fleet": at(action.GoFleet), "agent": at(action.GoAgent),
+		"doctor": at(action.GoDoctor), "routing": at(action.GoRouting), "bgp": at(action.GoBGP), "fleet": at(action.GoFleet), "agent": at(action.GoAgent), "tenants": at(action.GoTenants),
 		"palette": at(action.GoOverview, action.Palette), "help": at(action.Help), "quit": at(action.Quit), "filter": at(action.GoVIPs, action.Filter),
 		"staged": at(action.GoVIPs, action.Open, action.Drain), "preview": at(action.Apply), "handover of names": at(action.Detach),
 	}

@@ -93,6 +93,8 @@ func scenes() []scene {
 		}},
 		{"fleet-none", fake.Busy, nil, func(d *driver) { d.do(action.GoFleet) }},
 		{"agent", fake.Hosting, nil, func(d *driver) { d.do(action.GoAgent) }},
+		{"tenants", fake.Owned, nil, func(d *driver) { d.do(action.GoTenants) }},
+		{"tenants-operator", fake.Operated, nil, func(d *driver) { d.do(action.GoTenants) }},
 		{"connections", fake.Busy, nil, func(d *driver) {
 			d.node.Talk(fake.Talkers())
 			d.do(action.GoConnections, action.TalkersBy)

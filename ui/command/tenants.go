@@ -54,8 +54,10 @@ type viewTenant struct {
 	MaxBackends *uint32        `json:"max_backends"`
 	Prefixes    []netip.Prefix `json:"prefixes"`
 	viewCounter
-	Drop       viewCounter `json:"drop"`
-	NewRefused viewCounter `json:"limited"` // by limits of its VIPs
+	Drop    viewCounter `json:"drop"`
+	Limited viewCounter `json:"limited"` // by limits of the tenant and its VIPs
+	New     *float64    `json:"new"`     // new connections a second that limits let pass; null = no limit counts them
+	Open    *uint64     `json:"open"`    // connections at a time; likewise
 }
 
 func tenantsOf(s *engine.State, rates bool) viewTenants {
@@ -63,45 +65,30 @@ func tenantsOf(s *engine.State, rates bool) viewTenants {
 	if s.Spec == nil {
 		return v
 	}
-	for i := range s.Spec.Tenants {
-		v.Tenants = append(v.Tenants, tenantOf(s, &s.Spec.Tenants[i], viewer{rates: rates}))
+	for i, sum := range s.Tenants() {
+		v.Tenants = append(v.Tenants, tenantOf(&s.Spec.Tenants[i], sum, viewer{rates: rates}))
 	}
 	return v
 }
 
-func tenantOf(s *engine.State, t *spec.Tenant, w viewer) viewTenant {
+func tenantOf(t *spec.Tenant, sum engine.Tenant, w viewer) viewTenant {
 	same := func(name string) string { return name }
-	v := viewTenant{Name: t.Name, Operators: list(t.Operators, same), Groups: list(t.Groups, same), VIPs: []string{},
-		Prefixes: list(t.Prefixes, func(p netip.Prefix) netip.Prefix { return p })}
-	for _, q := range []struct {
-		max  uint32
-		view **uint32
-	}{{t.MaxVIPs, &v.MaxVIPs}, {t.MaxBackends, &v.MaxBackends}} {
-		if q.max != 0 {
-			*q.view = &q.max
-		}
+	v := viewTenant{Name: t.Name, Operators: list(t.Operators, same), Groups: list(t.Groups, same), VIPs: list(sum.VIPs, same), Backends: sum.Backends,
+		Prefixes:    list(t.Prefixes, func(p netip.Prefix) netip.Prefix { return p }),
+		viewCounter: w.counter(sum.Counter), Drop: w.counter(sum.Drop), Limited: w.counter(sum.Limited)}
+	if t.MaxVIPs != 0 {
+		v.MaxVIPs = &t.MaxVIPs
 	}
-	_, v.Backends = s.Spec.Owned(t.Name)
-	var sum, drop, limited engine.Counter
-	for i := range s.VIPs {
-		if x := &s.VIPs[i]; x.Tenant == t.Name {
-			v.VIPs = append(v.VIPs, x.Name)
-			add(&sum, x.Counter)
-			add(&drop, x.Drop)
-		}
+	if t.MaxBackends != 0 {
+		v.MaxBackends = &t.MaxBackends
 	}
-	for _, l := range s.Limits {
-		if x := s.Spec.VIP(l.VIP); x != nil && x.Tenant == t.Name && !l.Shadow && !l.Source.IsValid() {
-			add(&limited, l.Over)
-		}
+	if w.rates && sum.New >= 0 {
+		v.New = new(round(sum.New))
 	}
-	v.viewCounter, v.Drop, v.NewRefused = w.counter(sum), w.counter(drop), w.counter(limited)
+	if sum.Open >= 0 {
+		v.Open = new(uint64(sum.Open))
+	}
 	return v
-}
-
-func add(sum *engine.Counter, c engine.Counter) {
-	sum.Packets, sum.Bytes = sum.Packets+c.Packets, sum.Bytes+c.Bytes
-	sum.PPS, sum.BPS = sum.PPS+c.PPS, sum.BPS+c.BPS
 }
 
 func (v viewTenants) write(out io.Writer) error {
@@ -110,14 +97,21 @@ func (v viewTenants) write(out io.Writer) error {
 		fmt.Fprintln(w, "the running spec has no tenants")
 		return w.Flush()
 	}
-	fmt.Fprintln(w, "TENANT\tVIPS\tBACKENDS\tPPS\tPACKETS\tBYTES\tDROP PPS\tDROPS\tLIMITED\tOPERATORS")
+	fmt.Fprintln(w, "TENANT\tVIPS\tBACKENDS\tPPS\tPACKETS\tBYTES\tDROP PPS\tDROPS\tLIMITED\tNEW/s\tOPEN\tOPERATORS")
 	for _, t := range v.Tenants {
 		who := t.Operators
 		for _, g := range t.Groups {
 			who = append(who, "group "+g)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%d\t%d\t%s\n", t.Name, used(len(t.VIPs), t.MaxVIPs), used(t.Backends, t.MaxBackends), t.pps(), t.Packets, t.Bytes,
-			t.Drop.pps(), t.Drop.Packets, t.NewRefused.Packets, orDash(strings.Join(who, ", ")))
+		opened, open := "-", "-"
+		if t.New != nil {
+			opened = fmt.Sprintf("%.0f", *t.New)
+		}
+		if t.Open != nil {
+			open = fmt.Sprint(*t.Open)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%d\t%d\t%s\t%s\t%s\n", t.Name, used(len(t.VIPs), t.MaxVIPs), used(t.Backends, t.MaxBackends), t.pps(), t.Packets, t.Bytes,
+			t.Drop.pps(), t.Drop.Packets, t.Limited.Packets, opened, open, orDash(strings.Join(who, ", ")))
 	}
 	return w.Flush()
 }

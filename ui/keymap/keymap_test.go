@@ -16,7 +16,7 @@ var byName = map[action.ID]bool{
 	action.Discard: true, action.Detach: true, action.Maintenance: true,
 	action.Theme: true, action.Keymap: true, action.Glyphs: true, action.Mouse: true, action.GoDoctor: true, action.GoRouting: true, action.GoBGP: true, action.GoFleet: true,
 	action.FleetStop: true, action.FleetResume: true, action.FleetBack: true, action.FleetLeave: true, action.FleetRejoin: true,
-	action.GoAgent: true,
+	action.GoAgent: true, action.GoTenants: true,
 }
 
 func TestPresets(t *testing.T) {

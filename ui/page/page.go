@@ -118,6 +118,7 @@ func New() map[action.ID]Page {
 		action.GoBGP:         NewBGP(),
 		action.GoFleet:       NewFleet(),
 		action.GoAgent:       NewAgent(),
+		action.GoTenants:     NewTenants(),
 	}
 }
 
