@@ -16,6 +16,7 @@ func (m *Member) look(ctx context.Context) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := m.target
+	m.served = m.served || m.recalled && m.memory.Number >= m.view.Head.ground()
 	fresh = fresh && !m.served
 	tried := m.memory.Failed == t.Number && m.memory.Attempt == t.Attempt
 	switch {
@@ -104,7 +105,9 @@ func (m *Member) pass(ctx context.Context, own int, fresh bool, h Head, number i
 		if errors.Is(err, ErrWait) || ctx.Err() != nil {
 			return err
 		}
-		if err != nil {
+		if err == nil {
+			m.keepHad(kept[i], since)
+		} else {
 			m.Log.Warn("fleet: a revision that was missed is passed over", "revision", n, "error", err)
 		}
 	}
@@ -125,6 +128,9 @@ func (m *Member) take(ctx context.Context, t Target, r Revision, s *spec.Spec, h
 			}
 			return err
 		}
+	}
+	if !host {
+		m.keepHad(r, time.Now().Add(-longest(s)))
 	}
 	return m.remember(func(k *memory) { k.keep(t.Number, name, host) })
 }

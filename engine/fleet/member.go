@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -61,6 +62,8 @@ type Member struct {
 	working bool
 	rejoins bool // whatever it has, it takes its target again
 	served  bool // it has come to a target since this process began
+
+	recalled bool // it has gone through what it had before it booted
 }
 
 // View is what a member knows, for whoever shows it.
@@ -100,6 +103,9 @@ func New(c Config) (*Member, error) {
 func (m *Member) Run(ctx context.Context) {
 	defer close(m.done)
 	defer m.depart()
+	if err := m.recall(ctx); err != nil {
+		m.Log.Warn("fleet: what this node had is not known", "error", err)
+	}
 	first, last := m.Silence/10, m.Silence*3/2 // before a store that is away is asked again
 	for pause := first; ctx.Err() == nil; pause = min(2*pause, last) {
 		began := time.Now()
@@ -240,6 +246,9 @@ func (m *Member) same(empty bool) error {
 		return fmt.Errorf("%w: fleet %s is in the store, and this node belongs to fleet %s: are endpoints and prefix right?"+cure,
 			ErrOther, m.view.Head.Fleet, m.memory.Fleet)
 	case m.memory.Fleet == "":
+		if err := os.RemoveAll(string(m.had())); err != nil { // of a fleet before
+			return err
+		}
 		m.memory.Fleet = m.view.Head.Fleet
 		return m.memory.write(m.File)
 	}
