@@ -174,7 +174,9 @@ func (c *crowd) storms(t *testing.T, all, lbs []string) {
 		c.revise(t, lbs[0], without(all, lbs[1])...)
 	}, "datagrams")
 	c.step(t, "brought back, behind the fleet", func() { c.back(t, lbs[1]) })
-	c.step(t, "a node killed while it takes a revision", func() { c.dies(t, lbs[1]) }, "datagrams", "young")
+	c.step(t, "a node killed while it takes a revision", func() {
+		c.vanishes(t, lbs[1], func() error { return c.PowerOff(c.ctx, lbs[1]) })
+	}, "datagrams", "young")
 	c.step(t, "brought back, after the fleet went back", func() { c.back(t, lbs[1]) })
 	c.step(t, "the store stopped for a minute", func() {
 		c.loses(t, "stopped", func() error { return c.StopStore(c.ctx) }, all...)
@@ -188,6 +190,11 @@ func (c *crowd) storms(t *testing.T, all, lbs []string) {
 		number := c.revise(t, lbs[0], without(all, lbs[2])...)
 		c.finds(t, "mended", func() error { return c.MendStore(lbs[2]) }, lbs[2])
 		t.Logf("%s caught up in %v", lbs[2], c.have(t, number, lbs[2]))
+	})
+	c.step(t, "one node cut off while it takes a revision", func() {
+		c.vanishes(t, lbs[2], func() error { return c.CutStore(lbs[2]) })
+		c.finds(t, "mended", func() error { return c.MendStore(lbs[2]) }, lbs[2])
+		c.agrees(t, all)
 	})
 	c.step(t, "all nodes cut off from the store", func() {
 		c.loses(t, "cut off", func() error { return c.CutStore(all...) }, all...)
@@ -258,15 +265,15 @@ func (c *crowd) back(t *testing.T, node string) {
 	t.Logf("%s is announced again %v after it was powered on", node, announced)
 }
 
-// dies takes the power from a node that takes a revision: then the others go back.
-func (c *crowd) dies(t *testing.T, node string) {
+// vanishes has a node go while it takes a revision: then the others go back.
+func (c *crowd) vanishes(t *testing.T, node string, how func() error) {
 	t.Helper()
 	before := c.shows(c.Balancers()[0]).Fleet.Number
 	if _, err := c.edit(t, c.Balancers()[0]); err != nil {
 		t.Fatal(err)
 	}
 	c.becomes(t, "takes it", func(f *engine.Fleet) bool { return strings.HasPrefix(f.Step, "takes revision") }, node)
-	if err := c.PowerOff(c.ctx, node); err != nil {
+	if err := how(); err != nil {
 		t.Fatal(err)
 	}
 	took := c.becomes(t, "back", func(f *engine.Fleet) bool {
@@ -303,6 +310,14 @@ func (c *crowd) finds(t *testing.T, what string, how func() error, nodes ...stri
 		t.Fatal(err)
 	}
 	t.Logf("%s: %d nodes are back at the store in %v", what, len(nodes), c.becomes(t, "at the store", func(f *engine.Fleet) bool { return f.Reached && f.Leader != "" }, nodes...))
+}
+
+// agrees waits until all nodes run what the newest revision says.
+func (c *crowd) agrees(t *testing.T, nodes []string) {
+	t.Helper()
+	number := c.shows(nodes[0]).Fleet.Number
+	took := c.becomes(t, "of one mind", func(f *engine.Fleet) bool { return f.Own == number && f.Number == number && f.Drift == "" }, nodes...)
+	t.Logf("%d nodes are of one mind after %v", len(nodes), took)
 }
 
 // alone edits a node that was taken out while the store is away, and brings it back.
