@@ -84,6 +84,7 @@ var rules = []rule{
 		"a machine is looked at by those who know its parts, and judged by nobody but doctor"},
 	{"engine/sockets", []string{"./bpf", "github.com/cilium/ebpf/...", "github.com/vishvananda/netlink", "golang.org/x/sys/unix"},
 		"what is pinned is the whole state of sockets, whatever else runs"},
+	{"engine/paths", nil, "what a path is worth follows from what was measured, whoever did"},
 	{"engine/mirror", []string{"golang.org/x/sys/unix"}, "it sends bytes, whoever copied them"},
 	{"engine/ipfix", []string{"./engine/packet"}, "flows are made of packets, whoever copied them"},
 	{"engine/linkwatch", []string{"./engine/datapath", "github.com/vishvananda/netlink/...", "golang.org/x/sys/unix"},

@@ -115,8 +115,9 @@ _Static_assert(sizeof(struct steer_hot) == 64, "steer_hot");
 // What one CPU sent by each path.
 struct steer_counts {
 	struct count path[STEER_PATHS];
+	__u64 measured[STEER_PATHS]; // probes
 };
-_Static_assert(sizeof(struct steer_counts) == 4096, "steer_counts");
+_Static_assert(sizeof(struct steer_counts) == 6144, "steer_counts");
 
 // What a stage counts of its own.
 #define STEER_WAYLESS 0 // packets that a rule is true of, and that no path of it took

@@ -159,6 +159,7 @@ AI int send_measure(struct __sk_buff *ctx, struct scratch *s)
 	__u32 id = ctx->mark & (STEER_PATHS - 1);
 	struct steer_path *p = bpf_map_lookup_elem(&steer_paths, &id);
 	ctx->mark = 0;
+	count_measure(id);
 	if (!p || !(p->flags & STEER_PATH_UP) || is_strange(s) || find_way_tc(ctx, s, p, &w) != WAY_FOUND)
 		return leave_dropped(s, TC_ACT_SHOT, REASON_UNSTEERED);
 	return send(ctx, s, &w);

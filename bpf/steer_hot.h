@@ -113,8 +113,10 @@ AI int write_hot(struct xdp_md *ctx, struct scratch *s, __u64 mac_head, __u32 ma
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct ethhdr *eth = data;
-	if (data + sizeof(*eth) + sizeof(struct ipv6hdr) > end)
-		return 0; // and a packet of IPv4 is no shorter: frames have 60 bytes
+	if (data + sizeof(*eth) + sizeof(struct iphdr) > end)
+		return 0;
+	if (s->family == 6 && data + sizeof(*eth) + sizeof(struct ipv6hdr) > end)
+		return 0;
 	if (eth->h_dest[0] & 1)
 		return 0;
 	*(__u64 *)data = mac_head;

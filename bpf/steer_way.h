@@ -140,6 +140,15 @@ FUNCTION int find_way_xdp(struct xdp_md *ctx, struct scratch *s, struct steer_pa
 	return lead(ctx, 0, s, p, ctx->ingress_ifindex, w);
 }
 
+// That a probe came by, whatever becomes of it.
+AI void count_measure(__u32 path)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct steer_counts *c = bpf_map_lookup_elem(&steer_counts, &cpu);
+	if (c)
+		c->measured[path & (STEER_PATHS - 1)]++;
+}
+
 AI void count_path(struct scratch *s, __u32 path)
 {
 	__u32 cpu = bpf_get_smp_processor_id();

@@ -195,6 +195,8 @@ func (o *owner) run(ctx context.Context) {
 			continue
 		case <-o.finding.changed():
 			o.applyFound(time.Now(), "")
+		case <-o.steering.changed():
+			o.applyMeasures(time.Now())
 		case <-o.checking.changed():
 			o.heal(time.Now())
 			continue
@@ -215,6 +217,7 @@ func (o *owner) run(ctx context.Context) {
 func (o *owner) release() {
 	o.recorder.close()
 	o.mirroring.close()
+	o.steering.close()
 	if err := o.hops.Close(); err != nil {
 		o.log.Warn("close next hops", "error", err)
 	}

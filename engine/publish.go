@@ -52,6 +52,7 @@ func (o *owner) publish(now time.Time) {
 	s.EventsLost, s.Watched = o.meters.snap.EventsLost, !o.watched.IsZero()
 	s.Captures, s.Talkers = o.captures.show(now), o.glances.show(now)
 	s.Metrics = append(o.watchers.show(now, o.kernel.Metrics(o.spec)), o.mirroring.metrics()...)
+	o.showMeasures(s)
 	showSettling(s.VIPs, o.settling(now))
 	if o.checking.live = nil; o.checking.prober != nil {
 		o.checking.live = o.checking.prober.Facts()

@@ -16,15 +16,24 @@ import (
 
 // SteeredPath is a way by which a steer sends flows.
 type SteeredPath struct {
-	Stage  string
-	Group  string // empty: it is a rule's own
-	Name   string // of the path in its group, or of the rule
-	Way    string // "eth1 via 10.9.0.1", "table 100"
-	Weight uint32 // as the spec says; 0 = it is a rule's own
-	Share  float64
-	State  string // up, down
-	Why    string // empty: it takes packets
+	Stage    string
+	Group    string // empty: it is a rule's own
+	Name     string // of the path in its group, or of the rule
+	Way      string // "eth1 via 10.9.0.1", "table 100"
+	Weight   uint32 // as the spec says; 0 = it is a rule's own
+	Share    float64
+	State    string    // up, down, dead, held: dead, as all of its group, which is left by none then
+	Why      string    // empty: it takes packets, and is measured where that is asked for
+	Measured *Measured // nil: it is not
 	Counter
+}
+
+// Measured is what a path was found to be worth.
+type Measured struct {
+	RTT    time.Duration // the median of the last probes that were answered
+	Loss   float64       // share of the last probes that were not
+	Probes int
+	Worth  uint32 // its weight by that; 0 = not known yet, or dead
 }
 
 // steering follows the ways of steers.
@@ -32,12 +41,14 @@ type steering struct {
 	of      *spec.Spec       // as of the last look
 	cgroups map[string]error // that rules ask for and that are not there
 	trouble string           // why the data path could not be told
+	measuring
 }
 
 // followSteers tells the data path what is true now of NICs and cgroups that steers name.
 func (o *owner) followSteers() {
 	t := &o.steering
 	if o.detached || o.lost() || o.spec == nil || len(steersOf(o.spec)) == 0 {
+		t.close()
 		*t = steering{}
 		return
 	}
@@ -51,6 +62,7 @@ func (o *owner) followSteers() {
 		o.journal.add(time.Now(), "info", "kernel", "the NICs of steered paths changed: "+strings.Join(pathsInWords(o.kernel.SteerPathsOf(o.spec)), ", "))
 	}
 	t.cgroups = o.kernel.FollowCgroups(cgroupsOf(o.spec))
+	o.followMeasures()
 }
 
 func pathsInWords(all []datapath.SteerPath) []string {
@@ -125,7 +137,7 @@ func (o *owner) steerProblems(s *State) (warn []Problem) {
 	}
 	for _, p := range s.Paths {
 		if p.Why != "" {
-			add("path "+p.title(), fmt.Sprintf("no flow takes the path %s by %s: %s", p.title(), p.Way, p.Why), "")
+			add("path "+p.title(), fmt.Sprintf("the path %s by %s: %s", p.title(), p.Way, p.Why), "")
 		}
 	}
 	for stage, x := range steersOf(t.of) {

@@ -92,4 +92,7 @@ type steerHot struct {
 }
 
 // steerCounts is what one CPU sent by each path.
-type steerCounts struct{ Path [SteerPaths]Count }
+type steerCounts struct {
+	Path     [SteerPaths]Count
+	Measured [SteerPaths]uint64 // probes
+}

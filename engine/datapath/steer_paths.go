@@ -91,6 +91,14 @@ func (k *Kernel) steerCount(id int) (sum Count) {
 	return sum
 }
 
+// SteerMeasured is how many probes of a path came by the data path.
+func (k *Kernel) SteerMeasured(id int) (sum uint64) {
+	for cpu := range k.steerCounts.all {
+		sum += k.steerCounts.all[cpu].Measured[id]
+	}
+	return sum
+}
+
 // SteerCounts are what was sent by each path that there is, by its number.
 func (k *Kernel) SteerCounts() map[int]Count {
 	all := map[int]Count{}

@@ -90,12 +90,22 @@ type question struct {
 	mark   uint32
 	began  time.Time
 	time   time.Duration
+	once   bool // it has one attempt
 }
 
 func (q *question) deadline() time.Time { return q.began.Add(q.time) }
 
 // attempt is when the i-th attempt begins.
-func (q *question) attempt(i int) time.Time { return q.began.Add(q.time * time.Duration(i) / attempts) }
+func (q *question) attempt(i int) time.Time {
+	return q.began.Add(q.time * time.Duration(i) / time.Duration(q.attempts()))
+}
+
+func (q *question) attempts() int {
+	if q.once {
+		return 1
+	}
+	return attempts
+}
 
 // ask carries out one check. nil: it succeeded. An *unsentError says nothing of the backend, any other is why it failed.
 func (a *asker) ask(ctx context.Context, t Target, c *spec.Check, timeout time.Duration) error {

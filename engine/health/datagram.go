@@ -38,7 +38,7 @@ func (q *question) exchange(protocol int, text []byte, mine func(answer []byte) 
 
 func (q *question) converse(s socket, text []byte, mine func(answer []byte) (bool, error)) error {
 	buffer := make([]byte, 2048)
-	for i := range attempts {
+	for i := range q.attempts() {
 		if _, err := s.Write(text); err != nil {
 			return err
 		}

@@ -86,7 +86,7 @@ func (q *question) dial() (socket, error) {
 		return first, err
 	}
 	err = first.established(q.attempt(1))
-	if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+	if err == nil || q.once || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return first.orClosed(err)
 	}
 	type attempt struct {

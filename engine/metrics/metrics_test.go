@@ -38,6 +38,7 @@ func full() *engine.State {
 		Hosting: &engine.Hosting{Translates: true, Orphans: true, Flows: 3, Room: 9, Addresses: []engine.Hosted{{Address: netip.MustParseAddr("10.99.0.1"), In: c, Taken: c}},
 			Strangers: []engine.Stranger{{Address: netip.MustParseAddr("10.99.0.66"), Packets: 1}}},
 		Captures: []engine.CaptureStatus{{ID: 4, Packets: 9, Lost: 1, NS: 52}},
+		Paths:    []engine.SteeredPath{{Stage: "ways", Group: "both", Name: "a", State: "up", Share: 1, Counter: c, Measured: &engine.Measured{RTT: time.Millisecond, Probes: 3}}},
 		Routes:   []engine.Route{{Backend: netip.MustParseAddr("10.1.1.11")}},
 		Doctor:   &engine.Diagnosis{Time: now, Findings: []engine.Finding{{Check: "lro", On: "eth0", Level: engine.FindingCrit}}},
 		Agents:   []engine.Agent{{State: "fresh"}},

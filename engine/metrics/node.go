@@ -61,6 +61,7 @@ func (p *page) machine(s *engine.State) {
 			add(flag(r.Why == ""), "backend", r.Backend.String())
 		}
 	})
+	p.paths(s.Paths)
 	if s.Doctor == nil {
 		return
 	}

@@ -70,6 +70,8 @@ func fakes(name string, asked io.Writer) (*fake, error) {
 		f.runs, f.now = false, &engine.State{Time: noon, Node: "lb1", Role: engine.Pins, Generation: engine.Generation{Active: -1, Confirmed: -1}}
 	case "moved":
 		f.applyErr = engine.ErrStale
+	case "forked":
+		f.now = forked()
 	case "eventful":
 		f.now = eventful()
 	case "dying":

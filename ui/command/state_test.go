@@ -136,6 +136,19 @@ func limited() *engine.State {
 	return s
 }
 
+// forked is balanced with flows that take other ways.
+func forked() *engine.State {
+	s := balanced()
+	s.Paths = []engine.SteeredPath{
+		{Stage: "ways", Name: "lab", Way: "table 100", Share: 1, State: "up", Counter: counter(10, 1)},
+		{Stage: "ways", Group: "uplinks", Name: "north", Way: "eth1 via 10.9.1.1", Weight: 100, Share: 1, State: "up", Counter: counter(600, 60),
+			Measured: &engine.Measured{RTT: 12300 * time.Microsecond, Loss: 0.03125, Probes: 400, Worth: 10000}},
+		{Stage: "ways", Group: "uplinks", Name: "south", Way: "eth2", Weight: 50, State: "dead", Why: "no answer within 1s", Counter: counter(300, 0),
+			Measured: &engine.Measured{Loss: 1, Probes: 400}},
+	}
+	return s
+}
+
 // eventful is balanced with routes and events.
 func eventful() *engine.State {
 	s := balanced()

@@ -9,10 +9,11 @@ import (
 	"hairpin/ui/widget"
 )
 
-// Routing is the way to each backend: route, neighbour and NIC, as the kernel has them.
+// Routing is the way to each backend: route, neighbour and NIC, as the kernel has them; and the ways by which flows are steered.
 type Routing struct {
 	plain
-	all map[string]engine.Route
+	all   map[string]engine.Route
+	paths steered
 }
 
 // NewRouting is in the order of the spec.
@@ -31,7 +32,7 @@ func (p *Routing) Crumb(v View) string {
 
 // Sync follows the routes.
 func (p *Routing) Sync(v View) {
-	p.all = map[string]engine.Route{}
+	p.all, p.paths = map[string]engine.Route{}, steered{}
 	var entries []entry
 	for _, r := range v.State.Routes {
 		name := r.Backend.String()
@@ -39,7 +40,7 @@ func (p *Routing) Sync(v View) {
 		entries = append(entries, entry{name: name, fields: []Field{{"backend", name}, {"vip", strings.Join(r.VIPs, " ")}, {"nic", r.NIC},
 			{"gateway", gateway(r)}, {"mac", r.MAC}, {"state", r.State}, {"mtu", fmt.Sprint(r.MTU)}, {"why", r.Why}}})
 	}
-	p.list.sync(entries)
+	p.list.sync(append(entries, p.paths.sync(v)...))
 }
 
 // gateway is whose MAC packets carry.
@@ -53,6 +54,9 @@ func gateway(r engine.Route) string {
 // Copy is the way to the backend under the cursor.
 func (p *Routing) Copy(View) string {
 	name, _ := p.list.cursor.Row()
+	if x, known := p.paths[name]; known {
+		return strings.Join(append([]string{name, x.State, x.Way, x.Why}, p.paths.words(name)...), " ")
+	}
 	r, known := p.all[name]
 	if !known {
 		return ""
@@ -70,6 +74,10 @@ func (p *Routing) table(k Kit, v View, w, h int) []string {
 	for _, r := range v.State.Routes {
 		backends, gateways, nics = append(backends, r.Backend.String()), append(gateways, gateway(r)), append(nics, r.NIC)
 	}
+	for name, x := range p.paths {
+		nic, hop := steeredWay(x)
+		backends, gateways, nics = append(backends, name), append(gateways, hop), append(nics, nic)
+	}
 	t := k.table(
 		widget.Column{Title: "BACKEND", Width: widest(8, 26, backends)},
 		widget.Column{Title: "STATE", Width: 10},
@@ -80,6 +88,9 @@ func (p *Routing) table(k Kit, v View, w, h int) []string {
 		widget.Column{Title: "CHANGED", Width: 8, Drop: 4},
 	)
 	return p.list.draw(k, t, w, h, true, "no VIP has backends here", func(name string) widget.Row {
+		if _, is := p.paths[name]; is {
+			return p.paths.row(k, name)
+		}
 		r := p.all[name]
 		token := theme.Text
 		if r.Why != "" {
@@ -100,13 +111,24 @@ func (p *Routing) table(k Kit, v View, w, h int) []string {
 func (p *Routing) detail(k Kit, v View, w int) (out []string) {
 	name, _ := p.list.cursor.Row()
 	r, known := p.all[name]
-	if !known {
+	x, steers := p.paths[name]
+	if !known && !steers {
 		return nil
 	}
 	say := func(t theme.Token, text string) {
 		for _, line := range widget.Wrap(widget.Clean(text), w-3) {
 			out = append(out, "   "+k.Say(t, line))
 		}
+	}
+	if steers {
+		say(theme.Title, name+": "+x.Way)
+		if x.Why != "" {
+			say(theme.Crit, x.Why)
+		}
+		for _, line := range p.paths.words(name) {
+			say(theme.Text, line)
+		}
+		return out
 	}
 	say(theme.Title, name+" of "+strings.Join(r.VIPs, ", "))
 	if r.Why != "" {
