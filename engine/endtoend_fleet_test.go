@@ -166,7 +166,7 @@ func (c *crowd) storms(t *testing.T, all, lbs []string) {
 		c.happens(t, "ecmp-reshuffle")
 		c.revise(t, lbs[2], all...)
 		c.happens(t, "ecmp-reshuffle")
-	})
+	}, "young")
 	c.step(t, "a node killed, and a revision meanwhile", func() {
 		c.happens(t, "node-killed")
 		c.hops(t, lbs[0], lbs[2])

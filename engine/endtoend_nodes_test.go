@@ -166,8 +166,8 @@ func TestNodes(t *testing.T) {
 	n.withdrawn(t, all)
 }
 
-// mostYoung is how many connections may be lost that are younger than a change and that a node's end moves to one without it: those of one
-// slot in five hundred, and of half a second.
+// mostYoung is how many connections may be lost that are younger than a change and that the router moves to a node that never saw them
+// begin: those of one slot in five hundred, and of half a second.
 const mostYoung = 10
 
 // during has something happen under a load, and allows no loss but what is named.

@@ -14,7 +14,7 @@ import (
 
 const (
 	engineDaemon = "engine"
-	engineStart  = 15 * time.Second // the most that a start may take
+	engineStart  = time.Minute // the most that a start may take; one that ends is noticed at once
 )
 
 // StartEngine runs `hairpin run` on each of the nodes, all at once, and returns when their control sockets answer. An
