@@ -154,11 +154,14 @@ func (v viewFleet) write(out io.Writer) error {
 	if !v.Reached {
 		fmt.Fprintf(w, "WARN  the store %s is away since %s: %s\n", v.Store, ago(v.Time, v.Since), v.Why)
 	}
-	leads := "leads"
-	if !v.Reached {
-		leads = "led last"
+	leads := v.Leader + " leads"
+	switch {
+	case v.Leader == "":
+		leads = "nobody is known to lead"
+	case !v.Reached:
+		leads = v.Leader + " led last"
 	}
-	fmt.Fprintf(w, "this node, %s, has revision %d; %s %s\n", v.Node, v.Own, orDash(v.Leader), leads)
+	fmt.Fprintf(w, "this node, %s, has revision %d; %s\n", v.Node, v.Own, leads)
 	if v.Holds != "" {
 		fmt.Fprintln(w, "WARN  VIPs are not announced yet: "+v.Holds)
 	}

@@ -99,11 +99,14 @@ func (p *Fleet) head(k Kit, v View, w int) (out []string) {
 	if f.Holds != "" {
 		say(theme.Warn, "VIPs are not announced yet: %s", f.Holds)
 	}
-	leads := "leads"
-	if !f.Reached {
-		leads = "led last"
+	leads := f.Leader + " leads"
+	switch {
+	case f.Leader == "":
+		leads = "nobody is known to lead"
+	case !f.Reached:
+		leads = f.Leader + " led last"
 	}
-	say(theme.Dim, "this node has revision %d; %s %s; %s", f.Own, orNobody(f.Leader), leads, f.Store)
+	say(theme.Dim, "this node has revision %d; %s; %s", f.Own, leads, f.Store)
 	switch {
 	case f.Left != "":
 		say(theme.Warn, "out of the fleet, changes stay here: %s", f.Left)
@@ -116,13 +119,6 @@ func (p *Fleet) head(k Kit, v View, w int) (out []string) {
 		say(theme.Warn, "the nodes are not known: %s", v.FleetWhy)
 	}
 	return append(out, "")
-}
-
-func orNobody(leader string) string {
-	if leader == "" {
-		return "nobody"
-	}
-	return leader
 }
 
 func (p *Fleet) table(k Kit, v View, w, h int) []string {
