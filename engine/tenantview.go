@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode"
 
+	"hairpin/engine/reason"
 	"hairpin/engine/spec"
 	"hairpin/engine/tenants"
 )
@@ -39,6 +40,7 @@ func seenBy(s *State, m tenants.Mine, who string) *State {
 			v.Limits = append(v.Limits, l)
 		}
 	}
+	v.Reasons = reasonsOf(v.Drops)
 	w := wordsOf(s.Spec, m)
 	for _, e := range s.Events {
 		if e, shown := w.event(e, who); shown {
@@ -51,6 +53,22 @@ func seenBy(s *State, m tenants.Mine, who string) *State {
 		}
 	}
 	return v
+}
+
+// reasonsOf are the reasons of drops, summed from their rows.
+func reasonsOf(drops []Drop) (list []Reason) {
+	for _, d := range drops {
+		why, known := reason.ByName(d.Reason)
+		if !known || d.Shadow {
+			continue
+		}
+		i := slices.IndexFunc(list, func(r Reason) bool { return r.Name == d.Reason })
+		if i < 0 {
+			i, list = len(list), append(list, Reason{Name: d.Reason, Verdict: string(why.Verdict), Stage: string(why.Stage)})
+		}
+		list[i].Counter.add(d.Counter)
+	}
+	return list
 }
 
 // event is what who sees of e: of what many backends did at a time, the lines of theirs.

@@ -170,6 +170,11 @@ func TestSeenByOperators(t *testing.T) {
 			t.Errorf("an operator is shown %q in %s", word, f)
 		}
 	}
+	s.Drops = []Drop{{VIP: "web", NIC: "eth0", Reason: "not_tls", Counter: Counter{Packets: 3}}, {VIP: "web", NIC: "eth1", Reason: "not_tls", Counter: Counter{Packets: 4}},
+		{VIP: "web", Reason: "not_tls", Shadow: true, Counter: Counter{Packets: 9}}, {VIP: "blog", Reason: "rate_limited", Counter: Counter{Packets: 9}}}
+	if r := seenBy(&s, tenants.Mine{"shop"}, "ann").Reasons; len(r) != 1 || r[0].Name != "not_tls" || r[0].Packets != 7 || r[0].Verdict != "drop" {
+		t.Errorf("an operator is shown the reasons %+v, want those of his drops", r)
+	}
 	if len(seen.Limits) != 1 || seen.Limits[0].Max != 9 {
 		t.Errorf("an operator is shown the limits %+v, want his tenant's", seen.Limits)
 	}

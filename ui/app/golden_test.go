@@ -95,6 +95,7 @@ func scenes() []scene {
 		{"agent", fake.Hosting, nil, func(d *driver) { d.do(action.GoAgent) }},
 		{"tenants", fake.Owned, nil, func(d *driver) { d.do(action.GoTenants) }},
 		{"tenants-operator", fake.Operated, nil, func(d *driver) { d.do(action.GoTenants) }},
+		{"overview-operator", fake.Operated, nil, nothing},
 		{"connections", fake.Busy, nil, func(d *driver) {
 			d.node.Talk(fake.Talkers())
 			d.do(action.GoConnections, action.TalkersBy)

@@ -35,6 +35,14 @@ func nicTable(k Kit, s *engine.State, w, h int) []string {
 		} else if n.Why != "" {
 			state, token = n.Mode+"!", theme.Warn
 		}
+		if len(s.Operator) > 0 { // what a NIC carries is the whole node's
+			cells := []widget.Cell{k.cell(theme.Text, where(n.Name, n.Hook)), k.cell(theme.Dim, "-"), k.cell(token, state)}
+			for range 5 {
+				cells = append(cells, k.cell(theme.Dim, "-"))
+			}
+			t.Rows = append(t.Rows, widget.Row{Cells: cells})
+			continue
+		}
 		t.Rows = append(t.Rows, widget.Row{Cells: []widget.Cell{
 			k.cell(theme.Text, where(n.Name, n.Hook)), k.cell(theme.Text, chain(n)), k.cell(token, state),
 			k.rate(id+" in", n.In.PPS, theme.Text), k.rate(id+" fwd", n.Forward.PPS, theme.Text), k.forwarding(s, n),
