@@ -2,7 +2,7 @@
 
 GO      ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
-BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)'
+BUILD   := $(GO) build -ldflags '-X main.version=$(VERSION)'
 TEST    := $(GO) test -count=1
 CLANG   := clang-16
 LLVM    := 16.0.6
@@ -11,6 +11,10 @@ FORMAT  := clang-format-16
 C       := $(wildcard bpf/*.c bpf/*.h engine/bench/*.c testdata/external/*.c)
 OBJECT  := -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -mcpu=v3 -target bpf -fdebug-compilation-dir=. \
 	-I/usr/include/x86_64-linux-gnu
+
+# What is checked, tested and built is the same, so that each package is compiled once.
+export CGO_ENABLED := 0
+export GOFLAGS := -trimpath -buildvcs=false $(GOFLAGS)
 
 # Tests load programs and make namespaces. Not root: go builds them as you, and sudo runs them.
 ifneq ($(shell id -u),0)
@@ -37,7 +41,7 @@ deb: build ## bin/hairpin_VERSION_ARCH.deb
 	@SOURCE_DATE_EPOCH=$(TIME) deploy/debian/build bin/hairpin $(VERSION) $(ARCH) bin
 
 image: build ## bin/hairpin-image.tar, for docker load, podman load, ctr, skopeo
-	@GOFLAGS=-buildvcs=false $(GO) run ./deploy/image -binary bin/hairpin -version $(VERSION) -arch $(ARCH) -time $(TIME) -o bin/hairpin-image.tar
+	@$(GO) run ./deploy/image -binary bin/hairpin -version $(VERSION) -arch $(ARCH) -time $(TIME) -o bin/hairpin-image.tar
 
 lab: build ## a load-balancer node with real traffic in network namespaces, and its console (ARGS=--keep)
 	@if [ "$$(id -u)" = 0 ]; then exec bin/hairpin lab $(ARGS); \

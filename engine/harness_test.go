@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net/netip"
 	"os"
@@ -41,11 +42,21 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	manyAtATime()
 	code := m.Run()
 	for _, undo := range undoAll {
 		undo()
 	}
 	os.Exit(code)
+}
+
+// manyAtATime lets two tests more run at a time than there are CPUs, unless somebody has said how many: most of them wait most of
+// the time.
+func manyAtATime() {
+	flag.Parse()
+	if cpus := runtime.GOMAXPROCS(0); flag.Lookup("test.parallel").Value.String() == fmt.Sprint(cpus) {
+		_ = flag.Set("test.parallel", fmt.Sprint(cpus+2)) // a number is what it takes
+	}
 }
 
 // undoAll is what remains to be done after the last test.
@@ -65,7 +76,7 @@ var Program = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "hairpin")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", path, "hairpin")
+	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", path, "hairpin") // as make build does: its cache serves here
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build hairpin: %w\n%s", err, out)
