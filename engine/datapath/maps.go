@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -51,6 +52,21 @@ var sources = []struct {
 	{"", bpf.LoadDry, map[string]string{"entry_dry": "entry", "scratch_dry": "scratch", "rows_dry": "rows"}},
 }
 
+// definitions are the maps of each source's object. An object is read once in a process: that takes milliseconds, and whoever
+// looks at a node wants those of all.
+var definitions = func() (all []func() (map[string]*ebpf.MapSpec, error)) {
+	for _, source := range sources {
+		all = append(all, sync.OnceValues(func() (map[string]*ebpf.MapSpec, error) {
+			collection, err := source.load()
+			if err != nil {
+				return nil, err
+			}
+			return collection.Maps, nil
+		}))
+	}
+	return all
+}()
+
 // counting is no stage of a chain: it needs the maps of whoever has this host's sockets counted, a limit or an agent that
 // reports.
 const counting spec.Stage = "census"
@@ -85,16 +101,16 @@ func mapSpecs(of spec.Stage) (map[string]*ebpf.MapSpec, error) {
 			specs[p.name] = plainArray(p.name, p.size, p.n)
 		}
 	}
-	for _, source := range sources {
+	for i, source := range sources {
 		if source.of != of {
 			continue
 		}
-		collection, err := source.load()
+		all, err := definitions[i]()
 		if err != nil {
 			return nil, fmt.Errorf("read embedded objects: %w", err)
 		}
 		for pin, name := range source.maps {
-			specs[pin] = collection.Maps[name]
+			specs[pin] = all[name].Copy()
 		}
 	}
 	for _, each := range []string{"counters", inheritedPin, "offenders", "clients", "trail", "agent_counts", "own_counts", "steer_counts"} { // an element a CPU

@@ -25,6 +25,10 @@ type Reader[T any] struct {
 	damage   []string
 	files    []*os.File
 	wholeSum bool // frames are checked when they are found: nobody writes
+	last     struct {
+		content []byte // of the last opening; most often it is that of the next too
+		begin   begin
+	}
 }
 
 // run is the frames behind one opening.
@@ -144,11 +148,15 @@ func (r *Reader[T]) index(f io.ReaderAt, name string, size int64) error {
 }
 
 func (r *Reader[T]) begin(f io.ReaderAt, name string, content []byte) (*run, error) {
-	b, err := readBegin(content)
-	if err != nil {
-		return nil, err
+	if r.last.begin.Schema == nil || !bytes.Equal(content, r.last.content) {
+		b, err := readBegin(content)
+		if err != nil {
+			return nil, err
+		}
+		b.Schema.bind(r.schema)
+		r.last.content, r.last.begin = content, b
 	}
-	b.Schema.bind(r.schema)
+	b := r.last.begin
 	r.origin = b.Origin
 	r.runs = append(r.runs, &run{file: f, name: name, schema: b.Schema})
 	return r.runs[len(r.runs)-1], nil
