@@ -166,6 +166,7 @@ func TestAgentsCount(t *testing.T) {
 // TestAgentsLimit: however quickly connections come, from two threads at a time, there are never more than may be; and as
 // many as there may be again when some are closed.
 func TestAgentsLimit(t *testing.T) {
+	t.Parallel()
 	const most = 25
 	c := byAgents(t, most)
 	c.bothHeard()

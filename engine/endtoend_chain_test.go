@@ -99,6 +99,7 @@ func (n *network) met(t *testing.T) (in, marker uint64) {
 // TestChainEdits: random edits of the chain under half of what the node forwards without any lose nothing, and every packet
 // meets the stage that stands in all of them.
 func TestChainEdits(t *testing.T) {
+	beside(t)
 	edits, rate := 40, 1000
 	if os.Getenv("HAIRPIN_SOAK") != "" {
 		edits, rate = 400, 4000

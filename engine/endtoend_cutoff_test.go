@@ -85,6 +85,7 @@ func blocked(s *engine.State) (sum uint64) {
 // off. Then every process of hairpin's on the node is killed. When the first deadline has passed the node answers again:
 // the connection goes on where it was, and a new one comes about.
 func TestCutOff(t *testing.T) {
+	t.Parallel()
 	n := up(t, 1, 1)
 	o := n.logIn(t)
 	if err := o.ask("before\n", time.Now().Add(time.Minute)); err != nil {

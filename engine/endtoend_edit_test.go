@@ -23,6 +23,7 @@ var (
 // TestEdits: what the node forwards without changes it forwards with a hundred of them, and loses nothing and moves
 // nothing. All packets that its NIC received left for a reason.
 func TestEdits(t *testing.T) {
+	beside(t)
 	n := up(t, 4, 3)
 	node := n.dial(t)
 	received, counted := n.accounts(t)
@@ -137,6 +138,7 @@ func (n *network) received(t *testing.T) (packets uint64) {
 // TestDrainAndRemove: connections on a drained backend go on while new ones go elsewhere, and a removed backend gets
 // nothing from the moment that the change returns.
 func TestDrainAndRemove(t *testing.T) {
+	beside(t)
 	n := up(t, 3, 3)
 	node := n.dial(t)
 	long := n.start(t, lab.LoadConfig{For: time.Minute, Kept: 64, Pace: 20 * time.Millisecond})

@@ -70,6 +70,7 @@ func (f flood) packet(dice *rand.Rand) []byte {
 // TestFloods: floods of SYNs and of ACKs, on a VIP that is quiet and on one that settles, leave the connections of real
 // clients alone, and the engine answers as quickly as ever.
 func TestFloods(t *testing.T) {
+	beside(t)
 	n := up(t, 3, 3)
 	node := n.dial(t)
 	seed := uint64(time.Now().UnixNano())

@@ -55,6 +55,7 @@ func (n *network) lossless(t *testing.T, asked int) int {
 // TestHandoffUnderLoad hands the node over again and again. No request, no connection and no datagram notices, no counter
 // goes back, and at any time the gate accepts one epoch.
 func TestHandoffUnderLoad(t *testing.T) {
+	beside(t)
 	handoffs, most := 10, 2000
 	if os.Getenv("HAIRPIN_SOAK") != "" {
 		handoffs, most = 1000, 24000

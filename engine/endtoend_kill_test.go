@@ -46,6 +46,7 @@ func goOn(t *testing.T, what string, before, now map[string]uint64) {
 // TestKilledUnderLoad kills lb's engine again and again, mostly while it changes something, and starts it again. No request
 // notices, and no counter goes back.
 func TestKilledUnderLoad(t *testing.T) {
+	beside(t)
 	kills := 10
 	if os.Getenv("HAIRPIN_SOAK") != "" {
 		kills = 50

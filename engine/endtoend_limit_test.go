@@ -156,6 +156,7 @@ var attacker = netip.MustParseAddr("198.18.0.9")
 // TestLimitsUnderFlood: floods meet limits that refuse them, and the clients that stay below theirs lose nothing; what was
 // refused is accounted for, and what passed is within the limit. The first VIP is quiet, then it settles.
 func TestLimitsUnderFlood(t *testing.T) {
+	beside(t)
 	n := up(t, 3, 3)
 	node := n.dial(t)
 	seed := uint64(time.Now().UnixNano())

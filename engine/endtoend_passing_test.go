@@ -89,6 +89,7 @@ func (n *network) await(t *testing.T, what string, is func() bool) {
 // TestAgentsPassOn: connections that are younger than a change, and come from another node to one on which it settles, stay
 // where agents pass them on; without, some are reset.
 func TestAgentsPassOn(t *testing.T) {
+	beside(t)
 	n, s := passing(t)
 	young := lab.LoadConfig{For: 2 * time.Minute, Kept: 64, Pace: 50 * time.Millisecond}
 	helped := n.start(t, young)

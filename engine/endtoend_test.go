@@ -25,6 +25,14 @@ type network struct {
 	ctx context.Context
 }
 
+// beside lets a test under load run beside others; with long counts it has the machine for itself.
+func beside(t *testing.T) {
+	t.Helper()
+	if os.Getenv("HAIRPIN_SOAK") == "" {
+		t.Parallel()
+	}
+}
+
 // up is a lab with the engine of lb and those of all backends. On lb only the first few backends are in the spec.
 func up(t *testing.T, backends, inSpec int) *network {
 	t.Helper()

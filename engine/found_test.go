@@ -14,6 +14,7 @@ import (
 // TestFound: backends come and go as a file says, with what somebody has edited of them; never all of them, unless somebody
 // says so; and an engine that finds no file goes on with those that the one before had found.
 func TestFound(t *testing.T) {
+	t.Parallel()
 	p := privateNode(t)
 	file := filepath.Join(t.TempDir(), "backends")
 	document := `

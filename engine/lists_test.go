@@ -80,6 +80,7 @@ func problem(s *State, key string) string {
 
 // TestReload: what a file says becomes live by itself, under traffic; a bad one changes nothing and is shown.
 func TestReload(t *testing.T) {
+	t.Parallel()
 	p := privateNode(t)
 	text, file := listed(t)
 	write(t, file, "198.51.100.0/24 # others\n")
@@ -122,6 +123,7 @@ func TestReload(t *testing.T) {
 
 // TestReloadWaits: a reload leaves a change alone that waits for confirmation, and comes when that is over.
 func TestReloadWaits(t *testing.T) {
+	t.Parallel()
 	p := privateNode(t)
 	text, file := listed(t)
 	write(t, file, "")
@@ -176,6 +178,7 @@ func TestBadFirewalls(t *testing.T) {
 // TestAdoptLists: a new engine goes on with the tables that are there, also when their file is bad by now, and reloads what
 // has changed meanwhile.
 func TestAdoptLists(t *testing.T) {
+	t.Parallel()
 	p := privateNode(t)
 	text, file := listed(t)
 	write(t, file, "192.0.2.9\n")
@@ -227,6 +230,7 @@ func TestManyPrefixes(t *testing.T) {
 // TestBeginWithCopy: a node that starts anew while a file is missing has the list that it had. A start or a change with a
 // file that was never read is refused.
 func TestBeginWithCopy(t *testing.T) {
+	t.Parallel()
 	p := privateNode(t)
 	text, file := listed(t)
 	if err := os.WriteFile(p.SpecFile(), []byte(text), 0o644); err != nil {

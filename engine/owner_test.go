@@ -90,6 +90,7 @@ func TestNewVIPCountsFromZero(t *testing.T) {
 // TestPredecessorWritesNothing: an engine whose epoch is over is refused by the gate, and writes nothing beside what runs
 // either, by itself or on demand.
 func TestPredecessorWritesNothing(t *testing.T) {
+	t.Parallel()
 	p := privateNode(t)
 	o := running(t, p)
 	s := parse(t, lbSpec)
