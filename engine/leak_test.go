@@ -46,6 +46,7 @@ func leaker(n Node, work victimWork) error {
 	all := withEveryStage(s) // room that lasts is made when it is first needed
 	addGuard(all, 1024)
 	addProbe(all, "raw")
+	all.NICs[0].TCXIngress = spec.Stands(spec.Firewall)
 	if _, err := armAndApply(o, ApplyRequest{Spec: all}); err != nil {
 		return err
 	}

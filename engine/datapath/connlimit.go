@@ -35,6 +35,9 @@ func (k *Kernel) standConnlimit(p spot, s *standing) error {
 		value.Base = AgentSeats
 	}
 	if x.Source == spec.Flows {
+		if err := k.need(ownFlows); err != nil {
+			return err
+		}
 		value.Idle = uint32(x.Idle>>flowTick) + 1
 		if limitsFlowsOfTenants(p.spec) {
 			value.Tenants = 1

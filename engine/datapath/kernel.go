@@ -31,7 +31,8 @@ type Kernel struct {
 	writable bool
 	maps     map[string]*ebpf.Map
 	mapped   map[string]bool     // those that are memory too
-	needed   map[spec.Stage]bool // kernel functions whose maps and programs are there
+	needed   map[spec.Stage]bool // kernel functions whose maps are there
+	atTC     bool                // some chain is: programs for it are made too
 	programs map[string]*ebpf.Program
 
 	control     memory[Control]

@@ -58,3 +58,53 @@ func TestNeed(t *testing.T) {
 		t.Error("what was missing was not made again")
 	}
 }
+
+// TestNeedsNoOther: programs are there for the hooks and the stages that specs have named, and for no others; and a build that
+// rehearses has what the one before had.
+func TestNeedsNoOther(t *testing.T) {
+	t.Parallel()
+	walled := func(nics string) string {
+		return "version: 1\nstages: {firewall: {drop: {sources: [203.0.113.9]}}}\nnics: {eth0: " + nics + "}\n"
+	}
+	n := newNode(t, walled("{xdp: [firewall]}"))
+	missing := func(names ...string) {
+		t.Helper()
+		for _, name := range names {
+			if n.pinned(t, n.folder, name) || n.programs[name] != nil {
+				t.Errorf("%s is loaded, and nothing named it", name)
+			}
+		}
+	}
+	missing("balancer", "balancer_dry", "parse_tc", "firewall_tc")
+	n.apply(t, parse(t, walled("{tcx_ingress: [firewall], xdp: [balancer]}")), 0)
+	for _, name := range []string{"balancer", "balancer_dry", "parse_tc", "firewall_tc"} {
+		if !n.pinned(t, n.folder, name) {
+			t.Errorf("%s is not loaded, and a chain has it", name)
+		}
+	}
+	missing("ratelimit", "ratelimit_tc")
+	other := n.pin("programs", "0123456789abcdef")
+	if err := os.Rename(n.pin(n.folder, ""), other); err != nil {
+		t.Fatal(err)
+	}
+	k, err := Open(n.dir, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	if err := k.Rehearse(); err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadDir(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range want {
+		if !n.pinned(t, k.folder, p.Name()) {
+			t.Errorf("%s was not rehearsed", p.Name())
+		}
+	}
+	if n.pinned(t, k.folder, "ratelimit") {
+		t.Error("a ratelimit was rehearsed, and none was there")
+	}
+}

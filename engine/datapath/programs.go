@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -29,8 +30,8 @@ var allPrograms = []program{
 	{"", "parse", bpf.LoadParse, "parse", "rows_xdp", false},
 	{"", "parse_tc", bpf.LoadParse, "parse_tc", "rows_tc", false},
 	{"", "parse_dry", bpf.LoadParse, "parse", "rows_dry", true},
-	{"", "balancer", bpf.LoadBalancer, "balancer", "rows_xdp", false},
-	{"", "balancer_dry", bpf.LoadBalancer, "balancer", "rows_dry", true},
+	{spec.Balancer, "balancer", bpf.LoadBalancer, "balancer", "rows_xdp", false},
+	{spec.Balancer, "balancer_dry", bpf.LoadBalancer, "balancer", "rows_dry", true},
 	{spec.Decap, "decap", bpf.LoadDecap, "decap", "rows_xdp", false},
 	{spec.Decap, "decap_tc", bpf.LoadDecap, "decap_tc", "rows_tc", false},
 	{spec.Decap, "decap_dry", bpf.LoadDecap, "decap", "rows_dry", true},
@@ -56,9 +57,9 @@ var allPrograms = []program{
 	{spec.ConnLimit, "connlimit", bpf.LoadConnlimit, "connlimit", "rows_xdp", false},
 	{spec.ConnLimit, "connlimit_tc", bpf.LoadConnlimit, "connlimit_tc", "rows_tc", false},
 	{spec.ConnLimit, "connlimit_dry", bpf.LoadConnlimit, "connlimit", "rows_dry", true},
-	{spec.ConnLimit, "connlimit_flows", bpf.LoadConnlimit, "connlimit_flows", "rows_xdp", false},
-	{spec.ConnLimit, "connlimit_flows_tc", bpf.LoadConnlimit, "connlimit_flows_tc", "rows_tc", false},
-	{spec.ConnLimit, "connlimit_flows_dry", bpf.LoadConnlimit, "connlimit_flows", "rows_dry", true},
+	{ownFlows, "connlimit_flows", bpf.LoadConnlimit, "connlimit_flows", "rows_xdp", false},
+	{ownFlows, "connlimit_flows_tc", bpf.LoadConnlimit, "connlimit_flows_tc", "rows_tc", false},
+	{ownFlows, "connlimit_flows_dry", bpf.LoadConnlimit, "connlimit_flows", "rows_dry", true},
 	{spec.TLSWall, "tlswall", bpf.LoadTlswall, "tlswall", "rows_xdp", false},
 	{spec.TLSWall, "tlswall_tc", bpf.LoadTlswall, "tlswall_tc", "rows_tc", false},
 	{spec.TLSWall, "tlswall_dry", bpf.LoadTlswall, "tlswall", "rows_dry", true},
@@ -72,6 +73,12 @@ var allPrograms = []program{
 	{"", "dry_root", bpf.LoadDry, "dry_root", "rows_dry", true},
 }
 
+// ownFlows is a connlimit that counts flows by itself, which has programs of its own.
+const ownFlows spec.Stage = "connlimit_flows"
+
+// rowsTC is the pin of the rows of chains at tc.
+const rowsTC = "rows_tc"
+
 // LoadPrograms adopts the pinned programs when they are of this build, and loads and pins those that are always there
 // otherwise. The rows are not touched: the next generation's name what was loaded.
 func (k *Kernel) LoadPrograms() error {
@@ -80,59 +87,71 @@ func (k *Kernel) LoadPrograms() error {
 	return k.loadOrAdopt(k.folder)
 }
 
-// Rehearse loads and verifies, against the maps that are there, every program of this build that they are meant for, and
-// pins them, so that whoever owns the node next has only to adopt them. Nothing runs them yet: it takes no ownership, and
-// a Kernel that is open only to look will do.
+// Rehearse loads and verifies, against the maps that are there, what this build has in the place of every program that is
+// pinned, of whichever build, and pins it, so that whoever owns the node next has only to adopt it. Nothing runs it yet: it
+// takes no ownership, and a Kernel that is open only to look will do.
 func (k *Kernel) Rehearse() error {
 	if err := k.LoadPrograms(); err != nil {
 		return err
 	}
-	for _, st := range stages {
-		specs, err := mapSpecs(st.name)
+	var used []spec.Stage
+	for _, p := range allPrograms {
+		pinned, err := filepath.Glob(k.pin("programs", filepath.Join("*", p.pin)))
 		if err != nil {
 			return err
 		}
-		whole := len(specs) > 0
+		if len(pinned) == 0 {
+			continue // no spec has ever named it
+		}
+		if k.atTC = k.atTC || p.rows == rowsTC; !slices.Contains(used, p.of) {
+			used = append(used, p.of)
+		}
+	}
+	for _, of := range used {
+		specs, err := mapSpecs(of)
+		if err != nil {
+			return err
+		}
+		whole := true
 		for pin := range specs {
 			whole = whole && k.maps[pin] != nil
 		}
 		if !whole {
-			continue // no spec has ever named it
+			continue // this build would make maps: who owns the node does
 		}
-		if err := k.need(st.name); err != nil {
+		if err := k.need(of); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// need makes what a kernel function goes by, its maps and programs, when it is to stand in a chain for the first time. They
-// stay from then on.
+// need makes what a kernel function goes by, its maps and programs, when it is to stand in a chain for the first time; what
+// it is at tc, when some chain is there. They stay from then on.
 func (k *Kernel) need(of spec.Stage) error {
-	if k.needed[of] {
-		return nil
-	}
-	if also := map[spec.Stage]spec.Stage{spec.ConnLimit: counting, spec.SNAT: spec.Decap, rebalancing: spec.Decap, spec.TLSWall: ownCounting,
-		spec.Mirror: ownCounting, spec.Steer: ownCounting}[of]; also != "" {
+	if also := map[spec.Stage]spec.Stage{spec.ConnLimit: counting, ownFlows: spec.ConnLimit, spec.SNAT: spec.Decap, rebalancing: spec.Decap,
+		spec.TLSWall: ownCounting, spec.Mirror: ownCounting, spec.Steer: ownCounting}[of]; also != "" {
 		if err := k.need(also); err != nil {
 			return err
 		}
 	}
-	if err := k.createMaps(of); err != nil {
-		return fmt.Errorf("stage %s: %w", of, err)
-	}
-	if err := k.mapAll(); err != nil {
-		return fmt.Errorf("stage %s: %w", of, err)
+	if !k.needed[of] {
+		if err := k.createMaps(of); err != nil {
+			return fmt.Errorf("stage %s: %w", of, err)
+		}
+		if err := k.mapAll(); err != nil {
+			return fmt.Errorf("stage %s: %w", of, err)
+		}
+		k.needed[of] = true
 	}
 	for _, p := range allPrograms {
-		if p.of != of || k.programs[p.pin] != nil {
+		if p.of != of || k.programs[p.pin] != nil || p.rows == rowsTC && !k.atTC {
 			continue
 		}
 		if err := k.loadProgram(p, k.folder); err != nil {
 			return fmt.Errorf("load program %s: %w", p.pin, explain(err))
 		}
 	}
-	k.needed[of] = true
 	return nil
 }
 
@@ -165,7 +184,7 @@ func (k *Kernel) loadOrAdopt(folder string) error {
 		return fmt.Errorf("load programs: %w", err)
 	}
 	for _, p := range allPrograms {
-		if p.of != "" {
+		if p.of != "" || p.rows == rowsTC {
 			continue
 		}
 		if err := k.loadProgram(p, temporary); err != nil {
@@ -182,7 +201,7 @@ func (k *Kernel) loadOrAdopt(folder string) error {
 func (k *Kernel) adoptPrograms(folder string) error {
 	for _, p := range allPrograms {
 		loaded, err := ebpf.LoadPinnedProgram(k.pin(folder, p.pin), nil)
-		if p.of != "" && errors.Is(err, os.ErrNotExist) {
+		if (p.of != "" || p.rows == rowsTC) && errors.Is(err, os.ErrNotExist) {
 			continue
 		}
 		if err != nil {

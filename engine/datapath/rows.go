@@ -168,13 +168,15 @@ func (k *Kernel) OwnPrograms(generation int) bool {
 		if k.chains.all[c].Hook != XDP {
 			rows, parse = "rows_tc", "parse_tc"
 		}
-		own, err := k.programs[parse].Info()
-		if err != nil {
+		var there uint32
+		if k.maps[rows].Lookup(rowOf(generation, c), &there) != nil {
+			continue
+		}
+		own := k.programs[parse]
+		if own == nil {
 			return false
 		}
-		id, ok := own.ID()
-		var there uint32
-		if err := k.maps[rows].Lookup(rowOf(generation, c), &there); err == nil && (!ok || there != uint32(id)) {
+		if id, err := programID(own); err != nil || id != there {
 			return false
 		}
 	}

@@ -3,6 +3,7 @@ package datapath
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"hairpin/engine/plan"
@@ -21,7 +22,12 @@ var ErrNoGeneration = errors.New("every generation number is in use or was left 
 // Stage writes everything of a plan beside what runs: backends, rings, a VIP table, rows. Nothing of it is live until
 // Activate; on error nothing ever will be. The NICs of the spec have their chains (Attach) already.
 func (k *Kernel) Stage(p *plan.Plan) (generation int, err error) {
-	for _, w := range wantedChains(p.Spec) {
+	chains := wantedChains(p.Spec)
+	k.atTC = k.atTC || slices.ContainsFunc(chains, func(w wanted) bool { return w.hook != XDP })
+	if err := k.need(""); err != nil {
+		return 0, err
+	}
+	for _, w := range chains {
 		for _, stands := range w.positions {
 			if err := k.need(p.Spec.KindOf(stands.Name)); err != nil {
 				return 0, err
