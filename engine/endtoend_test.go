@@ -82,6 +82,9 @@ func newNetwork(t *testing.T, c lab.Config) *network {
 		}
 		nothingLeft(t, name)
 	})
+	if err := lab.Down(ctx, name); err != nil { // what a run left that was killed and had the same number
+		t.Fatal(err)
+	}
 	l, err := lab.Up(ctx, c)
 	if err != nil {
 		t.Fatal(err)
