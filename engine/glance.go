@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -154,9 +155,38 @@ func (c *captures) frames(now time.Time) (frames [][]byte, err error) {
 		}
 	}
 	if len(frames) == 0 {
-		return nil, fmt.Errorf("%w: no connection was sampled in the last minute: hairpin connections samples, and so does the screen Connections", ErrInvalid)
+		return nil, fmt.Errorf("%w: of no connection a packet came in the last minute", ErrInvalid)
 	}
 	return frames, nil
+}
+
+// flowsPatience is how long a trace of connections waits for a packet of one.
+const flowsPatience = 3 * time.Second
+
+// sampleFlows has packets sampled for a while, where the last minute's samples have no connection.
+func (s seat) sampleFlows(ctx context.Context) error {
+	c := &s.engine.captures
+	if _, err := c.frames(time.Now()); err == nil {
+		return nil
+	}
+	if !c.sampled() {
+		if err := command(ctx, s, verbTrace, s.engine.startTalking); err != nil {
+			return err
+		}
+	}
+	ends := time.After(flowsPatience)
+	for wait := glanceFor; ; wait = glanceFor / 10 { // the first packet's connection is not the only one
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ends:
+			return nil
+		case <-time.After(wait):
+		}
+		if _, err := c.frames(time.Now()); err == nil {
+			return nil
+		}
+	}
 }
 
 func packetOf(f *talkers.Flow) string {

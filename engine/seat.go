@@ -173,6 +173,11 @@ func (s seat) Trace(ctx context.Context, r TraceRequest) (t *Trace, err error) {
 	if err := r.check(); err != nil {
 		return nil, fmt.Errorf("trace: %w", err)
 	}
+	if r.Packet == tracedFlows {
+		if err := s.sampleFlows(ctx); err != nil {
+			return nil, fmt.Errorf("trace: %w", err)
+		}
+	}
 	err = s.engine.pace.do(ctx, func() error {
 		t, err = ask(ctx, s, verbTrace, func() (*Trace, error) { return s.engine.trace(r, s.party) })
 		return err

@@ -83,6 +83,24 @@ func TestConnections(t *testing.T) {
 		return s.Talkers != nil && len(s.Talkers.List) > 0 && s.Talkers.List[0].New > 0
 	})
 	until(t, o, "the glance is over", func(*State) bool { return !o.captures.any() })
+	inside(t, o, o.captures.clearBook)
+	alone := make(chan error, 1)
+	go func() {
+		_, err := o.Trace(t.Context(), TraceRequest{Packet: "flows"})
+		alone <- err
+	}()
+	until(t, o, "a trace has packets sampled where none were", func(*State) bool {
+		w.sendTCP(t, "eth0", "10.99.0.1", 20, "S")
+		select {
+		case err := <-alone:
+			if err != nil {
+				t.Error(err)
+			}
+			return true
+		default:
+			return false
+		}
+	})
 	for _, r := range []ConnectionsRequest{{By: "colour"}, {Sort: "age"}, {Group: "x"}, {Filter: "vip"}, {Most: 5000}} {
 		if _, err := o.Connections(t.Context(), r); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%+v: %v", r, err)

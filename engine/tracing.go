@@ -186,10 +186,29 @@ func (t tracer) through(s side, c datapath.Chain, frame []byte) TraceOutcome {
 		Path: func(id uint16) string { return t.kernel.SteerPathName(s.spec, int(id)) }, Kernel: t.kernel}
 	o := words.Explain(best)
 	o.NIC, o.Leaves = c.NIC, ""
+	o.Doubt(t.droppedBy(c))
 	if !bytes.Equal(o.Out, frame) {
 		o.Leaves = describe(o.Out)
 	}
 	return o
+}
+
+// droppedBy says how many packets of a chain left it by a reason.
+func (t tracer) droppedBy(c datapath.Chain) func(string) uint64 {
+	return func(why string) uint64 {
+		s := t.state.Load()
+		if s == nil {
+			return 0
+		}
+		for _, n := range s.NICs {
+			for _, r := range n.Reasons {
+				if n.Name == c.NIC && n.Hook == c.Hook.String() && r.Name == why {
+					return r.Packets
+				}
+			}
+		}
+		return 0
+	}
 }
 
 // endsOf are the addresses of a packet, and of what is inside.

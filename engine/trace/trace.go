@@ -2,6 +2,7 @@
 package trace
 
 import (
+	"fmt"
 	"net/netip"
 
 	"hairpin/engine/datapath"
@@ -121,6 +122,27 @@ func (c Chain) Explain(r datapath.DryResult) Outcome {
 	c.vip(&o, r.Sights)
 	o.Steps = c.steps(&o, r, last)
 	return o
+}
+
+// chances are reasons that no dry run has: by the reason of a packet that all goes well with, the one that it may be dropped for
+// all the same, and when.
+var chances = map[string]struct {
+	reason, when string
+	rare         bool // not worth a word before it was seen
+}{
+	"echo_answered": {"echo_limited", "a CPU answers some 950 pings in a second", false},
+	"too_big_told":  {"too_big", "a CPU tells some 950 senders in a second", false},
+	"forwarded":     {"no_headroom", "a driver may leave no room in front of a packet", true},
+	"redirected":    {"no_headroom", "a driver may leave no room in front of a packet", true},
+}
+
+// Doubt adds what the packet may be dropped for that no dry run can tell. dropped says how many packets of the chain were, for a
+// reason.
+func (o *Outcome) Doubt(dropped func(reason string) uint64) {
+	c, known := chances[o.Reason]
+	if n := dropped(c.reason); known && (n > 0 || !c.rare) {
+		o.Unsure = append(o.Unsure, fmt.Sprintf("%s: it may be dropped with reason %s, as %d packets were here", c.when, c.reason, n))
+	}
 }
 
 // vip says whose the packet is, and what a reset leaves open.

@@ -2,6 +2,7 @@ package trace
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"hairpin/engine/datapath"
@@ -40,5 +41,26 @@ vips: [{name: web, addresses: [10.99.0.1], port: 80, protocol: tcp, backends: [{
 	}
 	if got := o.Steps[2].Facts; len(got) != 1 || got[0].Value != "198.51.100.7: 1 of 10 new connections in a second: room" {
 		t.Errorf("the limit says %+v", got)
+	}
+}
+
+// TestDoubt: what no dry run can tell is said where it may be, and of what is rare only where it was.
+func TestDoubt(t *testing.T) {
+	for _, row := range []struct {
+		reason  string
+		dropped map[string]uint64
+		want    string
+	}{
+		{"echo_answered", nil, "a CPU answers some 950 pings in a second: it may be dropped with reason echo_limited, as 0 packets were here"},
+		{"too_big_told", map[string]uint64{"too_big": 2}, "a CPU tells some 950 senders in a second: it may be dropped with reason too_big, as 2 packets were here"},
+		{"forwarded", nil, ""},
+		{"forwarded", map[string]uint64{"no_headroom": 7}, "a driver may leave no room in front of a packet: it may be dropped with reason no_headroom, as 7 packets were here"},
+		{"no_vip", map[string]uint64{"": 7, "no_headroom": 7}, ""},
+	} {
+		o := Outcome{Reason: row.reason}
+		o.Doubt(func(why string) uint64 { return row.dropped[why] })
+		if got := strings.Join(o.Unsure, "; "); got != row.want {
+			t.Errorf("%s: %q, want %q", row.reason, got, row.want)
+		}
 	}
 }

@@ -30,7 +30,8 @@ PACKET is a line such as
 also with "vlan N" in front, and ttl N, len N, seq N, ack N, df, frag N+ behind;
 or a frame in hexadecimal. "ssh" is your own SSH session, and a new one from
 where you are; "flows" is a packet of each connection that was sampled in the
-last minute: with --against it says for which of them a change would matter.
+last minute, or else in the next seconds: with --against it says for which of
+them a change would matter.
 --pcap takes the packets of a pcap or pcapng file.
 
 It judges by what runs; -f, --change and --confirmed by something else, and
