@@ -8,11 +8,21 @@
 // goes there in the encapsulation by which the balancer sends what clients say. The answer comes by the network, as any
 // packet to this node does.
 
-// How a backend is to be asked.
+// What becomes of a packet that asks a backend; engine/datapath/checkpath.go has the same.
+enum check_end {
+	CHECK_SENT,
+	CHECK_NO_WAY,	// to the backend
+	CHECK_NO_FRAME, // that could be wrapped
+	CHECK_NO_ROOM,	// for the tunnel
+	CHECK_ENDS
+};
+
+// How a backend is to be asked, and how many packets ended how since.
 struct checkpath {
 	__u32 ifindex; // of the NIC that it is reached by; 0 = it is not asked
 	__be16 port;   // outer UDP destination port; 0 = IPIP
 	__u16 pad;
+	__u32 ends[CHECK_ENDS];
 };
 
 // By the backend's id. The process that asks has it for itself, and what it marks goes nowhere once that has ended.
@@ -81,6 +91,12 @@ AI __u64 room_for(struct backend *b, int gue)
 	return flags | (gue ? BPF_F_ADJ_ROOM_ENCAP_L4_UDP : 0);
 }
 
+AI int check_dropped(struct checkpath *p, enum check_end why)
+{
+	__sync_fetch_and_add(&p->ends[why], 1);
+	return TC_ACT_SHOT;
+}
+
 SEC("tc")
 int checkpath(struct __sk_buff *ctx)
 {
@@ -90,25 +106,28 @@ int checkpath(struct __sk_buff *ctx)
 	struct checkpath *p = bpf_map_lookup_elem(&checkpaths, &id);
 	struct backend *b = bpf_map_lookup_elem(&backends, &id);
 	struct scratch *s = scratch_of_this_cpu();
-	// As it is, it would ask whichever backend the ring says.
-	if (!p || !p->ifindex || !b || !(b->flags & BACKEND_REACHABLE) || !s)
+	if (!p || !b || !s)
 		return TC_ACT_SHOT;
+	// As it is, it would ask whichever backend the ring says.
+	if (!p->ifindex || !(b->flags & BACKEND_REACHABLE))
+		return check_dropped(p, CHECK_NO_WAY);
 	s->bytes = ctx->len;
 	s->l2_len = sizeof(struct ethhdr);
 	*(__u64 *)&s->family = 0; // family to has_vip, eight bytes in a row
 	s->ports = 0;
 	if (parse_frame(0, (void *)(long)ctx->data, (void *)(long)ctx->data_end, s) ||
 	    s->l2_len != sizeof(struct ethhdr))
-		return TC_ACT_SHOT;
+		return check_dropped(p, CHECK_NO_FRAME);
 	s->no_sum |= s->family == 4 && s->l4_proto == IPPROTO_ICMP; // whose sum has no pseudo header
 	s->ttl++;						    // nobody has lowered it
 	s->vip.encap_port = p->port;
 	struct front f = {};
 	__u32 grow = put_front(&f, s, b);
 	if (bpf_skb_adjust_room(ctx, grow, BPF_ADJ_ROOM_MAC, room_for(b, p->port != 0)))
-		return TC_ACT_SHOT;
+		return check_dropped(p, CHECK_NO_ROOM);
 	if (grow > sizeof(f.ip) || bpf_skb_store_bytes(ctx, 0, f.macs, sizeof(struct ethhdr) + grow, 0))
-		return TC_ACT_SHOT;
+		return check_dropped(p, CHECK_NO_ROOM);
+	__sync_fetch_and_add(&p->ends[CHECK_SENT], 1);
 	ctx->mark = 0; // it is as it should be, also where it leaves by another NIC
 	return p->ifindex == ctx->ifindex ? TC_ACT_UNSPEC : bpf_redirect(p->ifindex, 0);
 }

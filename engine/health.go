@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -31,6 +32,7 @@ type checking struct {
 	live    map[health.Key]health.Fact // of the last snapshot
 	back    map[health.Key]time.Time   // when somebody let a backend take new flows again, where it starts slowly
 	held    map[health.Key]bool        // down, and in the ring all the same
+	ends    map[health.Key]*checkEnds  // by whom is asked
 	lost    map[string]bool            // VIPs that have lost their quorum
 	shapes  map[shapeKey]uint64        // what the rings were made of
 	builder maglev.Builder
@@ -235,6 +237,7 @@ func (o *owner) checkTargets() []health.Target {
 				}
 				seen[key] = true
 				ports[id] = v.EncapPort
+				c.ask(key, id)
 				t := health.Target{Key: key, Address: v.Addresses[0], Port: v.Port, Protocol: v.Protocol, Mark: datapath.CheckMark(id),
 					Checks: v.Checks, Unsent: ways[v.Addresses[0]]}
 				if v.Health != nil {
@@ -249,6 +252,7 @@ func (o *owner) checkTargets() []health.Target {
 	}
 	add(int(c.of.control.Active), c.of.spec)
 	add(int(c.of.control.Confirmed), c.of.other)
+	maps.DeleteFunc(c.ends, func(key health.Key, _ *checkEnds) bool { return !seen[key] })
 	if c.path != nil {
 		c.path.Set(ports)
 	}
@@ -275,6 +279,7 @@ func (o *owner) checkWays() map[netip.Addr]string {
 	found, err := o.hops.ResolveAll(addresses)
 	if err == nil && c.path == nil {
 		c.path, err = o.kernel.OpenCheckPath()
+		c.ends = nil
 	}
 	var nics []int
 	for address, way := range found {

@@ -80,10 +80,15 @@ func (o *owner) showHealth(now time.Time, s *State) {
 		for j := range v.Backends {
 			b := &v.Backends[j]
 			key := health.Key{VIP: v.Name, Backend: b.Address}
+			lost := c.lostHere(key)
 			if f, known := c.live[key]; known && !b.Gone {
 				b.Health, b.Why, b.Says, b.Held = f.State.String(), f.Why, f.Why, c.held[key]
 				if f.State == health.Down {
 					b.Since = f.Since
+					if lost != "" {
+						b.Why += "; its checks are dropped on this node: " + lost
+						b.Says = b.Why
+					}
 				}
 			}
 			wanted := desired.Backend(b.Address)

@@ -23,6 +23,23 @@ type checkPath struct {
 	Ifindex uint32
 	Port    [2]byte
 	_       [2]byte
+	Ends    CheckEnds
+}
+
+// CheckEnds counts what became of the packets that asked a backend, from when it was asked first. The numbers go round.
+type CheckEnds struct{ Sent, NoWay, NoFrame, NoRoom uint32 }
+
+// Since says why packets were dropped on this node since an earlier reading; empty when none was.
+func (e CheckEnds) Since(old CheckEnds) string {
+	switch {
+	case e.NoRoom != old.NoRoom:
+		return "with the tunnel around it a packet is longer than the NIC takes"
+	case e.NoFrame != old.NoFrame:
+		return "it is no packet that could be put into a tunnel"
+	case e.NoWay != old.NoWay:
+		return "no way to the backend is known"
+	}
+	return ""
 }
 
 // CheckPath sends this process's checks of backends in the encapsulation of what clients say. It is there as long as the
@@ -113,13 +130,16 @@ func (p *CheckPath) Set(ports map[uint16]uint16) {
 	}
 	p.set = p.set[:0]
 	for id, port := range ports {
-		path := checkPath{Ifindex: p.kernel.sentBy(id), Port: wirePort(port)}
-		if p.memory.all[id] != path {
-			p.memory.all[id] = path
+		path := &p.memory.all[id]
+		if at, by := wirePort(port), p.kernel.sentBy(id); path.Port != at || path.Ifindex != by {
+			path.Port, path.Ifindex = at, by
 		}
 		p.set = append(p.set, id)
 	}
 }
+
+// Ends are those of a backend that is asked.
+func (p *CheckPath) Ends(id uint16) CheckEnds { return p.memory.all[id].Ends }
 
 // Close takes it off every NIC.
 func (p *CheckPath) Close() {

@@ -82,8 +82,25 @@ func TestCheckPath(t *testing.T) {
 		break
 	}
 	n.backends.all[one].Flags &^= BackendReachable
+	before := p.Ends(one)
+	if before != (CheckEnds{Sent: 5}) || before.Since(CheckEnds{}) != "" {
+		t.Errorf("of five packets %+v", before)
+	}
 	if verdict, _, _ := run(CheckMark(one), frame(ip4{}, syn)); verdict != tcShot {
 		t.Errorf("who cannot be reached is asked all the same: verdict %d", verdict)
+	}
+	if after := p.Ends(one); after != (CheckEnds{Sent: 5, NoWay: 1}) || after.Since(before) != "no way to the backend is known" {
+		t.Errorf("of one without a way %+v", after)
+	}
+	n.backends.all[one].Flags |= BackendReachable
+	for _, row := range []struct {
+		in   []byte
+		want string
+	}{{make([]byte, 60), "it is no packet that could be put into a tunnel"}, {frame(vlan{}, ip4{}, syn), "it is no packet that could be put into a tunnel"}} {
+		before := p.Ends(one)
+		if verdict, _, _ := run(CheckMark(one), row.in); verdict != tcShot || p.Ends(one).Since(before) != row.want {
+			t.Errorf("% x: verdict %d, %q", row.in[:20], verdict, p.Ends(one).Since(before))
+		}
 	}
 	delete(ports, one)
 	n.backends.all[one].Flags |= BackendReachable
