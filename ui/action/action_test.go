@@ -39,7 +39,7 @@ func known(s Scope) bool {
 func TestWhatTouchesTheNodeArms(t *testing.T) {
 	for _, a := range All() {
 		touches := a.Scope == Backends || a.Scope == Chain || a.Scope == Limits || a.Scope == Handoff || a.ID == TakeBack || a.ID == Apply || a.ID == Detach ||
-			strings.HasPrefix(string(a.ID), "fleet.")
+			a.ID == Believe || strings.HasPrefix(string(a.ID), "fleet.")
 		if a.Arms != touches {
 			t.Errorf("%s: Arms is %v", a.ID, a.Arms)
 		}

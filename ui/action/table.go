@@ -88,6 +88,8 @@ const (
 	HandOver ID = "node.hand_over"
 	GoBack   ID = "node.go_back"
 
+	Believe ID = "found.accept"
+
 	FleetStop   ID = "fleet.stop"
 	FleetResume ID = "fleet.resume"
 	FleetBack   ID = "fleet.back"
@@ -190,6 +192,7 @@ var table = [...]Action{
 	{ID: Keymap, Scope: Global, Title: "keymap", Help: "use the keys of a preset from now on", Arg: "preset", Of: Presets},
 	{ID: Glyphs, Scope: Global, Title: "glyphs", Help: "draw with other characters from now on", Arg: "set", Of: GlyphSets},
 	{ID: Mouse, Scope: Global, Title: "mouse", Help: "wheel moves and clicks select, or no longer"},
+	{ID: Believe, Scope: Global, Title: "accept found", Help: "believe what the source of found backends says", Arms: true, Arg: "[VIP]", Of: VIPNames},
 	{ID: FleetStop, Scope: Global, Title: "fleet stop", Help: "keep further nodes from taking the newest revision", Arms: true},
 	{ID: FleetResume, Scope: Global, Title: "fleet resume", Help: "go on with a revision that was stopped", Arms: true},
 	{ID: FleetBack, Scope: Global, Title: "fleet back", Help: "have all nodes go back to the revision before", Arms: true},

@@ -25,6 +25,9 @@ func (m *Model) act(c call) tea.Cmd {
 			return nil
 		}
 	}
+	if c.ID == action.Believe && c.Arg != "" {
+		c.Target = page.Target{VIP: c.Arg}
+	}
 	if why := m.refusal(a, c.Target); why != "" {
 		m.say(theme.Warn, "%s: %s", a.Title, why)
 		return nil
@@ -80,6 +83,8 @@ func (m *Model) act(c call) tea.Cmd {
 		return m.confirm()
 	case action.FleetStop, action.FleetResume, action.FleetBack, action.FleetLeave, action.FleetRejoin:
 		return m.fleeted(c.ID)
+	case action.Believe:
+		m.openBelieve(c.Target.VIP)
 	case action.HandOver:
 		m.openHandOver()
 	case action.GoBack:
@@ -207,6 +212,8 @@ func (m *Model) ask(request any) tea.Cmd {
 		return m.apply(r)
 	case fleetIt:
 		return m.askFleet(r)
+	case believeIt:
+		return m.believe(r)
 	case handOverIt:
 		return m.handOver(r)
 	case detachIt:

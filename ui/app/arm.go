@@ -139,6 +139,8 @@ func (m *Model) refusal(a action.Action, t page.Target) string {
 		if why := m.noHandOver(); why != "" {
 			return why
 		}
+	case action.Believe:
+		return m.noBelief(t.VIP)
 	case action.GoBack:
 		if h := m.handoff(); h == nil || !h.Watched() {
 			return "no successor is watched"

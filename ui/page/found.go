@@ -41,7 +41,7 @@ func sourceLines(k Kit, v View, vip engine.VIP, w int) (out []string) {
 		lines = lines[:mostOfSource]
 	}
 	if !f.Held.IsZero() {
-		lines = append(lines, fmt.Sprintf("held for %s; to believe it: hairpin found accept %s", widget.Age(v.Now.Sub(f.Held)), vip.Name))
+		lines = append(lines, fmt.Sprintf("held for %s; to believe it: :accept found %s", widget.Age(v.Now.Sub(f.Held)), vip.Name))
 	}
 	for _, line := range lines {
 		out = append(out, " "+k.Say(token, line))
