@@ -66,10 +66,14 @@ func (o *owner) change(r ApplyRequest) (*Applied, error) {
 	}
 	took := time.Since(began)
 	o.settled(control, p)
-	number := o.noteChange(before, text)
+	kept := o.noteChange(before, text, r.from.changes())
 	o.step("apply: history written")
+	if kept.Times() > 1 {
+		r.Why, text = kept.Why, kept.Text
+		o.journal.forget(func(e Event) bool { return e.Change != 0 && kept.Holds(e.Change) })
+	}
 	o.journal.add(began, "audit", r.Who, o.sentence(r, generation), text...)
-	o.journal.about(number)
+	o.journal.about(kept.Number)
 	return &Applied{Generation: generation, Revision: o.revision(), Deadline: generationOf(time.Now(), control).Deadline, Text: text,
 		Took: took}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hairpin/engine/discover"
+	"hairpin/engine/history"
 	"hairpin/engine/spec"
 )
 
@@ -34,9 +35,10 @@ type finding struct {
 	applied map[string]time.Time
 	refused map[string][]string // by VIP: what cannot be a backend of it
 	known   knownBackends
-	failed  string    // why the last change did not come about; empty = it did
-	tried   time.Time // when it failed
-	waits   bool      // for the change that waits for confirmation
+	accepts map[string]AcceptRequest // by VIP: what somebody has accepted and is not live yet
+	failed  string                   // why the last change did not come about; empty = it did
+	tried   time.Time                // when it failed
+	waits   bool                     // for the change that waits for confirmation
 }
 
 // changed is signalled when a source has said something.
@@ -70,7 +72,7 @@ func (o *owner) followFound(now time.Time) {
 	}
 	if f.finder == nil {
 		f.finder = discover.New(o.ns.enter)
-		f.applied, f.refused = map[string]time.Time{}, map[string][]string{}
+		f.applied, f.refused, f.accepts = map[string]time.Time{}, map[string][]string{}, map[string]AcceptRequest{}
 	}
 	if f.known.note(f.of, o.spec, now) {
 		o.writeFound()
@@ -83,8 +85,9 @@ func (o *owner) followFound(now time.Time) {
 type discovery struct {
 	spec    *spec.Spec // nil: nothing
 	vips    []string   // that change
-	why     string
-	empties bool // a VIP loses all who take new flows, as somebody has confirmed
+	empties bool       // a VIP loses all who take new flows, as somebody has confirmed
+	found   []history.Found
+	by      *AcceptRequest // somebody wants it; nil = nobody does
 }
 
 // applyFound makes live what sources say by now, for all VIPs at once, and for none sooner than its interval after it was
@@ -106,7 +109,7 @@ func (o *owner) applyFound(now time.Time, at string) {
 	f.failed, f.tried = "", now
 	err := d.spec.Validate()
 	if err == nil {
-		_, err = o.change(ApplyRequest{Spec: d.spec, Who: engineItself, Why: d.why, Force: d.empties})
+		_, err = o.change(d.request())
 	}
 	if err != nil {
 		f.failed = err.Error()
@@ -114,15 +117,25 @@ func (o *owner) applyFound(now time.Time, at string) {
 	}
 	for _, name := range d.vips {
 		f.applied[name] = now
+		delete(f.accepts, name)
 	}
 	o.followFound(now)
+}
+
+// request is the change to ask for: nobody's, or that of whoever has accepted a part of it.
+func (d discovery) request() ApplyRequest {
+	r := ApplyRequest{Spec: d.spec, Who: engineItself, Why: "found backends of " + history.Names(d.found), Force: d.empties, from: &d}
+	if d.by != nil {
+		r.Who, r.from = d.by.Who, nil
+		r.Why = strings.TrimSuffix(fmt.Sprintf("accepts what was found of %s: %s", history.Names(d.found), d.by.Why), ": ")
+	}
+	return r
 }
 
 // foundNow is the running spec with what was found since.
 func (o *owner) foundNow(now time.Time, at string) (d discovery) {
 	f := &o.finding
 	opinions := f.finder.Opinions(now)
-	var changes []string
 	for i := range o.spec.VIPs {
 		old := &o.spec.VIPs[i]
 		opinion, followed := opinions[old.Name]
@@ -131,7 +144,11 @@ func (o *owner) foundNow(now time.Time, at string) (d discovery) {
 		}
 		v := *old
 		f.refused[v.Name] = v.Take(opinion.Endpoints, f.known.edited(v.Name, now))
-		if slices.Equal(v.Backends, old.Backends) || v.Name != at && now.Sub(f.applied[v.Name]) < v.From.Interval {
+		if slices.Equal(v.Backends, old.Backends) {
+			delete(f.accepts, v.Name) // it says again what it said before
+			continue
+		}
+		if v.Name != at && now.Sub(f.applied[v.Name]) < v.From.Interval {
 			continue
 		}
 		if d.spec == nil {
@@ -140,33 +157,30 @@ func (o *owner) foundNow(now time.Time, at string) (d discovery) {
 		d.spec.VIPs[i].Backends = v.Backends
 		d.vips = append(d.vips, v.Name)
 		d.empties = d.empties || !slices.ContainsFunc(opinion.Endpoints, func(e spec.Endpoint) bool { return e.State == spec.Up })
-		changes = append(changes, fmt.Sprintf("%s by %s%s", v.Name, v.From, difference(old, &v)))
+		d.found = append(d.found, history.Found{VIP: v.Name, Source: v.From.String(), Came: absent(&v, old), Went: absent(old, &v)})
+		if by, accepted := f.accepts[v.Name]; accepted {
+			d.by = &by
+		}
 	}
-	const most = 3
-	if over := len(changes) - most; over > 0 {
-		changes = append(changes[:most], fmt.Sprintf("and %d more", over))
-	}
-	d.why = "found backends of " + strings.Join(changes, ", ")
 	return d
 }
 
-// difference is how many backends came and went.
-func difference(old, now *spec.VIP) (text string) {
-	count := func(of, notIn *spec.VIP) (n int) {
-		for _, b := range of.Backends {
-			if notIn.Backend(b.Address) == nil {
-				n++
-			}
+// changes are what sources changed; none, where somebody did.
+func (d *discovery) changes() []history.Found {
+	if d == nil {
+		return nil
+	}
+	return d.found
+}
+
+// absent counts the backends of a VIP that are not in another state of it.
+func absent(of, from *spec.VIP) (n int) {
+	for _, b := range of.Backends {
+		if from.Backend(b.Address) == nil {
+			n++
 		}
-		return n
 	}
-	if n := count(now, old); n > 0 {
-		text += fmt.Sprintf(" +%d", n)
-	}
-	if n := count(old, now); n > 0 {
-		text += fmt.Sprintf(" -%d", n)
-	}
-	return text
+	return n
 }
 
 // AcceptRequest says that it is true what the source of a VIP's backends says now, however few they are.
@@ -193,7 +207,11 @@ func (o *owner) acceptFound(r AcceptRequest) error {
 		return fmt.Errorf("accept: %w: vip %s: %w", ErrRefused, r.VIP, err)
 	}
 	o.journal.add(now, "audit", r.Who, strings.TrimSuffix(fmt.Sprintf("accepts what was found for %s: %s", r.VIP, r.Why), ": "))
+	o.finding.accepts[r.VIP] = r
 	o.applyFound(now, r.VIP)
+	if o.finding.failed == "" && !o.finding.waits {
+		delete(o.finding.accepts, r.VIP) // also where nothing was to change
+	}
 	switch {
 	case o.finding.waits:
 		return nil // a problem says so

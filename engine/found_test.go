@@ -2,8 +2,10 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,11 +84,31 @@ vips:
 	if err := n.AcceptFound(t.Context(), AcceptRequest{VIP: "web", Who: "test", Why: "shop closes"}); err != nil {
 		t.Fatal(err)
 	}
+	changes, err := n.History(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, c := range changes {
+		all = append(all, fmt.Sprintf("%s %d", c.Who, c.Times()))
+	}
+	if got := strings.Join(all, ", "); got != "test 1, engine 1, test 1, engine 1, test 1, test 1" {
+		t.Errorf("the history is of %s: %+v", got, changes)
+	}
 	if !backends("10 up")(n.State()) || problem(n.State(), "found held web") != "" {
 		t.Errorf("accepted, and there are %+v", n.State().VIPs[0].Backends)
 	}
 	write(t, file, "10.1.0.11\n")
 	until(t, n, "who comes back as he was", backends("10 up, 11 drain"))
+	write(t, file, "10.1.0.11\n10.1.0.14\n")
+	s = until(t, n, "one more", backends("10 up, 11 drain, 14 up"))
+	if changes, err = n.History(t.Context()); err != nil || len(changes) != len(all)+1 || changes[len(all)].Times() != 2 {
+		t.Errorf("%v, %+v", err, changes)
+	}
+	told := slices.DeleteFunc(s.Events, func(e Event) bool { return !strings.Contains(e.What, "found backends") || e.Change == 0 })
+	if len(told) != 2+1 { // two before anybody accepted
+		t.Errorf("the events are %+v", told)
+	}
 }
 
 // TestKnownBackends: since when a backend is found is kept while it is, and how it was edited for a while after.

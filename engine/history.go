@@ -38,13 +38,13 @@ func (o *owner) openHistory() {
 	o.past = l
 }
 
-// noteChange keeps the change that made the running record live, and returns its number, 0 if it cannot be kept.
-func (o *owner) noteChange(before string, text []string) (number int) {
+// noteChange keeps the change that made the running record live, and returns it as it is kept, without a number if it cannot be.
+func (o *owner) noteChange(before string, text []string, found []history.Found) (c Change) {
 	if o.past == nil || o.spec == nil {
-		return 0
+		return c
 	}
-	c := Change{Time: o.running.Time, Who: o.running.Who, Why: o.running.Why, Tenants: o.running.Tenants, Generation: o.running.Generation,
-		Revision: o.running.Revision, Before: before, Text: text, Outcome: history.Confirmed, Ended: o.running.Time}
+	c = Change{Time: o.running.Time, Who: o.running.Who, Why: o.running.Why, Tenants: o.running.Tenants, Generation: o.running.Generation,
+		Revision: o.running.Revision, Before: before, Text: text, Outcome: history.Confirmed, Ended: o.running.Time, Found: found}
 	control := o.kernel.Control()
 	if control.Pending != 0 {
 		c.Outcome, c.Ended, c.Deadline = history.Waits, time.Time{}, wall(time.Now(), control.Deadline)
@@ -54,9 +54,9 @@ func (o *owner) noteChange(before string, text []string) (number int) {
 	c, err := o.past.Add(c, spec.Marshal(o.spec))
 	o.trouble(troubleHistory, "warn", "the last change is not in the history", err, o.makeRoom())
 	if err != nil {
-		return 0
+		return Change{}
 	}
-	return c.Number
+	return c
 }
 
 // ended notes what became of the changes that waited.
@@ -87,7 +87,7 @@ func (o *owner) catchUp() {
 		o.ended(outcome, wall(time.Now(), control.Switched), "")
 	}
 	if o.spec != nil && o.running.Time.After(last.Time) {
-		o.noteChange(last.Revision, nil)
+		o.noteChange(last.Revision, nil, nil)
 	}
 }
 

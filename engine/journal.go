@@ -36,6 +36,9 @@ func (j *journal) add(now time.Time, severity, who, what string, detail ...strin
 	j.log.Log(context.Background(), level, what, "who", who, "severity", severity)
 }
 
+// forget leaves out what a newer event tells too.
+func (j *journal) forget(is func(Event) bool) { j.list = slices.DeleteFunc(j.list, is) }
+
 // about says of the last event which change of the history it is about.
 func (j *journal) about(change int) { j.list[len(j.list)-1].Change = change }
 

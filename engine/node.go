@@ -107,7 +107,8 @@ type ApplyRequest struct {
 	Why      string
 	Force    bool // also if it ends the SSH session of somebody who works on this node, or leaves a VIP without backends
 
-	by *tenants.Mine // whose operator wants it, who forces nothing upon others; nil = one who may change the whole node
+	from *discovery    // sources of backends say so; nil = somebody wants it
+	by   *tenants.Mine // whose operator wants it, who forces nothing upon others; nil = one who may change the whole node
 }
 
 // Applied is the outcome of a change that is live.

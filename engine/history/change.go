@@ -29,6 +29,9 @@ type Change struct {
 	Deadline   time.Time // at which it goes, or was to go, back; zero = it was confirmed at once
 	Ended      time.Time // when it was confirmed or went back; zero while it waits
 	By         string    `json:",omitempty"` // who confirmed it
+	Found      []Found   `json:",omitempty"` // by which sources of backends it was made; empty = somebody made it
+	First      int       `json:",omitempty"` // number of the first that it stands for; 0 = somebody made it
+	Since      time.Time `json:",omitzero"`  // when that was applied
 }
 
 // ending is what became of every change that waited.

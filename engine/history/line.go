@@ -53,7 +53,7 @@ func parse(data []byte) (changes []Change, good, bad int) {
 			bad++
 			continue
 		default:
-			changes = append(changes, *l.Change)
+			changes = replaced(changes, *l.Change)
 		}
 		good++
 	}

@@ -61,11 +61,19 @@ func (l *Log) specFile(revision string) string { return filepath.Join(l.specs(),
 func (l *Log) Changes() []Change { return slices.Clone(l.changes) }
 
 // Add keeps a change with the text of the spec that it made the running one, gives it its number, and forgets the oldest
-// ones.
+// ones. One by sources stands for those before it that nobody else's came between, as Together says.
 func (l *Log) Add(c Change, text []byte) (Change, error) {
 	c.Number = 1
+	var before string // the revision of one that c stands for
 	if n := len(l.changes); n > 0 {
 		c.Number = l.changes[n-1].Number + 1
+	}
+	if len(c.Found) > 0 {
+		c.First, c.Since = c.Number, c.Time
+	}
+	if n := len(l.changes); n > 0 && c.joins(&l.changes[n-1]) {
+		before = l.changes[n-1].Revision
+		c.join(&l.changes[n-1])
 	}
 	if strings.ContainsAny(c.Revision, "/.") || c.Revision == "" {
 		return c, fmt.Errorf("keep change %d: %q is not a revision", c.Number, c.Revision)
@@ -78,9 +86,12 @@ func (l *Log) Add(c Change, text []byte) (Change, error) {
 	if err := l.append(line{Change: &c}); err != nil {
 		return c, fmt.Errorf("keep change %d: %w", c.Number, err)
 	}
-	l.changes = append(l.changes, c)
-	if len(l.changes) >= 2*l.keep {
+	l.changes = replaced(l.changes, c)
+	switch {
+	case len(l.changes) >= 2*l.keep || l.lines >= 8*l.keep:
 		return c, l.rewrite()
+	case before != "":
+		return c, l.drop(before)
 	}
 	return c, nil
 }
@@ -100,9 +111,13 @@ func (l *Log) End(o Outcome, now time.Time, by string) error {
 
 // Spec is the text of the spec that a change made the running one. ErrNone when it is not kept.
 func (l *Log) Spec(number int) ([]byte, error) {
-	i := slices.IndexFunc(l.changes, func(c Change) bool { return c.Number == number })
-	if i < 0 {
+	i := slices.IndexFunc(l.changes, func(c Change) bool { return c.Holds(number) })
+	switch {
+	case i < 0:
 		return nil, fmt.Errorf("change %d: %w", number, ErrNone)
+	case l.changes[i].Number != number:
+		return nil, fmt.Errorf("change %d is one of %d that sources of backends made one after another, of which only the last is kept: change %d: %w", number, l.changes[i].Times(),
+			l.changes[i].Number, ErrNone)
 	}
 	text, err := os.ReadFile(l.specFile(l.changes[i].Revision))
 	if errors.Is(err, os.ErrNotExist) {
@@ -116,7 +131,7 @@ func (l *Log) Spec(number int) ([]byte, error) {
 
 // rewrite writes the file anew with the last changes only, and removes the specs that none of them names.
 func (l *Log) rewrite() error {
-	l.changes = slices.Clone(l.changes[max(0, len(l.changes)-l.keep):])
+	l.changes = forgotten(l.changes, l.keep)
 	var data []byte
 	named := map[string]bool{}
 	for i := range l.changes {

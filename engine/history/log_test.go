@@ -221,3 +221,91 @@ func TestFull(t *testing.T) {
 		t.Errorf("a spec that is gone: %v", err)
 	}
 }
+
+// TestFound: what sources change one after another is one entry, which says what and how often; nothing that somebody did is in it, the
+// numbers go on, and the specs of those that it stands for go.
+func TestFound(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, 20)
+	at := noon
+	found := func(after time.Duration, revision string, all ...Found) Change {
+		t.Helper()
+		at = at.Add(after)
+		c, err := l.Add(Change{Time: at, Who: "engine", Why: "found", Revision: revision, Before: "x", Outcome: Confirmed, Found: all, Text: []string{revision}}, []byte(revision))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	web := func(came, went int) Found { return Found{"web", "dns web.test", came, went} }
+	add(t, l, 0, Confirmed)
+	found(time.Minute, "f2", web(1, 0))
+	found(time.Minute, "f3", web(2, 1), Found{"api", "file /api", 1, 0})
+	got := found(time.Minute, "f4", web(0, 1))
+	if want := "found backends 3 times in 2m0s: web by dns web.test +3 -2, api by file /api +1"; got.Why != want || got.Number != 4 || got.First != 2 || got.Times() != 3 {
+		t.Errorf("%+v\nwant %s", got, want)
+	}
+	if text := strings.Join(got.Text, "; "); text != "the last of them:; f4" {
+		t.Error(text)
+	}
+	at = at.Add(time.Minute)
+	if _, err := l.Add(Change{Time: at, Who: "eve", Revision: "e5", Outcome: Confirmed}, []byte("e5")); err != nil {
+		t.Fatal(err)
+	}
+	found(time.Minute, "f6", web(1, 0))
+	found(Together-time.Second, "f7", web(1, 0))
+	found(2*time.Second, "f8", web(1, 0)) // too long after the first
+	for what, l := range map[string]*Log{"written": l, "read": open(t, dir, 20)} {
+		var all []string
+		for _, c := range l.Changes() {
+			all = append(all, fmt.Sprintf("%d-%d %s", c.First, c.Number, c.Who))
+		}
+		if got := strings.Join(all, ", "); got != "0-1 ops, 2-4 engine, 0-5 eve, 6-7 engine, 8-8 engine" {
+			t.Errorf("%s: %s", what, got)
+		}
+		for number, want := range map[int]string{1: text(0), 4: "f4", 5: "e5", 7: "f7", 8: "f8"} {
+			if text, err := l.Spec(number); err != nil || string(text) != want {
+				t.Errorf("%s: change %d: %q, %v", what, number, text, err)
+			}
+		}
+		if _, err := l.Spec(3); !errors.Is(err, ErrNone) || !strings.Contains(err.Error(), "one of 3 that sources of backends made one after another, of which only the last is kept: change 4") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if files, err := filepath.Glob(filepath.Join(dir, "specs", "*")); err != nil || len(files) != 5 {
+		t.Errorf("%q, %v", files, err)
+	}
+}
+
+// TestNotBuried: however much sources change, three eighths of what is kept may be people's changes.
+func TestNotBuried(t *testing.T) {
+	const keep = 20
+	dir := t.TempDir()
+	l := open(t, dir, keep)
+	for i := range keep / 2 {
+		add(t, l, 10*i, Confirmed)
+		for j := range 5 { // each alone, for they are hours apart
+			at := noon.Add(time.Duration(5*i+j) * 2 * Together)
+			if _, err := l.Add(Change{Time: at, Who: "engine", Revision: fmt.Sprintf("f%d-%d", i, j), Outcome: Confirmed, Found: []Found{{VIP: "web"}}}, []byte("f")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for range 100 * keep { // together, and the file does not grow
+		if _, err := l.Add(Change{Time: noon, Who: "engine", Revision: "ff", Outcome: Confirmed, Found: []Found{{VIP: "web"}}}, []byte("f")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	people := 0
+	for _, c := range open(t, dir, keep).Changes() {
+		if c.Who == "ops" {
+			people++
+		}
+	}
+	if people < 3*keep/8 {
+		t.Errorf("%d of %d changes by people are kept", people, keep/2)
+	}
+	if text, err := os.ReadFile(l.file()); err != nil || strings.Count(string(text), "\n") > 8*keep {
+		t.Errorf("%d lines, %v", strings.Count(string(text), "\n"), err)
+	}
+}

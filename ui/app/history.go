@@ -92,9 +92,12 @@ func wayBack(ctx context.Context, node engine.Node, number int) (staged.Edit, er
 	if err != nil {
 		return staged.Edit{}, err
 	}
-	at := slices.IndexFunc(changes, func(c engine.Change) bool { return c.Number == number })
-	if at < 0 {
+	at := slices.IndexFunc(changes, func(c engine.Change) bool { return c.Holds(number) })
+	switch {
+	case at < 0:
 		return staged.Edit{}, fmt.Errorf("change %d is not kept", number)
+	case changes[at].First > 0:
+		return staged.Edit{}, fmt.Errorf("change %d was made by a source of backends, which would make it again: drain or weigh those backends instead", number)
 	}
 	for _, c := range slices.Backward(changes[:at]) {
 		if c.Revision != changes[at].Before {

@@ -62,12 +62,16 @@ func (t *tree) changes(ctx context.Context) (changes []engine.Change, damage str
 
 func changeOf(changes []engine.Change, number string) (engine.Change, error) {
 	n, err := strconv.Atoi(number)
-	i := slices.IndexFunc(changes, func(c engine.Change) bool { return c.Number == n })
+	i := slices.IndexFunc(changes, func(c engine.Change) bool { return c.Holds(n) })
 	switch {
 	case err != nil:
 		return engine.Change{}, &failure{exitUsage, fmt.Errorf("%q is not the number of a change", number), `"hairpin history" lists them`}
 	case i < 0:
 		return engine.Change{}, &failure{exitUsage, fmt.Errorf("change %d is not kept", n), `"hairpin history" lists those that are`}
+	}
+	if changes[i].Number != n {
+		return engine.Change{}, &failure{exitUsage, fmt.Errorf("change %d is one of %d that sources of backends made one after another, of which only the last is kept", n, changes[i].Times()),
+			fmt.Sprintf("that is change %d", changes[i].Number)}
 	}
 	return changes[i], nil
 }
@@ -116,6 +120,8 @@ type viewChange struct {
 	Ended      *time.Time `json:"ended,omitempty"`
 	By         string     `json:"by,omitempty"`
 	Text       []string   `json:"text,omitempty"`
+	First      int        `json:"first,omitempty"` // of those that sources of backends made one after another, and that this one stands for
+	Since      *time.Time `json:"since,omitempty"` // when that was
 }
 
 func viewOfChange(c engine.Change) viewChange {
@@ -127,6 +133,9 @@ func viewOfChange(c engine.Change) viewChange {
 	if !c.Ended.IsZero() {
 		v.Ended = &c.Ended
 	}
+	if c.First > 0 {
+		v.First, v.Since = c.First, &c.Since
+	}
 	return v
 }
 
@@ -135,7 +144,7 @@ func newRollback(t *tree) *cobra.Command {
 		Use:   "rollback [NUMBER]",
 		Short: "Make the spec of an earlier change the running one again",
 		Long: `Rollback applies the spec that a change of "hairpin history" made the running
-one, or without a number the one before what runs. It is a change like any
+one, or without a number the one before the last change that somebody made. It is a change like any
 other: rings are computed now, established connections stay, and with --confirm
 it goes back by itself unless it is confirmed in time.`,
 		Args: usage(cobra.MaximumNArgs(1)),
@@ -180,10 +189,15 @@ func (t *tree) rollback(c *cobra.Command, args []string, r engine.ApplyRequest) 
 	return t.applySpec(c, n, fmt.Sprintf("change %d", to.Number), r)
 }
 
-// beforeRunning is the last change that made another spec than the running one the running one, for good.
+// beforeRunning is the last change that made another spec than the running one the running one, for good. What sources of backends changed
+// since is passed by: it is theirs, and stays.
 func beforeRunning(changes []engine.Change, running string) (engine.Change, error) {
 	for i, c := range slices.Backward(changes) {
 		if c.Revision != running || c.Outcome == engine.ChangeWentBack {
+			continue
+		}
+		if c.First > 0 {
+			running = c.Before
 			continue
 		}
 		for _, earlier := range slices.Backward(changes[:i]) {
