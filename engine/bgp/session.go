@@ -115,8 +115,11 @@ func (s *Speaker) heed(running *server.BgpServer, e *apiutil.WatchEventMessage_P
 	if state.DisconnectReason == api.PeerState_DISCONNECT_REASON_UNSPECIFIED || state.DisconnectReason == api.PeerState_DISCONNECT_REASON_IDLE_TIMER_EXPIRED {
 		return // it goes on
 	}
-	if state.DisconnectMessage != "" {
-		reason += ": " + state.DisconnectMessage
+	if state.DisconnectReason == api.PeerState_DISCONNECT_REASON_GRACEFUL_RESTART {
+		reason = "the session broke off without a word"
+	}
+	if said := strings.TrimPrefix(state.DisconnectMessage, strings.ReplaceAll(reason, " ", "-")+" "); said != "" && said != "graceful-restart" {
+		reason += ": " + said
 	}
 	s.reasons[state.NeighborAddress] = reason
 }

@@ -47,7 +47,7 @@ func (d *dns) look(ctx context.Context) (a Answer) {
 		a.Endpoints, a.Err = d.addresses(ctx, d.DNS, 0)
 	}
 	if a.Err != nil {
-		a = Answer{Err: fmt.Errorf("look up: %w", a.Err)}
+		a = Answer{Err: fmt.Errorf("look up: %w", d.asked(a.Err))}
 	}
 	return a
 }
@@ -109,6 +109,17 @@ func (d *dns) services(ctx context.Context) (a Answer) {
 	}
 	a.Left = strings.Join(left, "; ")
 	return a
+}
+
+// asked is err with who was asked: the resolver names the server that it would have asked by itself.
+func (d *dns) asked(err error) error {
+	var e *net.DNSError
+	if d.Server.IsValid() && errors.As(err, &e) && e.Server != "" {
+		c := *e
+		c.Server = d.Server.String()
+		return &c
+	}
+	return err
 }
 
 // absent tells the answer that there is nothing from no answer.

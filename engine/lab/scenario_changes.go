@@ -98,15 +98,34 @@ func limitTooLow(ctx context.Context, l *Lab) error {
 	})
 }
 
+func wallOf(s *spec.Spec) (*spec.Policy, error) {
+	wall, ok := s.Stage(string(spec.Firewall)).Settings.(*spec.Policy)
+	if !ok {
+		return nil, errors.New("the spec has no firewall stage")
+	}
+	return wall, nil
+}
+
 func cutOff(ctx context.Context, l *Lab) error {
 	return l.change(ctx, "close the firewall", func(s *spec.Spec) error {
-		wall, ok := s.Stage(string(spec.Firewall)).Settings.(*spec.Policy)
-		if !ok {
-			return errors.New("the spec has no firewall stage")
+		wall, err := wallOf(s)
+		if err != nil {
+			return err
 		}
 		wall.Drop.Sources = append(wall.Drop.Sources, prefixes("0.0.0.0/0", "::/0")...)
 		return nil
 	}, "--confirm", "60s", "--force")
+}
+
+func dropBGP(ctx context.Context, l *Lab) error {
+	return l.change(ctx, "close ports nobody uses", func(s *spec.Spec) error {
+		wall, err := wallOf(s)
+		if err != nil {
+			return err
+		}
+		wall.Rules = append(wall.Rules, spec.Rule{Name: "unused", Match: fmt.Sprintf("tcp port %d", spec.BGPPort), Action: spec.RuleDrop})
+		return nil
+	}, "--force")
 }
 
 func drainAll(ctx context.Context, l *Lab) error {
@@ -137,9 +156,9 @@ func (l *Lab) writeList(nets ...netip.Prefix) error {
 var blocked = prefixes("192.0.2.0/24", "203.0.113.0/24")
 
 func listInFile(l *Lab, s *spec.Spec) error {
-	wall, ok := s.Stage(string(spec.Firewall)).Settings.(*spec.Policy)
-	if !ok {
-		return errors.New("the spec has no firewall stage")
+	wall, err := wallOf(s)
+	if err != nil {
+		return err
 	}
 	wall.Drop.Sources, wall.Drop.SourceFiles = nil, []string{l.listFile()}
 	return l.writeList(blocked...)

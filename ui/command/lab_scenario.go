@@ -64,7 +64,8 @@ func (o *labFlags) fresh() error {
 		return err
 	}
 	if !fits(s, o.nodes) {
-		return &failure{exitUsage, fmt.Errorf("--nodes %d: scenario %s needs %d", o.nodes, s.Name, max(s.Nodes, 1)), "leave --nodes away: a scenario brings as many as it needs"}
+		return &failure{exitUsage, fmt.Errorf("--nodes %d: scenario %s plays on %s, and so many have %s", o.nodes, s.Name, playsOn(s), strings.Join(playable(o.nodes), ", ")),
+			"leave --nodes away: a scenario brings as many as it needs"}
 	}
 	o.nodes = max(o.nodes, s.Nodes)
 	switch _, err := lab.Open(o.name); {
@@ -78,6 +79,27 @@ func (o *labFlags) fresh() error {
 		return &failure{exitUsage, fmt.Errorf("--backends %d: a scenario needs %d at least", o.backends, lab.ScenarioBackends), ""}
 	}
 	return nil
+}
+
+// playsOn says how many load balancers a scenario needs.
+func playsOn(s lab.Scenario) string {
+	if s.Nodes == 0 {
+		return "1 load balancer alone"
+	}
+	return fmt.Sprintf("%d load balancers or more", s.Nodes)
+}
+
+// playable names the scenarios that play on so many load balancers.
+func playable(nodes int) (names []string) {
+	for _, s := range lab.Scenarios() {
+		if fits(s, nodes) {
+			names = append(names, s.Name)
+		}
+	}
+	if len(names) == 0 {
+		return []string{"none"}
+	}
+	return names
 }
 
 // fits tells whether a lab with so many load balancers has what s needs; 0 = as many as that is.
