@@ -92,7 +92,7 @@ func (m *Member) pass(ctx context.Context, own int, fresh bool, h Head, number i
 	if err != nil {
 		return err
 	}
-	for _, n := range missed(own, fresh, kept, h.Returned, number, since) {
+	for at, n := range missed(own, fresh, kept, h.Returned, number, since) {
 		if n == number {
 			break
 		}
@@ -100,7 +100,7 @@ func (m *Member) pass(ctx context.Context, own int, fresh bool, h Head, number i
 		s, _, err := m.read(ctx, kept[i])
 		if err == nil {
 			m.step("passes through revision %d", n)
-			err = m.Node.Apply(ctx, s, kept[i], Options{Ground: fresh && !kept[i].Time.After(since)})
+			err = m.Node.Apply(ctx, s, kept[i], Options{Ground: fresh && (at == 0 || !kept[i].Time.After(since))})
 		}
 		if errors.Is(err, ErrWait) || ctx.Err() != nil {
 			return err

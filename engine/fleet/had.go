@@ -101,12 +101,12 @@ func (m *Member) recall(ctx context.Context) error {
 	if len(path) < 2 {
 		return nil // it runs, and there is nothing before it
 	}
-	for _, n := range path {
+	for i, n := range path {
 		r := kept[slices.IndexFunc(kept, func(r Revision) bool { return r.Number == n })]
 		s, _, err := m.read(ctx, r)
 		if err == nil {
 			m.step("passes through revision %d, as it had it", n)
-			err = m.Node.Apply(ctx, s, r, Options{Ground: !r.Time.After(since)})
+			err = m.Node.Apply(ctx, s, r, Options{Ground: i == 0 || !r.Time.After(since)}) // else before would be what it booted with
 		}
 		if err != nil && n == k.Number {
 			return err

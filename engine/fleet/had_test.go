@@ -34,7 +34,7 @@ func TestRecall(t *testing.T) {
 			return ""
 		})
 	}
-	took("[1 2 3]")
+	took("[1g 2 3]")
 	if v := c.members["b"].View(); v.Caught || v.Reached {
 		t.Errorf("%+v", v)
 	}
@@ -48,7 +48,7 @@ func TestRecall(t *testing.T) {
 	c.apply("a", weighed(9))
 	c.reaches(4, Done, "a")
 	d.cut(false)
-	took("[1 2 3 4w]")
+	took("[1g 2 3 4w]")
 	await(t, func() string {
 		if v := c.members["b"].View(); !v.Caught {
 			return fmt.Sprintf("%+v", v)

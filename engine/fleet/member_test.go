@@ -412,7 +412,7 @@ func TestCatchUp(t *testing.T) {
 	await(t, func() string {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		if fmt.Sprint(b.took) != "[1 2 3 4]" { // none of them is older than a settle time
+		if fmt.Sprint(b.took) != "[1g 2 3 4]" { // none of them is older than a settle time
 			return fmt.Sprint(b.took)
 		}
 		return ""
