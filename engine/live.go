@@ -138,7 +138,7 @@ var meterKinds = [...]string{chainIn: "chain in", chainVerdict: "chain verdict",
 	stageDrop: "stage drop", stageShadow: "stage shadow", dropRow: "drop row", ruleMatch: "rule", nicReceived: "nic received",
 	nicLost: "nic lost", allReason: "reason", vipForward: "vip forward", vipDrop: "vip drop", vipStray: "vip stray",
 	backendForward: "backend", connPassed: "connections passed", connOver: "connections over", limitPassed: "limit passed",
-	limitRefused: "limit refused"}
+	limitRefused: "limit refused", hostedCount: "hosted", steeredPath: "path"}
 
 // travellingKey is a meterKey on its way.
 type travellingKey struct {

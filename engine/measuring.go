@@ -196,7 +196,7 @@ func (o *owner) showMeasures(s *State) {
 			p.State, p.Why = "held", "no path of its group answers, so flows stay: "+f.Why
 		case f.State == paths.Dead:
 			p.State, p.Why = "dead", f.Why
-		case f.State == paths.Unknown && f.Why != "":
+		case f.State == paths.Unknown && f.Why != "" && p.State == "up":
 			p.Why = f.Why
 		}
 	}

@@ -40,6 +40,7 @@ const (
 	limitRefused
 	hostedCount // id is which, word an address
 	steeredPath // id is that of a path
+	lastMeter
 
 	unknownMeter meterKind = 255
 )

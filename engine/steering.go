@@ -105,8 +105,11 @@ func (v view) paths() (list []SteeredPath) {
 	for _, p := range v.kernel.SteerPathsOf(v.spec) {
 		shown := SteeredPath{Stage: p.Stage, Group: p.Group, Name: p.Name, Way: p.Way.String(), Weight: p.Weight, Share: p.Share, State: "up",
 			Counter: v.meters.counter(meterKey{kind: steeredPath, id: p.ID})}
-		if !p.Up {
+		switch {
+		case !p.Up:
 			shown.State, shown.Why = "down", p.Way.NIC+" is missing or down"
+		case !p.Alive:
+			shown.State, shown.Why = "dead", "it did not answer when it was measured last"
 		}
 		list = append(list, shown)
 	}

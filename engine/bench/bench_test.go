@@ -51,6 +51,7 @@ func TestBench(t *testing.T) {
 		measureAll(t, all, 2, 0)
 		control(t, bpffs, small)
 		egress(t, bpffs, 2, 1000)
+		steered(t, bpffs, 2, 1000)
 		scale(t, bpffs, size{vips: 64, backends: 3, ring: 251, edits: 1, repeats: 1}, 20)
 		return
 	}
@@ -60,7 +61,7 @@ func TestBench(t *testing.T) {
 	}
 	measureAll(t, all, 25, 15*time.Second)
 	printPackets(os.Stdout, unit, rows)
-	printControl(os.Stdout, append(egress(t, bpffs, 200, 20_000), append(control(t, bpffs, large), scale(t, bpffs, huge, 1000)...)...))
+	printControl(os.Stdout, append(append(egress(t, bpffs, 200, 20_000), steered(t, bpffs, 200, 20_000)...), append(control(t, bpffs, large), scale(t, bpffs, huge, 1000)...)...))
 }
 
 // measureAll measures every path in turn, in so many rounds at least and for so long; with no time at all, cold.

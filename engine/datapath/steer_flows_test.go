@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -257,6 +259,63 @@ func TestSteerFlows(t *testing.T) {
 	if i := slices.IndexFunc(c.SteerPathsOf(c.spec), func(p SteerPath) bool { return p.Name == "a" }); i < 0 || c.SteerPathsOf(c.spec)[i].Up {
 		t.Error("a path whose NIC is down is said to be up")
 	}
+}
+
+// TestSteerCgroup sends from sockets of a cgroup, of one below it, and of others.
+func TestSteerCgroup(t *testing.T) {
+	t.Parallel()
+	mount, err := cgroupMount()
+	must(t, err)
+	name := fmt.Sprintf("/hairpin-test-%d", os.Getpid())
+	inner, below := filepath.Join(mount, name, "a"), filepath.Join(mount, name, "a", "b")
+	must(t, os.MkdirAll(below, 0o755))
+	t.Cleanup(func() {
+		for _, dir := range []string{below, inner, filepath.Dir(inner)} {
+			_ = os.Remove(dir) // fails where a socket was opened meanwhile by another test, and is empty
+		}
+	})
+	c := newCrossing(t, strings.Replace(crossingSpec, "mark: 1,", "cgroup: "+name+"/a,", 1))
+	if failed := c.FollowCgroups([]string{name + "/a", "/nobody"}); len(failed) != 1 || failed["/nobody"] == nil {
+		t.Errorf("%v", failed)
+	}
+	port := c.echoes(t)
+	home := filepath.Join(mount, ownCgroup(t))
+	for _, r := range []struct {
+		in, by string
+	}{{inner, "up1peer"}, {below, "up1peer"}, {filepath.Dir(inner), "eth0peer"}, {home, "eth0peer"}} {
+		enter(t, r.in)
+		conn := c.dial(t, c.home, port, 3)
+		enter(t, home)
+		before := c.arrived(t)
+		for range 20 {
+			must(t, asks(conn))
+		}
+		for nic, packets := range c.arrived(t) {
+			if packets -= before[nic]; (packets >= 20) != (nic == r.by) {
+				t.Errorf("from %s %d packets came by %s, and 20 were to come by %s", r.in, packets, nic, r.by)
+			}
+		}
+	}
+}
+
+// enter has the sockets that this process opens from now on be of a cgroup. Those of other tests lose nothing by it.
+func enter(t testing.TB, cgroup string) {
+	t.Helper()
+	must(t, os.WriteFile(filepath.Join(cgroup, "cgroup.procs"), []byte(fmt.Sprint(os.Getpid())), 0))
+}
+
+// ownCgroup is that of this process.
+func ownCgroup(t testing.TB) string {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/cgroup")
+	must(t, err)
+	for line := range strings.Lines(string(text)) {
+		if path, is := strings.CutPrefix(strings.TrimSpace(line), "0::"); is {
+			return path
+		}
+	}
+	t.Fatalf("no cgroup of version 2 in %q", text)
+	return ""
 }
 
 // TestSteerHot forwards a flow so fast that XDP takes it, and has tc take it back when its path dies.
