@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"hairpin/engine/datapath"
@@ -16,8 +19,9 @@ import (
 type measuring struct {
 	asker  *health.Asker
 	prober *paths.Prober
-	of     map[string]measured // by the group's key
-	told   map[int]paths.State // by path, in events
+	of     map[string]measured              // by the group's key
+	told   map[int]paths.State              // by path, in events
+	down   *atomic.Pointer[map[uint32]bool] // marks of the paths whose NICs take no packets
 }
 
 // measured is a group whose paths are measured.
@@ -76,13 +80,17 @@ func (o *owner) followMeasures() {
 	}
 	if m.prober == nil {
 		m.asker = health.NewAsker(o.ns.enter)
-		m.prober = paths.New(m.asker.Ask)
+		m.down = new(atomic.Pointer[map[uint32]bool])
+		m.prober = paths.New(unlessDown(m.down, m.asker.Ask))
 		m.told = map[int]paths.State{}
 	}
+	m.down.Store(o.downMarks())
 	var keys []paths.Group
 	for key, g := range want {
 		if was, known := m.of[key]; known && slices.Equal(was.ids, g.ids) {
-			g.before, g.applied = was.before, was.applied
+			if g.before = was.before; slices.Equal(was.key.Weights, g.key.Weights) { // else it has another ring
+				g.applied = was.applied
+			}
 		} else {
 			for _, id := range g.ids {
 				g.before = append(g.before, o.kernel.SteerMeasured(id))
@@ -94,6 +102,28 @@ func (o *owner) followMeasures() {
 	m.of = want
 	m.prober.Follow(keys)
 	o.applyMeasures(time.Now())
+}
+
+// downMarks are those of the paths whose NICs take no packets.
+func (o *owner) downMarks() *map[uint32]bool {
+	down := map[uint32]bool{}
+	for _, p := range o.kernel.SteerPathsOf(o.spec) {
+		if !p.Up {
+			down[datapath.SteerMark|uint32(p.ID)] = true
+		}
+	}
+	return &down
+}
+
+// unlessDown asks by paths whose NICs take packets. By the others a probe is lost without being sent: the data path would count
+// it among the packets that it dropped.
+func unlessDown(down *atomic.Pointer[map[uint32]bool], ask paths.Ask) paths.Ask {
+	return func(ctx context.Context, to netip.AddrPort, mark uint32, timeout time.Duration) (time.Duration, bool, error) {
+		if marks := down.Load(); marks != nil && (*marks)[mark] {
+			return 0, true, errors.New("its NIC is missing or down")
+		}
+		return ask(ctx, to, mark, timeout)
+	}
 }
 
 // changed is signalled when what paths are worth became something else.
@@ -141,8 +171,9 @@ func (o *owner) applyMeasures(now time.Time) {
 // unseen tells whether probes of a group were sent that did not come by the data path: they leave by a NIC at which no steer
 // stands, and so say nothing of the paths.
 func (o *owner) unseen(g measured, v paths.Verdict) bool {
+	m := &o.steering.measuring
 	for i, id := range g.ids {
-		if v.Facts[i].Probes >= leastSeen && o.kernel.SteerMeasured(id) == g.before[i] {
+		if f := v.Facts[i]; f.Probes >= leastSeen && !(*m.down.Load())[g.key.Marks[i]] && o.kernel.SteerMeasured(id) == g.before[i] {
 			return true
 		}
 	}

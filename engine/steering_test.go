@@ -100,7 +100,10 @@ func TestSteeredPaths(t *testing.T) {
 	wrong := &netlink.Neigh{LinkIndex: nic(t, "up1").Attrs().Index, State: netlink.NUD_PERMANENT, IP: netip.MustParseAddr("10.8.1.1").AsSlice(),
 		HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, 0x77}}
 	step(t, netlink.NeighSet(wrong))
-	dead := func(s *State) bool { b := steeredBy(s, "b"); return b.State == "dead" && b.Share == 0 }
+	dead := func(s *State) bool {
+		b := steeredBy(s, "b")
+		return b.State == "dead" && b.Share == 0 && strings.HasPrefix(b.Why, "no answer")
+	}
 	s = until(t, o, "a path that answers no more is dead", dead)
 	if x := steeredBy(s, "a"); x.State != "up" || x.Share < 0.99 {
 		t.Errorf("the other path: %+v", x)
@@ -110,7 +113,7 @@ func TestSteeredPaths(t *testing.T) {
 	}
 	o.Close()
 	o = running(t, p)
-	if b := steeredBy(o.State(), "b"); b.Share != 0 {
+	if b := steeredBy(o.State(), "b"); b.State != "dead" || b.Share != 0 {
 		t.Errorf("the next engine let flows take a dead path, before it had measured: %+v", b)
 	}
 	until(t, o, "the next engine finds it dead", dead)

@@ -158,14 +158,14 @@ func (k *Kernel) SetPathAlive(id int, alive bool) {
 	}
 }
 
-// FollowPaths looks again at the NICs of all paths, and at which NICs XDP may send by. Reports whether a path came up or went down.
+// FollowPaths looks again at the NICs of all paths that live generations name, and at which NICs XDP may send by. Reports whether a path came up or went down.
 func (k *Kernel) FollowPaths() (changed bool, err error) {
-	for i := 1; i < len(k.steerPaths.all); i++ {
+	for i := range k.steersUsed().paths {
 		before := k.steerPaths.all[i]
-		if before == (steerPath{}) {
+		if i == 0 {
 			continue
 		}
-		k.lookAtPath(uint16(i))
+		k.lookAtPath(i)
 		changed = changed || k.steerPaths.all[i] != before
 	}
 	return changed, k.followDevices()
