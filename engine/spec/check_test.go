@@ -89,6 +89,10 @@ func TestWarnings(t *testing.T) {
 			"stages.firewall: neither rules nor lists, so it lets everything pass"},
 		{"large prefix", "version: 1\nnics: {eth0: {xdp: [firewall]}}\nstages: {firewall: {drop: {sources: [10.0.0.0/8], destinations: [\"2001::/16\", \"::/0\"]}}}",
 			"stages.firewall.drop.destinations[1]: ::/0 is a large part of all addresses: let those pass that must by a rule with action pass"},
+		{"rule that hides others, idle group", "version: 1\nnics: {eth0: {tcx_egress: [steer]}}\nstages: {steer: {" +
+			"rules: [{name: all, nic: eth1}, {name: v, to: [10.0.0.0/8], nic: eth1}], " +
+			"groups: [{name: two, paths: [{name: a, nic: eth1}, {name: b, nic: eth2}]}]}}",
+			"stages.steer.rules[0]: all is true of every packet, so no rule behind it is asked\nstages.steer.groups: no rule names two"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if got := strings.Join(parse(t, row.text).Warnings(), "\n"); got != row.want {

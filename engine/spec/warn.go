@@ -9,6 +9,11 @@ import (
 // slotsEach is how many slots a ring needs per backend to share the load within 2 %.
 const slotsEach = 100
 
+// warner are settings that can be valid and yet not what is meant.
+type warner interface {
+	warn(here *at, warn func(a *at, format string, args ...any))
+}
+
 // Warnings are what a valid spec does that its operator may not want, a line each with its place, in order.
 func (s *Spec) Warnings() []string {
 	var all []string
@@ -26,8 +31,8 @@ func (s *Spec) Warnings() []string {
 		s.warnChains(n, here, warn)
 	}
 	for _, n := range s.Stages {
-		if p, ok := n.Settings.(*Policy); ok {
-			p.warn(whole.field("stages").field(n.Name), warn)
+		if w, ok := n.Settings.(warner); ok {
+			w.warn(whole.field("stages").field(n.Name), warn)
 		}
 	}
 	owner := map[netip.Addr]string{}
