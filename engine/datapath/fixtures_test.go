@@ -23,17 +23,24 @@ type fixtures struct {
 
 var checked = fixtures{shown: map[string]int{}}
 
-// count takes note of a row, and of the frame that it ended as.
-func (f *fixtures) count(n *node, r row, out []byte) {
+// note takes note of a frame that left for a reason, and of what it was then.
+func (f *fixtures) note(left string, in, out []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.rows++
-	f.shown["reason "+r.want.reason]++
-	f.shown["in "+familyOf(r.in)]++
-	why, _ := reason.ByName(r.want.reason)
-	if why.Verdict == reason.Forward && r.want.reason != "echo_answered" {
+	f.shown["reason "+left]++
+	f.shown["in "+familyOf(in)]++
+	why, _ := reason.ByName(left)
+	if why.Verdict == reason.Forward && left != "echo_answered" {
 		f.shown["out "+familyOf(out)]++
 	}
+}
+
+// count takes note of a row, and of the frame that it ended as.
+func (f *fixtures) count(n *node, r row, out []byte) {
+	f.note(r.want.reason, r.in, out)
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	v := n.spec.VIP(r.want.vip)
 	if v == nil {
 		return

@@ -99,7 +99,8 @@ func TestSteerHotFrames(t *testing.T) {
 	} {
 		n.warm(t, four(ip4{}))
 		n.warm(t, six(ip6{}))
-		_, verdict, out := n.exit(t, chain, r.in)
+		why, verdict, out := n.exit(t, chain, r.in)
+		checked.note(why.Name, r.in, out)
 		want, sent := r.want, uint32(xdpRedirect)
 		if want == nil {
 			want, sent = r.in, xdpPass

@@ -124,14 +124,19 @@ func (n *node) leaves(t testing.TB, frame []byte, mark uint32, came string) (why
 		c.Came = uint32(nicByName(t, came).Attrs().Index)
 	}
 	before, exits := n.byPaths(), n.exits(chain)
-	verdict, err := n.roots[chain].Run(&ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+64), Context: c, Repeat: 1})
+	run := ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+64), Context: c, Repeat: 1}
+	verdict, err := n.roots[chain].Run(&run)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if diff := packet.Diff(run.DataOut, frame); diff != "" {
+		t.Errorf("a frame was changed: %s", diff)
 	}
 	for id, now := range n.exits(chain) {
 		if now != exits[id] {
 			r, _ := reason.ByID(id)
 			why = r.Name
+			checked.note(why, frame, run.DataOut)
 		}
 	}
 	var moved []string

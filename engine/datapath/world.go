@@ -43,7 +43,9 @@ func (k *Kernel) nums(ids map[plan.Key]uint16) map[uint16]bool {
 			used[num] = used[num] || is
 		}
 		for _, num := range k.vipTenants.all[tables.version].Of {
-			used[num&(VIPs-1)] = true
+			if num != 0 {
+				used[num&(VIPs-1)] = true
+			}
 		}
 	}
 	for key := range ids {
