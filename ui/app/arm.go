@@ -54,31 +54,19 @@ func (m *Model) toggleArm(reason string) tea.Cmd {
 // armFor asks the engine to let this console change the node.
 func (m *Model) armFor(why armReason) tea.Cmd {
 	request := engine.ArmRequest{Who: m.opts.Who, Why: string(why)}
-	return m.start("arming", planLimit, func(ctx context.Context, node engine.Node) func(*Model) tea.Cmd {
-		err := node.Arm(ctx, request)
-		return func(m *Model) tea.Cmd {
-			if err != nil {
-				m.interrupt(failed("ARM", err))
-				return nil
-			}
-			m.say(theme.Armed, "armed for ten minutes; nothing is changed before a preview")
-			return nil
-		}
+	return m.request("arming", "ARM", planLimit, func(ctx context.Context, node engine.Node) error {
+		return node.Arm(ctx, request)
+	}, func(m *Model) {
+		m.say(theme.Armed, "armed for ten minutes; nothing is changed before a preview")
 	})
 }
 
 func (m *Model) disarm() tea.Cmd {
-	return m.start("disarming", planLimit, func(ctx context.Context, node engine.Node) func(*Model) tea.Cmd {
-		err := node.Disarm(ctx)
-		return func(m *Model) tea.Cmd {
-			if err != nil {
-				m.interrupt(failed("DISARM", err))
-				return nil
-			}
-			m.was = nil
-			m.say(theme.ReadOnly, "read-only again%s", m.stillStaged())
-			return nil
-		}
+	return m.request("disarming", "DISARM", planLimit, func(ctx context.Context, node engine.Node) error {
+		return node.Disarm(ctx)
+	}, func(m *Model) {
+		m.was = nil
+		m.say(theme.ReadOnly, "read-only again%s", m.stillStaged())
 	})
 }
 

@@ -80,15 +80,9 @@ func (m *Model) believe(r believeIt) tea.Cmd {
 	if armed := m.armed(); armed != nil {
 		request.Why = armed.Why
 	}
-	return m.start("accepting what was found", applyLimit, func(ctx context.Context, node engine.Node) func(*Model) tea.Cmd {
-		err := node.AcceptFound(ctx, request)
-		return func(m *Model) tea.Cmd {
-			if err != nil {
-				m.interrupt(failed("ACCEPT", err))
-				return nil
-			}
-			m.say(theme.OK, "what was found for %s is believed", r.vip)
-			return nil
-		}
+	return m.request("accepting what was found", "ACCEPT", applyLimit, func(ctx context.Context, node engine.Node) error {
+		return node.AcceptFound(ctx, request)
+	}, func(m *Model) {
+		m.say(theme.OK, "what was found for %s is believed", r.vip)
 	})
 }

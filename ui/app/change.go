@@ -153,16 +153,10 @@ func reason(why string, edits []staged.Edit) string {
 // confirm keeps the running generation.
 func (m *Model) confirm() tea.Cmd {
 	who, generation := m.opts.Who, m.live.Generation.Active
-	return m.start("confirming", applyLimit, func(ctx context.Context, node engine.Node) func(*Model) tea.Cmd {
-		err := node.Confirm(ctx, who)
-		return func(m *Model) tea.Cmd {
-			if err != nil {
-				m.interrupt(failed("CONFIRM", err))
-				return nil
-			}
-			m.say(theme.OK, "generation %d is confirmed: it stays", generation)
-			return nil
-		}
+	return m.request("confirming", "CONFIRM", applyLimit, func(ctx context.Context, node engine.Node) error {
+		return node.Confirm(ctx, who)
+	}, func(m *Model) {
+		m.say(theme.OK, "generation %d is confirmed: it stays", generation)
 	})
 }
 

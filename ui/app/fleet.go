@@ -88,15 +88,10 @@ func (m *Model) askFleet(it fleetIt) tea.Cmd {
 	if a := m.armed(); a != nil {
 		r.Why = a.Why
 	}
-	return m.start("asking the fleet", applyLimit, func(ctx context.Context, node engine.Node) func(*Model) tea.Cmd {
+	return m.request("asking the fleet", "FLEET "+strings.ToUpper(string(it.do)), applyLimit, func(ctx context.Context, node engine.Node) error {
 		_, err := node.Fleet(ctx, r)
-		return func(m *Model) tea.Cmd {
-			if err != nil {
-				m.interrupt(failed("FLEET "+strings.ToUpper(string(it.do)), err))
-				return nil
-			}
-			m.say(theme.OK, "fleet %s: done", it.do)
-			return nil
-		}
+		return err
+	}, func(m *Model) {
+		m.say(theme.OK, "fleet %s: done", it.do)
 	})
 }

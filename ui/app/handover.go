@@ -58,15 +58,9 @@ func (m *Model) passOn(what string, r engine.HandoffRequest) tea.Cmd {
 	if a := m.armed(); a != nil {
 		r.Why = a.Why
 	}
-	return m.start(what, applyLimit, func(ctx context.Context, node engine.Node) func(*Model) tea.Cmd {
-		err := node.Handoff(ctx, r)
-		return func(m *Model) tea.Cmd {
-			if err != nil {
-				m.interrupt(failed(strings.ToUpper(what), err))
-			}
-			return nil
-		}
-	})
+	return m.request(what, strings.ToUpper(what), applyLimit, func(ctx context.Context, node engine.Node) error {
+		return node.Handoff(ctx, r)
+	}, func(*Model) {})
 }
 
 // handoff is the one that goes on; nil when none does.

@@ -49,6 +49,21 @@ func (m *Model) start(what string, limit time.Duration, work func(ctx context.Co
 	}
 }
 
+// request starts what the engine does or refuses, in words of its own below the title; after what it did comes done.
+func (m *Model) request(what, title string, limit time.Duration, do func(ctx context.Context, node engine.Node) error, done func(*Model)) tea.Cmd {
+	return m.start(what, limit, func(ctx context.Context, node engine.Node) func(*Model) tea.Cmd {
+		err := do(ctx, node)
+		return func(m *Model) tea.Cmd {
+			if err != nil {
+				m.interrupt(failed(title, err))
+			} else {
+				done(m)
+			}
+			return nil
+		}
+	})
+}
+
 // answered takes a reply, unless it is stale.
 func (m *Model) answered(r reply) tea.Cmd {
 	if r.n != m.job.n || !m.job.running() {
