@@ -49,6 +49,8 @@ func TestJudge(t *testing.T) {
 		{"more are reset", manyCalm, clients(datapath.Clients{Packets: 1000, SYNs: 100, Resets: 24}), "2.40 % of the TCP packets of clients are resets, the limit is 2.31 %"},
 		{"few are reset", manyCalm, with(busy, datapath.Clients{Packets: 20, SYNs: 20, Resets: 9}), ""},
 		{"some are reset, few came before", someone, with(few, datapath.Clients{Packets: 1000, SYNs: 400, Resets: 60}), ""},
+		{"clients that always reset, few ends came before", with(few, datapath.Clients{Packets: 69, SYNs: 30, Resets: 2}),
+			with(few, datapath.Clients{Packets: 927, SYNs: 300, Resets: 235}), ""},
 		{"half are reset, few came before", someone, with(few, datapath.Clients{Packets: 1000, SYNs: 400, Resets: 500}), "50.00 % of the TCP packets of clients are resets"},
 		{"as many repeat", manyCalm, clients(datapath.Clients{Packets: 5000, SYNs: 500, Repeats: 5}), ""},
 		{"more repeat", manyCalm, clients(datapath.Clients{Packets: 1000, SYNs: 200, Repeats: 11}), "5.50 % of the SYNs of clients are repeated, the limit is 5.04 %"},
