@@ -99,15 +99,13 @@ const (
 	enoughEvents                = 10 // resets, or repeats
 )
 
-// customResets is the share of clients that end each connection by a reset: SYN, a question, RST. Few packets before may be
+// customResets is the share of resets from clients that end each connection by a reset: SYN, a question, RST. Few packets before may be
 // of a moment in which connections only began, and do not say that these are no such clients.
 const customResets = 1.0 / 3
 
 // beyondChance is how many standard deviations a share must be beyond its limit. A share that is at it is so by chance once
 // in 30,000 looks, and a watch has about ten.
 const beyondChance = 4
-
-const resets = "resets"
 
 // measures are what is compared.
 var measures = []struct {
@@ -117,14 +115,15 @@ var measures = []struct {
 	factor, slack float64
 	atLeast       bool
 	least         float64 // of the part
+	custom        float64 // share that fewer than enoughPackets before do not rule out
 }{
-	{"dropped", "the packets are dropped", func(t traffic) (float64, float64) { return t.Drop, t.In }, dropFactor, dropSlack, false, 0},
+	{"dropped", "the packets are dropped", func(t traffic) (float64, float64) { return t.Drop, t.In }, dropFactor, dropSlack, false, 0, 0},
 	{"forwarded", "the packets are forwarded", func(t traffic) (float64, float64) { return t.Forward, t.In - t.Own },
-		forwardFactor, forwardSlack, true, 0},
-	{resets, "the TCP packets of clients are resets", func(t traffic) (float64, float64) { return float64(t.Clients.Resets), float64(t.Clients.Packets) },
-		resetFactor, resetSlack, false, enoughEvents},
+		forwardFactor, forwardSlack, true, 0, 0},
+	{"resets", "the TCP packets of clients are resets", func(t traffic) (float64, float64) { return float64(t.Clients.Resets), float64(t.Clients.Packets) },
+		resetFactor, resetSlack, false, enoughEvents, customResets},
 	{"SYN repeats", "the SYNs of clients are repeated", func(t traffic) (float64, float64) { return float64(t.Clients.Repeats), float64(t.Clients.SYNs) },
-		repeatFactor, repeatSlack, false, enoughEvents},
+		repeatFactor, repeatSlack, false, enoughEvents, 0},
 }
 
 // judge compares what came since a switch with what came before it. Shares are compared and not rates: how much comes is
@@ -144,8 +143,8 @@ func judge(before, now traffic) (figures []HandoffFigure, err error) {
 		} else {
 			f.Limit = min(1, m.factor*was+m.slack+chance)
 		}
-		if _, known := m.of(before); m.name == resets && known < enoughPackets {
-			f.Limit = max(f.Limit, customResets)
+		if _, known := m.of(before); m.custom > 0 && known < enoughPackets {
+			f.Limit = max(f.Limit, m.custom)
 		}
 		enough := part >= m.least && (m.least > 0 || whole >= enoughPackets)
 		f.Exceeded = enough && (f.AtLeast && f.Now < f.Limit || !f.AtLeast && f.Now > f.Limit)

@@ -42,13 +42,7 @@ func checkNICs(s *Spec, f *faults) {
 	seen := map[string]bool{}
 	for _, n := range s.NICs {
 		here := nics.field(n.Name)
-		if why := badNICName(n.Name); why != "" {
-			f.wrong(here, "%s", why)
-		}
-		if seen[n.Name] {
-			f.wrong(here, "given twice")
-		}
-		seen[n.Name] = true
+		checkEntry(seen, n.Name, badNICName(n.Name), here, f)
 		for _, c := range n.Chains() {
 			checkChain(s, c, here.field(string(c.Hook)), f)
 		}
@@ -132,4 +126,15 @@ func (s *Spec) checkRebalanced(n NIC, here *at, f *faults) {
 		f.wrong(here, "in front of a balancer, decap unwraps and does no more: give each a NIC of its own, or have agent.mode be dsr, and "+
 			"remove agent.mss and agent.orphans")
 	}
+}
+
+// checkEntry: the name of an entry of a mapping is fit, or says why it is not, and stands there once.
+func checkEntry(seen map[string]bool, name, why string, here *at, f *faults) {
+	if why != "" {
+		f.wrong(here, "%s", why)
+	}
+	if seen[name] {
+		f.wrong(here, "given twice")
+	}
+	seen[name] = true
 }

@@ -14,13 +14,7 @@ func checkStages(s *Spec, f *faults) {
 	seen := map[string]bool{}
 	for _, n := range s.Stages {
 		at := here.field(n.Name)
-		if why := badName(n.Name); why != "" {
-			f.wrong(at, "%s", why)
-		}
-		if seen[n.Name] {
-			f.wrong(at, "given twice")
-		}
-		seen[n.Name] = true
+		checkEntry(seen, n.Name, badName(n.Name), at, f)
 		if k := kindNamed(Stage(n.Name)); k && Stage(n.Name) != n.Kind {
 			f.wrong(at, "%s is the name of a kernel function, and this is a %s: give it another name", n.Name, n.Kind)
 		}

@@ -54,13 +54,7 @@ func checkProbes(s *Spec, f *faults) {
 	for i := range s.Probes {
 		p := &s.Probes[i]
 		at := here.field(p.Name)
-		if why := badName(p.Name); why != "" {
-			f.wrong(at, "%s", why)
-		}
-		if seen[p.Name] {
-			f.wrong(at, "given twice")
-		}
-		seen[p.Name] = true
+		checkEntry(seen, p.Name, badName(p.Name), at, f)
 		if !has(probeKinds, p.Kind) {
 			f.wrong(at.field("kind"), "%s is not known", p.Kind)
 		}

@@ -75,13 +75,7 @@ func checkTenants(s *Spec, f *faults) {
 	for i := range s.Tenants {
 		t := &s.Tenants[i]
 		a := here.field(t.Name)
-		if why := badName(t.Name); why != "" {
-			f.wrong(a, "%s", why)
-		}
-		if seen[t.Name] {
-			f.wrong(a, "given twice")
-		}
-		seen[t.Name] = true
+		checkEntry(seen, t.Name, badName(t.Name), a, f)
 		t.check(a, f)
 	}
 	if f.outside("tenants", "vips") {
