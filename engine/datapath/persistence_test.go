@@ -41,6 +41,7 @@ type siteNode struct {
 	ring    []byte          // backends by slot
 	strays  uint64          // packets that went elsewhere than the ring says
 	calm    int             // rounds since there was one, or since the spec changed: calmEnough end settling
+	settled int             // the last change that has settled here: flows older than it are forgotten
 }
 
 // siteFlow is one TCP connection: a client that sends and a server that knows it, or resets it.
@@ -77,8 +78,11 @@ func newSite(t *testing.T, nodes int) *site {
 	t.Helper()
 	mount := privateMount(t)
 	s := &site{away: map[int]bool{}, states: map[byte]string{}, weight: map[byte]int{}, ecmp: 1}
-	for b := byte(1); b <= 8; b++ {
-		s.states[b], s.weight[b] = "up", 100
+	for b := byte(1); b <= 10; b++ {
+		s.weight[b] = 100
+		if b <= 8 {
+			s.states[b] = "up"
+		}
 	}
 	for i := range nodes {
 		dir := Dir(mount, fmt.Sprint("node", i))
@@ -86,7 +90,7 @@ func newSite(t *testing.T, nodes int) *site {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := &siteNode{Kernel: k, dir: dir, lru: map[uint32]byte{}}
+		n := &siteNode{Kernel: k, dir: dir, lru: map[uint32]byte{}, settled: 1}
 		n.options = ebpf.RunOptions{Data: frame(ip4{}, tcp{Flags: "S"}, fill(1)), DataOut: make([]byte, 256), Repeat: 1}
 		s.nodes = append(s.nodes, n)
 		t.Cleanup(func() { n.Close() })
@@ -265,18 +269,19 @@ func (s *site) talk(t *testing.T, dice *rand.Rand, end float64) {
 	}
 	s.flows = slices.DeleteFunc(s.flows, func(f siteFlow) bool { return f.home == 0 && f.other == 0 })
 	for _, n := range s.nodes {
-		s.fate.settled += n.settle()
+		s.fate.settled += n.settle(s.change)
 	}
 }
 
 // settle ends settling on a node, as its engine does, when every flow has sent and none went elsewhere than the ring says.
-func (n *siteNode) settle() (ended int) {
+func (n *siteNode) settle(change int) (ended int) {
 	for _, v := range n.Settlings() {
 		if n.calm++; v.Stray != n.strays {
 			n.strays, n.calm = v.Stray, 0
 		}
 		if n.calm == calmEnough {
 			n.EndSettling(v.Num)
+			n.settled = change
 			ended++
 		}
 	}
@@ -319,10 +324,11 @@ func (s *site) judge(t *testing.T, f *siteFlow, at int, got byte) {
 // count says why a connection's packet came to the wrong backend for the first time.
 func (s *site) count(t *testing.T, f *siteFlow, at int, got byte, found bool) {
 	t.Helper()
+	change, settled := int(f.change), s.nodes[at].settled
 	switch {
-	case at != int(f.last) && s.nodes[at].calm >= calmEnough:
+	case at != int(f.last) && change < settled:
 		s.fate.late++
-	case at != int(f.node) && f.change > 1:
+	case at != int(f.node) && change > settled:
 		s.fate.young++
 		if found {
 			s.fate.helped++
