@@ -63,7 +63,11 @@ func (o *owner) showDraining(now time.Time, s *State) {
 			}
 			b.Drain = &Drain{Open: o.openAt(v, b.Address, now)}
 			b.Drain.judge(now, *last, desired.Settle, b)
-			b.Why += ": " + b.Drain.Says
+			mark := ": "
+			if b.Dropped != nil {
+				mark = "; "
+			}
+			b.Why += mark + b.Drain.Says
 		}
 	}
 	for id := range o.draining {

@@ -14,7 +14,7 @@ import (
 // FoundBy is how things stand with the source of a VIP's backends.
 type FoundBy struct {
 	Source   string    // "dns web.example.com"
-	Backends int       // that were found and are in the list
+	Backends int       // that were found and are in the list, but for those that were dropped and drain
 	Says     int       // backends that it names now and that take new flows
 	Answered time.Time // when it last said anything; zero = not yet
 	Failing  time.Time `json:",omitzero"`  // since when it does not answer; zero = it does
@@ -86,6 +86,7 @@ type discovery struct {
 	spec    *spec.Spec // nil: nothing
 	vips    []string   // that change
 	empties bool       // a VIP loses all who take new flows, as somebody has confirmed
+	drains  bool       // some are in it only because they drain
 	found   []history.Found
 	by      *AcceptRequest // somebody wants it; nil = nobody does
 }
@@ -98,7 +99,7 @@ func (o *owner) applyFound(now time.Time, at string) {
 	if o.detached || !o.kernel.Owns() || f.finder == nil || o.spec == nil || f.of != o.spec {
 		return
 	}
-	d := o.foundNow(now, at)
+	d := o.foundNow(now, at, true)
 	f.waits = d.spec != nil && (o.kernel.Control().Pending != 0 || o.mayChange() != nil)
 	if d.spec == nil {
 		f.failed = ""
@@ -107,9 +108,11 @@ func (o *owner) applyFound(now time.Time, at string) {
 		return
 	}
 	f.failed, f.tried = "", now
-	err := d.spec.Validate()
-	if err == nil {
-		_, err = o.change(d.request())
+	err := o.makeFound(d)
+	if err != nil && d.drains { // with them it may be too many
+		if d = o.foundNow(now, at, false); d.spec != nil {
+			err = o.makeFound(d)
+		}
 	}
 	if err != nil {
 		f.failed = err.Error()
@@ -122,6 +125,14 @@ func (o *owner) applyFound(now time.Time, at string) {
 	o.followFound(now)
 }
 
+func (o *owner) makeFound(d discovery) error {
+	if err := d.spec.Validate(); err != nil {
+		return err
+	}
+	_, err := o.change(d.request())
+	return err
+}
+
 // request is the change to ask for: nobody's, or that of whoever has accepted a part of it.
 func (d discovery) request() ApplyRequest {
 	r := ApplyRequest{Spec: d.spec, Who: engineItself, Why: "found backends of " + history.Names(d.found), Force: d.empties, from: &d}
@@ -132,8 +143,8 @@ func (d discovery) request() ApplyRequest {
 	return r
 }
 
-// foundNow is the running spec with what was found since.
-func (o *owner) foundNow(now time.Time, at string) (d discovery) {
+// foundNow is the running spec with what was found since. With drain, who is dropped drains first.
+func (o *owner) foundNow(now time.Time, at string, drain bool) (d discovery) {
 	f := &o.finding
 	opinions := f.finder.Opinions(now)
 	for i := range o.spec.VIPs {
@@ -142,8 +153,11 @@ func (o *owner) foundNow(now time.Time, at string) (d discovery) {
 		if !followed {
 			continue
 		}
-		v := *old
-		f.refused[v.Name] = v.Take(opinion.Endpoints, f.known.edited(v.Name, now))
+		v, named := *old, opinion.Endpoints
+		if drain {
+			named = slices.Concat(named, o.dropped(old, named, now))
+		}
+		f.refused[v.Name] = v.Take(named, f.known.edited(v.Name, now))
 		if slices.Equal(v.Backends, old.Backends) {
 			delete(f.accepts, v.Name) // it says again what it said before
 			continue
@@ -156,8 +170,9 @@ func (o *owner) foundNow(now time.Time, at string) (d discovery) {
 		}
 		d.spec.VIPs[i].Backends = v.Backends
 		d.vips = append(d.vips, v.Name)
+		d.drains = d.drains || len(named) > len(opinion.Endpoints)
 		d.empties = d.empties || !slices.ContainsFunc(opinion.Endpoints, func(e spec.Endpoint) bool { return e.State == spec.Up })
-		d.found = append(d.found, history.Found{VIP: v.Name, Source: v.From.String(), Came: absent(&v, old), Went: absent(old, &v)})
+		d.found = append(d.found, history.Found{VIP: v.Name, Source: v.From.String(), Came: absent(&v, old), Went: absent(old, &v), Drained: drained(old, &v)})
 		if by, accepted := f.accepts[v.Name]; accepted {
 			d.by = &by
 		}
@@ -173,10 +188,10 @@ func (d *discovery) changes() []history.Found {
 	return d.found
 }
 
-// absent counts the backends of a VIP that are not in another state of it.
+// absent counts the backends of a VIP that are named in it, and in another state of it are not.
 func absent(of, from *spec.VIP) (n int) {
 	for _, b := range of.Backends {
-		if from.Backend(b.Address) == nil {
+		if o := from.Backend(b.Address); !b.Found.Dropped && (o == nil || o.Found.Dropped) {
 			n++
 		}
 	}
@@ -251,11 +266,19 @@ func showFound(s *State, k knownBackends) {
 		if v == nil || v.From == nil {
 			continue
 		}
-		shown.Found = &FoundBy{Source: v.From.String(), Backends: len(v.Discovered())}
+		shown.Found = &FoundBy{Source: v.From.String()}
+		for _, e := range v.Discovered() {
+			if !e.Dropped {
+				shown.Found.Backends++
+			}
+		}
 		for j := range shown.Backends {
 			b := &shown.Backends[j]
 			if known := v.Backend(b.Address); known != nil && known.Found.Is {
 				b.Found, b.Edited, b.FoundSince = true, known.Edited(), k[v.Name][b.Address].Since
+				if known.Found.Dropped {
+					b.Dropped = k.droppedOf(v, b.Address, s.Time)
+				}
 			}
 		}
 	}

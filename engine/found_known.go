@@ -20,11 +20,12 @@ const keepEdits = time.Hour
 type knownBackends map[string]map[netip.Addr]knownBackend
 
 type knownBackend struct {
-	Since  time.Time   // it was found
-	Gone   time.Time   `json:",omitzero"` // it is not found any more
-	Weight uint32      `json:",omitempty"`
-	State  spec.State  `json:",omitempty"`
-	Said   *spec.Found `json:",omitempty"` // by the source, of one that is gone and was edited
+	Since   time.Time   // it was found
+	Dropped time.Time   `json:",omitzero"` // it is not named any more, and drains
+	Gone    time.Time   `json:",omitzero"` // it is not in the spec any more
+	Weight  uint32      `json:",omitempty"`
+	State   spec.State  `json:",omitempty"`
+	Said    *spec.Found `json:",omitempty"` // by the source, of one that is dropped or gone and was edited
 }
 
 // note takes in who has come and who has gone from one spec to the next. It is false when nothing is new.
@@ -42,13 +43,13 @@ func (k knownBackends) note(before, after *spec.Spec, now time.Time) (news bool)
 					continue
 				}
 				here[v.Name][b.Address] = true
-				if known, is := k[v.Name][b.Address]; !is || !known.Gone.IsZero() {
-					if k[v.Name] == nil {
-						k[v.Name] = map[netip.Addr]knownBackend{}
-					}
-					k[v.Name][b.Address] = knownBackend{Since: now.Round(0)}
-					news = true
+				if k[v.Name] == nil {
+					k[v.Name] = map[netip.Addr]knownBackend{}
 				}
+				known, is := k[v.Name][b.Address]
+				next := known.stay(is, b, before, v.Name, now)
+				news = news || !is || next != known
+				k[v.Name][b.Address] = next
 			}
 		}
 	}
@@ -57,7 +58,8 @@ func (k knownBackends) note(before, after *spec.Spec, now time.Time) (news bool)
 			switch {
 			case here[name][a]:
 			case known.Gone.IsZero():
-				all[a] = known.leave(before, name, a, now)
+				known.Gone = now.Round(0)
+				all[a] = known.leave(before, name, a)
 				news = true
 			case now.Sub(known.Gone) >= keepEdits:
 				delete(all, a)
@@ -71,25 +73,41 @@ func (k knownBackends) note(before, after *spec.Spec, now time.Time) (news bool)
 	return news
 }
 
-// leave is a backend that is gone, with what somebody had made of it.
-func (known knownBackend) leave(before *spec.Spec, vip string, a netip.Addr, now time.Time) knownBackend {
-	known.Gone = now.Round(0)
+// stay is a backend that is in the spec: since when it is found, or drains because it was dropped.
+func (known knownBackend) stay(is bool, b spec.Backend, before *spec.Spec, vip string, now time.Time) knownBackend {
+	switch fresh := !is || !known.Gone.IsZero(); {
+	case b.Found.Dropped && (fresh || known.Dropped.IsZero()):
+		known = known.leave(before, vip, b.Address)
+		known.Dropped, known.Gone = now.Round(0), time.Time{}
+	case b.Found.Dropped:
+	case fresh:
+		return knownBackend{Since: now.Round(0)}
+	case !known.Dropped.IsZero():
+		return knownBackend{Since: known.Since} // it never went
+	}
+	return known
+}
+
+// leave is a backend that is dropped or gone, with what somebody had made of it.
+func (known knownBackend) leave(before *spec.Spec, vip string, a netip.Addr) knownBackend {
 	if before == nil {
 		return known
 	}
 	if v := before.VIP(vip); v != nil {
 		if b := v.Backend(a); b != nil && b.Edited() {
-			known.Weight, known.State, known.Said = b.Weight, b.State, &b.Found
+			said := b.Found
+			said.Dropped = false
+			known.Weight, known.State, known.Said = b.Weight, b.State, &said
 		}
 	}
 	return known
 }
 
-// edited is how a backend of a VIP was edited when it went, not long ago.
+// edited is how a backend of a VIP was edited when it was dropped, or went not long ago.
 func (k knownBackends) edited(vip string, now time.Time) func(netip.Addr) (spec.Backend, bool) {
 	return func(a netip.Addr) (spec.Backend, bool) {
 		known := k[vip][a]
-		if known.Said == nil || known.Gone.IsZero() || now.Sub(known.Gone) >= keepEdits {
+		if known.Said == nil || !known.Gone.IsZero() && now.Sub(known.Gone) >= keepEdits {
 			return spec.Backend{}, false
 		}
 		return spec.Backend{Address: a, Weight: known.Weight, State: known.State, Found: *known.Said}, true

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"hairpin/engine/health"
 	"hairpin/engine/spec"
 )
 
@@ -23,7 +24,7 @@ func TestFound(t *testing.T) {
 version: 1
 nics: {eth0: {xdp: [balancer]}}
 vips:
-  - {name: web, addresses: [10.99.0.1], port: 80, protocol: tcp, ring: 251, backends: [{address: 10.1.0.10}], from: {file: ` + file + `, interval: 1s}}
+  - {name: web, addresses: [10.99.0.1], port: 80, protocol: tcp, ring: 251, backends: [{address: 10.1.0.10}], from: {file: ` + file + `, interval: 1s, drain: 1h}}
 `
 	write(t, file, "10.1.0.11\n10.1.0.12 weight 7\n")
 	n := open(t, p)
@@ -49,11 +50,12 @@ vips:
 	}
 	mustApply(t, n, setState(t, s.Spec, "10.1.0.11", spec.Drain), 0)
 	write(t, file, "10.1.0.11\n10.1.0.13\n")
-	until(t, n, "another backend beside the edited one", backends("10 up, 11 drain, 13 up"))
-	mustApply(t, n, parse(t, document), 0) // which never had them
-	if !backends("10 up, 11 drain, 13 up")(n.State()) {
-		t.Errorf("a document without them: %+v", n.State().VIPs[0].Backends)
+	s = until(t, n, "another backend beside the edited one, and one that drains", backends("10 up, 11 drain, 12 drain, 13 up"))
+	if b := s.VIPs[0].Backends[2]; b.Dropped == nil || b.Edited || !strings.HasPrefix(b.Why, "dropped by file "+file+" ") || s.VIPs[0].Found.Backends != 2 {
+		t.Errorf("dropped: %+v, %+v", b, s.VIPs[0].Found)
 	}
+	mustApply(t, n, parse(t, strings.Replace(document, "1h", "0s", 1)), 0) // which never had them
+	until(t, n, "all but the dropped one", backends("10 up, 11 drain, 13 up"))
 
 	write(t, file, "")
 	until(t, n, "doubt", func(s *State) bool {
@@ -92,7 +94,7 @@ vips:
 	for _, c := range changes {
 		all = append(all, fmt.Sprintf("%s %d", c.Who, c.Times()))
 	}
-	if got := strings.Join(all, ", "); got != "test 1, engine 1, test 1, engine 1, test 1, test 1" {
+	if got := strings.Join(all, ", "); got != "test 1, engine 1, test 1, engine 1, test 1, engine 1, test 1" {
 		t.Errorf("the history is of %s: %+v", got, changes)
 	}
 	if !backends("10 up")(n.State()) || problem(n.State(), "found held web") != "" {
@@ -106,8 +108,69 @@ vips:
 		t.Errorf("%v, %+v", err, changes)
 	}
 	told := slices.DeleteFunc(s.Events, func(e Event) bool { return !strings.Contains(e.What, "found backends") || e.Change == 0 })
-	if len(told) != 2+1 { // two before anybody accepted
+	if len(told) != 3+1 { // three before anybody accepted
 		t.Errorf("the events are %+v", told)
+	}
+}
+
+// TestDropped: who is not named any more drains for a time, comes back as he was, and goes at once where no flows are to be kept.
+func TestDropped(t *testing.T) {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	from := &spec.From{File: "/x", Weight: 100, Drain: time.Hour}
+	a, b := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
+	both := []spec.Endpoint{{Address: a}, {Address: b}}
+	for _, row := range []struct {
+		what  string
+		first spec.State // as the source said
+		hand  spec.State // as somebody wants it then
+		down  bool       // as its checks say
+		after string     // its state when it is named no more, and when it is named again
+	}{
+		{"one that took flows", spec.Up, spec.Up, false, "drain up"},
+		{"one that its checks take for down", spec.Up, spec.Up, true, "gone up"},
+		{"one that said that it leaves", spec.Drain, spec.Drain, false, "gone up"},
+		{"one that was drained by hand", spec.Up, spec.Drain, false, "drain drain"},
+		{"one in maintenance", spec.Up, spec.Maintenance, false, "gone maintenance"},
+	} {
+		o := &owner{finding: finding{known: knownBackends{}}}
+		v := spec.VIP{Name: "web", From: from}
+		var before *spec.Spec
+		now := start
+		take := func(list ...spec.Endpoint) string {
+			now = now.Add(time.Minute)
+			v.Take(slices.Concat(list, o.dropped(&v, list, now)), o.finding.known.edited("web", now))
+			next := (&spec.Spec{VIPs: []spec.VIP{v}}).Clone()
+			o.finding.known.note(before, next, now)
+			before = next
+			if x := v.Backend(b); x != nil {
+				return x.State.String()
+			}
+			return "gone"
+		}
+		take(both[0], spec.Endpoint{Address: b, State: row.first})
+		v.Backend(b).State = row.hand
+		before = (&spec.Spec{VIPs: []spec.VIP{v}}).Clone()
+		if row.down {
+			o.checking.live = map[health.Key]health.Fact{{VIP: "web", Backend: b}: {State: health.Down}}
+		}
+		states := take(both[:1]...)
+		for range 58 { // 59 minutes
+			if again := take(both[:1]...); again != states {
+				t.Errorf("%s: %s, then %s", row.what, states, again)
+			}
+		}
+		came := take(both...)
+		if got := states + " " + came; got != row.after {
+			t.Errorf("%s: %s", row.what, got)
+		}
+		if x := v.Backend(b); states != "gone" && (x.Found.Dropped || !o.finding.known["web"][b].Since.Equal(start.Add(time.Minute))) {
+			t.Errorf("%s: %+v since %s", row.what, x, o.finding.known["web"][b].Since)
+		}
+		take(both[:1]...)
+		now = now.Add(time.Hour)
+		if left := take(both[:1]...); left != "gone" {
+			t.Errorf("%s: %s after an hour", row.what, left)
+		}
 	}
 }
 

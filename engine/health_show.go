@@ -103,7 +103,7 @@ func (o *owner) showHealth(now time.Time, s *State) {
 					b.Starting = float64(part) / float64(wanted.Weight)
 				}
 			}
-			b.Why = whyState(now, *b)
+			b.Why = whyState(now, *b, v.Found)
 		}
 	}
 }
@@ -119,19 +119,25 @@ func showWhy(now time.Time, s *State) {
 		heard := len(desired.Checks) > 0 || desired.SlowStart > 0
 		for i := range v.Backends {
 			if b := &v.Backends[i]; !heard || b.Gone || b.Out || b.State != spec.Up.String() || b.Weight == 0 {
-				b.Why = whyState(now, *b)
+				b.Why = whyState(now, *b, v.Found)
 			}
 		}
 	}
 }
 
-// whyState is why a backend is in its state, in one line. What somebody wants comes before what checks say.
-func whyState(now time.Time, b Backend) string {
+// whyState is why a backend is in its state, in one line. What somebody or its source wants comes before what checks say.
+func whyState(now time.Time, b Backend, found *FoundBy) string {
 	switch {
 	case b.Gone:
 		return "removed from the spec; it is shown until its flows have ended"
 	case b.State != spec.Up.String():
 		text := b.State + " by hand"
+		switch {
+		case b.Dropped != nil && found != nil:
+			text = b.Dropped.text(found.Source, now)
+		case b.Found && !b.Edited && found != nil:
+			text = b.State + " as " + found.Source + " says"
+		}
 		if b.Health == health.Down.String() {
 			text += ", and down: " + b.Why
 		}

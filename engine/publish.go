@@ -58,9 +58,9 @@ func (o *owner) publish(now time.Time) {
 		o.checking.live = o.checking.prober.Facts()
 	}
 	if o.spec != nil {
+		o.showFound(s)
 		o.showHealth(now, s)
 		o.showDraining(now, s)
-		o.showFound(s)
 	}
 	o.pasts.show(now, s)
 	o.senders.show(now, s.Reasons)

@@ -316,6 +316,7 @@ type Backend struct {
 	Found      bool      `json:",omitempty"` // by the VIP's source; else somebody has typed it
 	FoundSince time.Time `json:",omitzero"`  // zero = it is not known
 	Edited     bool      `json:",omitempty"` // it was found, and somebody has given it another weight or state
+	Dropped    *Dropped  `json:",omitempty"` // nil: its source names it, or somebody typed it
 }
 
 // Event is something that happened.

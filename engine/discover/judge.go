@@ -41,9 +41,10 @@ type Opinion struct {
 	Left      string          // what of its answer was left out, and why
 }
 
-// NewJudge begins with what was believed before.
+// NewJudge begins with what was believed before; who was dropped is none of it.
 func NewJudge(f *spec.From, before []spec.Endpoint) *Judge {
-	j := &Judge{lost: map[netip.Addr]time.Time{}, believed: tidy(before)}
+	named := slices.DeleteFunc(slices.Clone(before), func(e spec.Endpoint) bool { return e.Dropped })
+	j := &Judge{lost: map[netip.Addr]time.Time{}, believed: tidy(named)}
 	j.Heed(f)
 	return j
 }

@@ -18,6 +18,8 @@ type Found struct {
 	Source string
 	Came   int `json:",omitempty"`
 	Went   int `json:",omitempty"`
+
+	Drained int `json:",omitempty"` // of those that went before, after which they were removed
 }
 
 func (f Found) String() string {
@@ -27,6 +29,9 @@ func (f Found) String() string {
 	}
 	if f.Went > 0 {
 		text += fmt.Sprintf(" -%d", f.Went)
+	}
+	if f.Drained > 0 {
+		text += fmt.Sprintf(" (%d drained)", f.Drained)
 	}
 	return text
 }
@@ -59,7 +64,7 @@ func (c *Change) join(last *Change) {
 			all = append(all, f)
 			continue
 		}
-		all[i].Came, all[i].Went = all[i].Came+f.Came, all[i].Went+f.Went
+		all[i].Came, all[i].Went, all[i].Drained = all[i].Came+f.Came, all[i].Went+f.Went, all[i].Drained+f.Drained
 	}
 	c.Found = all
 	c.Text = append([]string{"the last of them:"}, c.Text...)

@@ -237,12 +237,12 @@ func TestFound(t *testing.T) {
 		}
 		return c
 	}
-	web := func(came, went int) Found { return Found{"web", "dns web.test", came, went} }
+	web := func(came, went int) Found { return Found{VIP: "web", Source: "dns web.test", Came: came, Went: went} }
 	add(t, l, 0, Confirmed)
 	found(time.Minute, "f2", web(1, 0))
-	found(time.Minute, "f3", web(2, 1), Found{"api", "file /api", 1, 0})
+	found(time.Minute, "f3", web(2, 1), Found{VIP: "api", Source: "file /api", Came: 1, Drained: 2})
 	got := found(time.Minute, "f4", web(0, 1))
-	if want := "found backends 3 times in 2m0s: web by dns web.test +3 -2, api by file /api +1"; got.Why != want || got.Number != 4 || got.First != 2 || got.Times() != 3 {
+	if want := "found backends 3 times in 2m0s: web by dns web.test +3 -2, api by file /api +1 (2 drained)"; got.Why != want || got.Number != 4 || got.First != 2 || got.Times() != 3 {
 		t.Errorf("%+v\nwant %s", got, want)
 	}
 	if text := strings.Join(got.Text, "; "); text != "the last of them:; f4" {

@@ -130,6 +130,10 @@ func differences(old, b spec.Backend) []string {
 	}
 	switch {
 	case old.Found == b.Found:
+	case old.Found.Dropped != b.Found.Dropped && b.Found.Dropped:
+		d = append(d, "its source names it no more")
+	case old.Found.Dropped != b.Found.Dropped:
+		d = append(d, "its source names it again")
 	case old.Found.Is != b.Found.Is:
 		d = append(d, fmt.Sprintf("%s → %s", howKnown(old), howKnown(b)))
 	case b.Edited():

@@ -31,9 +31,9 @@ func wholeSpec() *Spec {
 		VIPs: []VIP{{
 			Name: "web", Tenant: "shop", Addresses: []netip.Addr{netip.MustParseAddr("10.99.0.1")}, Port: 80, Protocol: TCP,
 			Encap: GUE, EncapPort: 6080, Ring: 251, Settle: time.Minute,
-			Backends: []Backend{{netip.MustParseAddr("10.1.1.11"), 100, Up, 0, Found{true, 100, Drain}}},
+			Backends: []Backend{{netip.MustParseAddr("10.1.1.11"), 100, Up, 0, Found{true, 100, Drain, true}}},
 			Checks:   []Check{{Port: 80, Interval: time.Second, Timeout: time.Second, Rise: 2, Fall: 3}}, Health: &Health{1, 0, 50, time.Second, time.Minute}, SlowStart: time.Minute,
-			From:     &From{"a", Services, netip.MustParseAddrPort("10.0.0.53:53"), "", "", "", "", "", IPv4, time.Minute, time.Hour, 7, 9},
+			From:     &From{"a", Services, netip.MustParseAddrPort("10.0.0.53:53"), "", "", "", "", "", IPv4, time.Minute, time.Hour, time.Second, 7, 9},
 			Announce: &Announce{false, 2, &Path{[]Community{1<<16 | 2}, new(uint32(3)), new(uint32(4))}},
 		}},
 		BGP: &BGP{65001, netip.MustParseAddr("10.1.0.2"), time.Minute, time.Minute, time.Minute, Path{[]Community{1}, new(uint32(5)), new(uint32(6))},

@@ -11,9 +11,18 @@ import (
 // Found is what the source of a VIP says of a backend. Where the backend's own weight or state is another, somebody has
 // edited it, and that stays. The zero value is of a backend that was typed.
 type Found struct {
-	Is     bool
-	Weight uint32
-	State  State // Up, Drain or Down
+	Is      bool
+	Weight  uint32
+	State   State // Up, Drain or Down
+	Dropped bool  // the source names it no more: this is what it said last, and the backend drains
+}
+
+// state is that of a backend that nobody has edited.
+func (f Found) state() State {
+	if f.Dropped {
+		return Drain
+	}
+	return f.State
 }
 
 // Endpoint is a backend as a source knows it. What the source gives no weight has 0.
@@ -21,11 +30,12 @@ type Endpoint struct {
 	Address netip.Addr
 	Weight  uint32
 	State   State // Up, Drain or Down
+	Dropped bool  // as in Found
 }
 
 // Edited tells whether somebody has edited a backend that was found.
 func (b Backend) Edited() bool {
-	return b.Found.Is && (b.Weight != b.Found.Weight || b.State != b.Found.State)
+	return b.Found.Is && (b.Weight != b.Found.Weight || b.State != b.Found.state())
 }
 
 // Backend is e as a backend of a VIP, as its source says.
@@ -33,7 +43,8 @@ func (e Endpoint) Backend(f *From) Backend {
 	if e.Weight == 0 {
 		e.Weight = f.Weight
 	}
-	return Backend{Address: e.Address, Weight: e.Weight, State: e.State, Found: Found{true, e.Weight, e.State}}
+	said := Found{true, e.Weight, e.State, e.Dropped}
+	return Backend{Address: e.Address, Weight: e.Weight, State: said.state(), Found: said}
 }
 
 // Renew is b as its source says by now, with what somebody has edited.
@@ -41,7 +52,7 @@ func (b Backend) Renew(now Backend) Backend {
 	if b.Weight != b.Found.Weight {
 		now.Weight = b.Weight
 	}
-	if b.State != b.Found.State {
+	if b.State != b.Found.state() {
 		now.State = b.State
 	}
 	now.ID = b.ID
@@ -52,14 +63,14 @@ func (b Backend) Renew(now Backend) Backend {
 func (v *VIP) Discovered() (list []Endpoint) {
 	for _, b := range v.Backends {
 		if b.Found.Is {
-			list = append(list, Endpoint{b.Address, b.Found.Weight, b.Found.State})
+			list = append(list, Endpoint{b.Address, b.Found.Weight, b.Found.State, b.Found.Dropped})
 		}
 	}
 	return list
 }
 
 // Take puts what was found in the place of what was found before, behind those that are typed, by address. Whoever was edited
-// stays edited; edited knows of those who are not in v any more. refused are endpoints that cannot be backends of v, and why.
+// stays edited; edited knows of those who are not in v any more, or drain since they were dropped. refused are endpoints that cannot be backends of v, and why.
 func (v *VIP) Take(list []Endpoint, edited func(netip.Addr) (Backend, bool)) (refused []string) {
 	before := v.Backends
 	v.Backends = slices.DeleteFunc(slices.Clone(before), func(b Backend) bool { return b.Found.Is })
@@ -75,7 +86,13 @@ func (v *VIP) Take(list []Endpoint, edited func(netip.Addr) (Backend, bool)) (re
 			if !before[i].Found.Is {
 				continue // typed: it is as somebody wrote it
 			}
-			b = before[i].Renew(b)
+			old := before[i]
+			if old.Found.Dropped && !e.Dropped && !old.Edited() {
+				if was, is := edited(e.Address); is {
+					old = was
+				}
+			}
+			b = old.Renew(b)
 		} else if old, was := edited(e.Address); was {
 			b = old.Renew(b)
 		}
@@ -138,7 +155,7 @@ func Typed(s *Spec) *Spec {
 // sameSource tells whether f and o ask the same, however they take the answer.
 func (f *From) sameSource(o *From) bool {
 	a, b := *f, *o
-	b.Interval, b.Hold, b.Weight, b.Most = a.Interval, a.Hold, a.Weight, a.Most
+	b.Interval, b.Hold, b.Drain, b.Weight, b.Most = a.Interval, a.Hold, a.Drain, a.Weight, a.Most
 	return a == b
 }
 
@@ -151,7 +168,8 @@ func (r *reader) found(n *yaml.Node, a *at, f *Found) (written bool) {
 		f.Is, written = true, true
 		r.fields(n, a,
 			field{"weight", "what its source says", number(r, &f.Weight, 0, MaxWeight)},
-			field{"state", "up, drain or down, as its source says", choice(r, &f.State, states)})
+			field{"state", "up, drain or down, as its source says", choice(r, &f.State, states)},
+			field{"dropped", "", choice(r, &f.Dropped, truths)})
 	})
 	return written
 }
@@ -161,6 +179,8 @@ func appendFound(line []byte, b Backend) []byte {
 	switch {
 	case !b.Found.Is:
 		return line
+	case b.Found.Dropped:
+		return fmt.Appendf(line, ", found: {weight: %d, state: %s, dropped: true}", b.Found.Weight, b.Found.State)
 	case !b.Edited():
 		return append(line, ", found: true"...)
 	}

@@ -43,7 +43,7 @@ func backendLines(s *Spec) string {
 }
 
 func endpoint(address string, weight uint32, state State) Endpoint {
-	return Endpoint{netip.MustParseAddr(address), weight, state}
+	return Endpoint{Address: netip.MustParseAddr(address), Weight: weight, State: state}
 }
 
 func nobody(netip.Addr) (Backend, bool) { return Backend{}, false }
@@ -54,7 +54,7 @@ func TestTake(t *testing.T) {
 	v := s.VIP("web")
 	refused := v.Take([]Endpoint{endpoint("10.1.1.9", 0, Up), endpoint("10.1.1.4", 50, Drain), endpoint("10.1.1.3", 60, Up),
 		endpoint("10.1.1.1", 1, Down), endpoint("10.99.0.1", 0, Up), endpoint("10.1.1.8", 3, Down)}, func(a netip.Addr) (Backend, bool) {
-		return Backend{Weight: 100, State: Maintenance, Found: Found{true, 100, Up}}, a == netip.MustParseAddr("10.1.1.8")
+		return Backend{Weight: 100, State: Maintenance, Found: Found{Is: true, Weight: 100, State: Up}}, a == netip.MustParseAddr("10.1.1.8")
 	})
 	if len(refused) != 1 || !strings.Contains(refused[0], "10.99.0.1 is the VIP itself") {
 		t.Errorf("refused: %q", refused)

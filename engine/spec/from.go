@@ -27,6 +27,7 @@ type From struct {
 	Family   Family        // of the addresses that are taken; 0 = any, of files alone
 	Interval time.Duration // at least, from one look or change to the next
 	Hold     time.Duration // how long it is not believed that most backends are gone; that all are is for a person to confirm
+	Drain    time.Duration // how long a backend that took flows drains when it is not named any more
 	Weight   uint32        // of a backend that its source gives none
 	Most     uint32        // backends that are taken
 }
@@ -57,6 +58,8 @@ func (f Family) Has(a netip.Addr) bool { return f == AnyFamily || a.Is4() == (f 
 const (
 	DefaultNamespace    = "default"
 	DefaultFromHold     = 5 * time.Minute
+	DefaultFromDrain    = 5 * time.Minute
+	MaxFromDrain        = 24 * time.Hour
 	MaxFromHold         = 24 * time.Hour
 	DefaultMost         = 256
 	DefaultDNSInterval  = 30 * time.Second
@@ -88,7 +91,7 @@ func (v *VIP) Serves(port uint16) bool {
 
 // from reads one of three fields that say where, and how it is heard.
 func (r *reader) from(n *yaml.Node, a *at) *From {
-	f := &From{Hold: DefaultFromHold, Weight: DefaultWeight, Most: DefaultMost}
+	f := &From{Hold: DefaultFromHold, Drain: DefaultFromDrain, Weight: DefaultWeight, Most: DefaultMost}
 	r.fields(n, a,
 		field{"dns", "", scalar(r, &f.DNS, name)},
 		field{"records", "", choice(r, &f.Records, records)},
@@ -98,6 +101,7 @@ func (r *reader) from(n *yaml.Node, a *at) *From {
 		field{"family", "", choice(r, &f.Family, families)},
 		field{"interval", "", scalar(r, &f.Interval, parseDuration)},
 		field{"hold", "", scalar(r, &f.Hold, parseDuration)},
+		field{"drain", "", scalar(r, &f.Drain, parseDuration)},
 		field{"weight", "", number(r, &f.Weight, 1, MaxWeight)},
 		field{"most", "", number(r, &f.Most, 1, MaxBackends)},
 	)
@@ -167,6 +171,7 @@ func (f *From) check(here *at, x *faults) {
 	}
 	within(x, here.field("interval"), f.Interval, MinFromInterval, MaxFromInterval)
 	within(x, here.field("hold"), f.Hold, 0, MaxFromHold)
+	within(x, here.field("drain"), f.Drain, 0, MaxFromDrain)
 	if f.Weight == 0 || f.Weight > MaxWeight {
 		x.wrong(here.field("weight"), "%d is not within 1 to %d", f.Weight, MaxWeight)
 	}
@@ -250,7 +255,11 @@ func (f *From) write(b *bytes.Buffer) {
 	if f.Family != AnyFamily {
 		add("family: %s", f.Family)
 	}
-	add("interval: %s, hold: %s, weight: %d, most: %d", duration(f.Interval), duration(f.Hold), f.Weight, f.Most)
+	add("interval: %s, hold: %s", duration(f.Interval), duration(f.Hold))
+	if f.Drain != DefaultFromDrain { // a fleet's older programs name a spec without it as these do
+		add("drain: %s", duration(f.Drain))
+	}
+	add("weight: %d, most: %d", f.Weight, f.Most)
 	fmt.Fprintf(b, "    from: {%s}\n", strings.Join(parts, ", "))
 }
 

@@ -256,7 +256,7 @@ func (d dice) vip(i int) VIP {
 		v.From = d.from(v)
 		for i := range v.Backends {
 			if b := &v.Backends[i]; d.IntN(2) == 0 {
-				b.Found = Found{true, pick(d, b.Weight, 7), pick(d, Up, Drain, Down)}
+				b.Found = Found{true, pick(d, b.Weight, 7), pick(d, Up, Drain, Down), pick(d, false, true)}
 			}
 		}
 	}
@@ -276,7 +276,7 @@ func (d dice) vip(i int) VIP {
 }
 
 func (d dice) from(v VIP) *From {
-	f := &From{Family: pick(d, IPv4, IPv6), Interval: pick(d, MinFromInterval, 90*time.Second, MaxFromInterval), Hold: pick(d, 0, time.Minute, MaxFromHold),
+	f := &From{Family: pick(d, IPv4, IPv6), Interval: pick(d, MinFromInterval, 90*time.Second, MaxFromInterval), Hold: pick(d, 0, time.Minute, MaxFromHold), Drain: pick(d, 0, DefaultFromDrain, MaxFromDrain),
 		Weight: 1 + d.Uint32N(MaxWeight), Most: 1 + d.Uint32N(MaxBackends)}
 	switch d.IntN(3) {
 	case 0:

@@ -91,8 +91,10 @@ type viewFoundBackend struct {
 	Address netip.Addr `json:"address"`
 	Weight  uint32     `json:"weight"`
 	State   string     `json:"state"`
-	Since   *time.Time `json:"since"`  // it is found; null = not known
-	Edited  bool       `json:"edited"` // somebody has given it another weight or state than its source
+	Since   *time.Time `json:"since"`             // it is found; null = not known
+	Edited  bool       `json:"edited"`            // somebody has given it another weight or state than its source
+	Dropped *time.Time `json:"dropped,omitempty"` // since when its source does not name it any more, and it drains
+	Until   *time.Time `json:"drains_until,omitempty"`
 }
 
 func foundOf(s *engine.State) viewFound {
@@ -110,10 +112,28 @@ func foundOf(s *engine.State) viewFound {
 		}
 		for _, b := range vip.Backends {
 			if b.Found && !b.Gone {
-				x.Backends = append(x.Backends, viewFoundBackend{b.Address, b.Weight, b.State, instant(b.FoundSince), b.Edited})
+				x.Backends = append(x.Backends, foundBackend(b))
 			}
 		}
 		v.VIPs = append(v.VIPs, x)
+	}
+	return v
+}
+
+// found is how many there are but for those that were dropped.
+func (x viewFoundOf) found() (n int) {
+	for _, b := range x.Backends {
+		if b.Dropped == nil {
+			n++
+		}
+	}
+	return n
+}
+
+func foundBackend(b engine.Backend) viewFoundBackend {
+	v := viewFoundBackend{Address: b.Address, Weight: b.Weight, State: b.State, Since: instant(b.FoundSince), Edited: b.Edited}
+	if d := b.Dropped; d != nil {
+		v.Dropped, v.Until = instant(d.Since), instant(d.Until)
 	}
 	return v
 }
@@ -141,7 +161,7 @@ func (v viewFound) write(out io.Writer, backends bool) error {
 		if x.Says != nil {
 			says, answered = fmt.Sprint(*x.Says), age(v.Time, *x.Answered)+" ago"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", x.VIP, x.Source, len(x.Backends), says, answered, x.is)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", x.VIP, x.Source, x.found(), says, answered, x.is)
 	}
 	if backends {
 		fmt.Fprintln(w, "\nBACKEND\tWEIGHT\tSTATE\tFOUND FOR\tBY")
@@ -152,6 +172,9 @@ func (v viewFound) write(out io.Writer, backends bool) error {
 			}
 			if b.Edited {
 				by = "its source, and edited"
+			}
+			if b.Dropped != nil {
+				by += "; dropped, drains for " + age(*b.Until, v.Time)
 			}
 			fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\n", b.Address, b.Weight, b.State, since, by)
 		}

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"net/netip"
 	"time"
 
 	"hairpin/engine"
@@ -15,6 +16,10 @@ func found() *engine.State {
 	for i := range v.Backends {
 		v.Backends[i].Found, v.Backends[i].FoundSince, v.Backends[i].Edited = true, noon.Add(-time.Hour), i == 1
 	}
+	dropped := v.Backends[0]
+	dropped.Address, dropped.State = netip.MustParseAddr("10.1.1.14"), "drain"
+	dropped.Dropped = &engine.Dropped{Since: noon.Add(-40 * time.Second), Until: noon.Add(260 * time.Second)}
+	v.Backends = append(v.Backends, dropped)
 	for _, x := range []struct {
 		name string
 		engine.FoundBy

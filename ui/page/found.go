@@ -57,6 +57,9 @@ func foundText(v View, vip engine.VIP, b engine.Backend) string {
 	if !b.Found {
 		return "typed"
 	}
+	if b.Dropped != nil {
+		return "" // why it drains says so
+	}
 	text := "found in " + fromWord(vip, b)
 	if !b.FoundSince.IsZero() {
 		text += " for " + widget.Age(v.Now.Sub(b.FoundSince))
