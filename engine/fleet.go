@@ -124,12 +124,10 @@ func (o *owner) joinFleet(ctx context.Context) {
 		}
 		return
 	}
-	store, err := fleet.Open(o.options.Store.address)
-	if err == nil {
-		o.fleet.news = make(chan struct{}, 1)
-		o.fleet.member, err = fleet.New(fleet.Config{Name: o.options.Paths.Node, Version: o.options.Version, File: o.options.Paths.fleetFile(),
-			Store: store, Node: fleetNode{o}, Log: o.log, Changed: o.fleet.changed})
-	}
+	var err error
+	o.fleet.news = make(chan struct{}, 1)
+	o.fleet.member, err = fleet.New(fleet.Config{Name: o.options.Paths.Node, Version: o.options.Version, File: o.options.Paths.fleetFile(),
+		Store: fleet.Open(o.options.Store.address), Node: fleetNode{o}, Log: o.log, Changed: o.fleet.changed})
 	if o.trouble("fleet", "crit", "this node takes no part in its fleet", err, "start the engine again when that is mended"); err != nil {
 		o.endHold() // nothing is to be had by waiting
 		return

@@ -17,14 +17,15 @@ type Address struct {
 	Endpoints []string // host:port
 	Prefix    string   // ends in /
 	User      string
-	password  string
+	secret    string        // the file with its password
 	answer    time.Duration // in which the store connects, and answers
 	files     files
 	text      string
 }
 
 // ParseAddress reads etcd://HOST:PORT,HOST:PORT/PREFIX, and the files that it names. Behind a question mark may stand user and
-// password_file, ca, and cert with key: files, by absolute paths. The scheme etcds, ca and cert ask for TLS; its files are read again with each connection.
+// password_file, ca, and cert with key: files, by absolute paths. The scheme etcds, ca and cert ask for TLS; its files are read again with each
+// connection, and that of the password whenever the store asks for it.
 func ParseAddress(text string) (*Address, error) {
 	a, err := parseAddress(text)
 	if err != nil {
@@ -75,18 +76,29 @@ func (a *Address) read(secure bool, q url.Values) error {
 	if (a.User == "") != (q.Get("password_file") == "") {
 		return errors.New("user and password_file go together")
 	}
-	if a.User != "" {
-		text, err := os.ReadFile(q.Get("password_file"))
-		if err != nil {
-			return fmt.Errorf("password_file: %w", err)
-		}
-		if a.password = strings.TrimSpace(string(text)); a.password == "" {
-			return fmt.Errorf("password_file: %s is empty", q.Get("password_file"))
-		}
+	a.secret = q.Get("password_file")
+	if _, err := a.password(); err != nil {
+		return err
 	}
 	a.files = files{secure || q.Has("ca") || q.Has("cert") || q.Has("key"), q.Get("ca"), q.Get("cert"), q.Get("key")}
 	_, err := a.files.config()
 	return err
+}
+
+// password is that of the user by now; empty where there is none.
+func (a *Address) password() (string, error) {
+	if a.User == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(a.secret)
+	if err != nil {
+		return "", fmt.Errorf("password_file: %w", err)
+	}
+	word := strings.TrimSpace(string(text))
+	if word == "" {
+		return "", fmt.Errorf("password_file: %s is empty", a.secret)
+	}
+	return word, nil
 }
 
 // String is the address without what opens it.

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,9 +23,10 @@ import (
 // etcd is a Store in an etcd.
 type etcd struct {
 	address *Address
-	client  *clientv3.Client
 
 	mu      sync.Mutex
+	client  *clientv3.Client     // nil: not used so far
+	closed  bool                 // it is not made any more
 	session *concurrency.Session // nil: not joined
 }
 
@@ -34,25 +36,72 @@ const (
 	aliveEvery = 5 * time.Second
 )
 
-// Open is the store at an address. Nothing is sent before it is used.
-func Open(a *Address) (Store, error) {
+// Open is the store at an address. Nothing is sent before it is used, nor need the store be there.
+func Open(a *Address) Store { return &etcd{address: a} }
+
+// used is the client, which is made when one is used first: with a user, that asks the store for a token.
+func (e *etcd) used(ctx context.Context) (*clientv3.Client, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.closed:
+		return nil, context.Canceled
+	case e.client != nil:
+		return e.client, nil
+	}
+	c, err := connect(ctx, e.address)
+	if err == nil {
+		e.client = c
+	}
+	return c, err
+}
+
+func connect(ctx context.Context, a *Address) (*clientv3.Client, error) {
+	life, end := context.WithCancel(context.Background())
+	defer context.AfterFunc(ctx, end)() // it outlives ctx, unless that ends meanwhile
 	again := grpc.ConnectParams{MinConnectTimeout: a.answer,
 		Backoff: backoff.Config{BaseDelay: a.answer / 20, Multiplier: 1.6, Jitter: 0.5, MaxDelay: a.answer}}
 	how := []grpc.DialOption{grpc.WithConnectParams(again)}
 	if a.files.secure {
 		how = append(how, grpc.WithTransportCredentials(renewed{a.files}))
 	}
-	c, err := clientv3.New(clientv3.Config{Endpoints: a.Endpoints, Username: a.User, Password: a.password, DialTimeout: a.answer,
+	password, err := a.password()
+	if err != nil {
+		return nil, err
+	}
+	c, err := clientv3.New(clientv3.Config{Context: life, Endpoints: a.Endpoints, Username: a.User, Password: password, DialTimeout: a.answer,
 		DialKeepAliveTime: aliveEvery, DialKeepAliveTimeout: a.answer, Logger: zap.NewNop(), MaxUnaryRetries: 2, DialOptions: how})
 	if err != nil {
-		return nil, fmt.Errorf("open store %s: %w", a, explain(err))
+		return nil, cmp.Or(ctx.Err(), err) // life ended for that, and would be named
 	}
-	return &etcd{address: a, client: c}, nil
+	c.Auth = reread{c.Auth, a}
+	return c, nil
+}
+
+// reread gets tokens by the password that the file holds by now: whoever changes it, changes both in turn while the engine runs.
+type reread struct {
+	clientv3.Auth
+	address *Address
+}
+
+func (r reread) Authenticate(ctx context.Context, name, _ string) (*clientv3.AuthenticateResponse, error) {
+	password, err := r.address.password()
+	if err != nil {
+		return nil, err
+	}
+	return r.Auth.Authenticate(ctx, name, password)
 }
 
 func (e *etcd) Name() string { return e.address.String() }
 
-func (e *etcd) Close() error { return e.client.Close() }
+func (e *etcd) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed = true; e.client == nil {
+		return nil
+	}
+	return e.client.Close()
+}
 
 // explain is err in words that say what to do.
 func explain(err error) error {
@@ -97,10 +146,13 @@ func (a *Address) reach(ctx context.Context) error {
 	return fmt.Errorf("the store does not answer: %w", errors.Join(why...))
 }
 
-func (e *etcd) ask(ctx context.Context, f func(context.Context) error) error {
+func (e *etcd) ask(ctx context.Context, f func(context.Context, *clientv3.Client) error) error {
 	limited, stop := context.WithTimeout(ctx, e.address.answer)
 	defer stop()
-	err := f(limited)
+	c, err := e.used(limited)
+	if err == nil {
+		err = f(limited, c)
+	}
 	if err != nil && unanswered(err) && ctx.Err() == nil {
 		return e.address.reach(ctx)
 	}
@@ -108,8 +160,8 @@ func (e *etcd) ask(ctx context.Context, f func(context.Context) error) error {
 }
 
 func (e *etcd) List(ctx context.Context, prefix string) (items []Item, at int64, err error) {
-	err = e.ask(ctx, func(ctx context.Context) error {
-		r, err := e.client.Get(ctx, e.address.Prefix+prefix, clientv3.WithPrefix())
+	err = e.ask(ctx, func(ctx context.Context, c *clientv3.Client) error {
+		r, err := c.Get(ctx, e.address.Prefix+prefix, clientv3.WithPrefix())
 		if err != nil {
 			return err
 		}
@@ -126,8 +178,8 @@ func (e *etcd) bare(key []byte) string { return strings.TrimPrefix(string(key), 
 
 func (e *etcd) Get(ctx context.Context, key string) (item Item, err error) {
 	item.Key = key
-	return item, e.ask(ctx, func(ctx context.Context) error {
-		r, err := e.client.Get(ctx, e.address.Prefix+key)
+	return item, e.ask(ctx, func(ctx context.Context, c *clientv3.Client) error {
+		r, err := c.Get(ctx, e.address.Prefix+key)
 		if err == nil && len(r.Kvs) > 0 {
 			item.Value, item.Mark = r.Kvs[0].Value, r.Kvs[0].ModRevision
 		}
@@ -156,8 +208,8 @@ func (e *etcd) Write(ctx context.Context, when []When, puts []Put) error {
 			changes = append(changes, clientv3.OpPut(key, string(p.Value)))
 		}
 	}
-	return e.ask(ctx, func(ctx context.Context) error {
-		r, err := e.client.Txn(ctx).If(conditions...).Then(changes...).Commit()
+	return e.ask(ctx, func(ctx context.Context, c *clientv3.Client) error {
+		r, err := c.Txn(ctx).If(conditions...).Then(changes...).Commit()
 		if err == nil && !r.Succeeded {
 			err = ErrMoved
 		}
@@ -183,7 +235,12 @@ func (e *etcd) Follow(ctx context.Context, prefix string, after int64) <-chan Ba
 				return false
 			}
 		}
-		w := e.client.Watch(clientv3.WithRequireLeader(ctx), e.address.Prefix+prefix, clientv3.WithPrefix(), clientv3.WithRev(after+1))
+		c, err := e.used(ctx)
+		if err != nil {
+			send(Batch{Err: explain(err)})
+			return
+		}
+		w := c.Watch(clientv3.WithRequireLeader(ctx), e.address.Prefix+prefix, clientv3.WithPrefix(), clientv3.WithRev(after+1))
 		for r := range w {
 			if err := r.Err(); err != nil {
 				send(Batch{Err: explain(err)})
@@ -207,10 +264,10 @@ func (e *etcd) Follow(ctx context.Context, prefix string, after int64) <-chan Ba
 
 func (e *etcd) Join(ctx context.Context, silence time.Duration) (<-chan struct{}, error) {
 	var s *concurrency.Session
-	err := e.ask(ctx, func(limited context.Context) error {
-		lease, err := e.client.Grant(limited, int64(silence/time.Second))
+	err := e.ask(ctx, func(limited context.Context, c *clientv3.Client) error {
+		lease, err := c.Grant(limited, int64(silence/time.Second))
 		if err == nil {
-			s, err = concurrency.NewSession(e.client, concurrency.WithLease(lease.ID), concurrency.WithContext(ctx))
+			s, err = concurrency.NewSession(c, concurrency.WithLease(lease.ID), concurrency.WithContext(ctx))
 		}
 		return err
 	})
@@ -232,8 +289,8 @@ func (e *etcd) Leave(ctx context.Context) error {
 		return nil
 	}
 	s.Orphan()
-	return e.ask(ctx, func(ctx context.Context) error {
-		_, err := e.client.Revoke(ctx, s.Lease())
+	return e.ask(ctx, func(ctx context.Context, c *clientv3.Client) error {
+		_, err := c.Revoke(ctx, s.Lease())
 		return err
 	})
 }

@@ -2,12 +2,12 @@ package fleet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -144,11 +144,7 @@ func (c *crew) startAt(name, endpoint string, node *fakeNode) *Member {
 
 func (c *crew) startWith(name string, a *Address, node *fakeNode) *Member {
 	c.t.Helper()
-	store, err := Open(a)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	m, err := New(Config{Name: name, File: filepath.Join(c.dir, name), Store: store, Node: node, Log: slog.New(slog.DiscardHandler),
+	m, err := New(Config{Name: name, File: filepath.Join(c.dir, name), Store: Open(a), Node: node, Log: slog.New(slog.DiscardHandler),
 		Changed: func() {}, Silence: 2 * time.Second})
 	if err != nil {
 		c.t.Fatal(err)
@@ -211,23 +207,63 @@ func TestEtcd(t *testing.T) {
 	c.reaches(3, Done, "a", "b", "c")
 }
 
-// TestEtcdSays: what is wrong with a store is said in words.
-func TestEtcdSays(t *testing.T) {
-	t.Parallel()
+// guarded is an etcd that wants to know who asks: root and boss, who may do all, and other, who may nothing.
+func guarded(t *testing.T) (*server, *clientv3.Client) {
+	t.Helper()
 	s := newServer(t)
 	admin, err := clientv3.New(clientv3.Config{Endpoints: []string{s.endpoint}, Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer admin.Close()
-	ctx := t.Context()
-	_, rootErr := admin.UserAdd(ctx, "root", "secret")
-	_, grantErr := admin.UserGrantRole(ctx, "root", "root")
-	_, otherErr := admin.UserAdd(ctx, "other", "secret")
-	_, authErr := admin.AuthEnable(ctx)
-	if err := errors.Join(rootErr, grantErr, otherErr, authErr); err != nil {
+	for _, user := range []string{"root", "boss", "other"} {
+		_, err = admin.UserAdd(t.Context(), user, "secret")
+		if err == nil && user != "other" {
+			_, err = admin.UserGrantRole(t.Context(), user, "root")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := admin.AuthEnable(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	boss, err := clientv3.New(clientv3.Config{Endpoints: []string{s.endpoint}, Logger: zap.NewNop(), Username: "boss", Password: "secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { boss.Close() })
+	return s, boss
+}
+
+// entrusted is a store with the file that its user's password stands in.
+type entrusted struct {
+	*testing.T
+	Store
+	file string
+}
+
+func entrust(t *testing.T, endpoint, user string, answer time.Duration) entrusted {
+	file := filepath.Join(t.TempDir(), "password")
+	s := Open(&Address{Endpoints: []string{endpoint}, Prefix: "test/", User: user, secret: file, answer: answer})
+	t.Cleanup(func() { s.Close() })
+	return entrusted{t, s, file}
+}
+
+// list asks the store, when the file has that password.
+func (e entrusted) list(password string) error {
+	e.Helper()
+	if err := os.WriteFile(e.file, []byte(password+"\n"), 0o600); err != nil {
+		e.Fatal(err)
+	}
+	_, _, err := e.List(e.Context(), "")
+	return err
+}
+
+// TestEtcdSays: what is wrong with a store is said in words.
+func TestEtcdSays(t *testing.T) {
+	t.Parallel()
+	s, _ := guarded(t)
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -236,18 +272,41 @@ func TestEtcdSays(t *testing.T) {
 	free.Close()
 	for _, row := range []struct{ what, endpoint, user, password, want string }{
 		{"nobody there", nobody, "", "", "connection refused"},
+		{"nobody there to ask for a token", nobody, "root", "secret", "connection refused"},
 		{"no user", s.endpoint, "", "", "asks for another user or password"},
 		{"a wrong password", s.endpoint, "other", "guess", "asks for another user or password"},
+		{"an empty password", s.endpoint, "other", "", "password is empty"},
 		{"no permission", s.endpoint, "other", "secret", "give its role readwrite"},
 		{"what it should be", s.endpoint, "root", "secret", ""},
 	} {
-		store, err := Open(&Address{Endpoints: []string{row.endpoint}, Prefix: "test/", User: row.user, password: row.password, answer: 2 * time.Second})
-		if err == nil {
-			_, _, err = store.List(ctx, "")
-			store.Close()
+		answer := 10 * time.Second
+		if row.endpoint == nobody {
+			answer = time.Second // which it waits for
 		}
+		err := entrust(t, row.endpoint, row.user, answer).list(row.password)
 		if row.want == "" && err != nil || row.want != "" && (err == nil || !strings.Contains(err.Error(), row.want)) {
 			t.Errorf("%s: %v", row.what, err)
+		}
+	}
+}
+
+// TestPassword: a store goes on by a password that is changed there and in its file, whichever comes first.
+func TestPassword(t *testing.T) {
+	t.Parallel()
+	s, boss := guarded(t)
+	e, known := entrust(t, s.endpoint, "root", 10*time.Second), "secret"
+	for _, step := range []struct {
+		file, etcd string
+		refused    bool
+	}{{"secret", "secret", false}, {"secret", "changed", true}, {"changed", "changed", false}, {"next", "changed", false}, {"next", "next", false}} {
+		if step.etcd != known {
+			if _, err := boss.UserChangePassword(t.Context(), "root", step.etcd); err != nil {
+				t.Fatal(err)
+			}
+			known = step.etcd
+		}
+		if err := e.list(step.file); (err != nil) != step.refused {
+			t.Errorf("the file says %s, and it is %s: %v", step.file, step.etcd, err)
 		}
 	}
 }

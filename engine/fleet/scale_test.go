@@ -100,11 +100,7 @@ func TestManyNodes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		store, err := Open(a)
-		if err != nil {
-			t.Fatal(err)
-		}
-		node := &fakeNode{}
+		store, node := Open(a), &fakeNode{}
 		m, err := New(Config{Name: names[i], File: filepath.Join(c.dir, names[i]), Store: store, Node: node, Log: slog.New(slog.DiscardHandler), Changed: func() {}})
 		if err != nil {
 			t.Fatal(err)
