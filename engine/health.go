@@ -276,7 +276,7 @@ func (o *owner) checkWays() map[netip.Addr]string {
 	if c.trouble = ""; len(addresses) == 0 {
 		return why
 	}
-	found, err := o.hops.ResolveAll(addresses)
+	found, err := o.hops.ResolveSome(addresses) // backends are watched, whose way is that of packets
 	if err == nil && c.path == nil {
 		c.path, err = o.kernel.OpenCheckPath()
 		c.ends = nil

@@ -50,29 +50,42 @@ func (r *Resolver) Close() error {
 	return err
 }
 
-// Resolve is ResolveAll for one address, but Watch goes on signalling for those of the last ResolveAll.
+// Resolve is ResolveSome for one address.
 func (r *Resolver) Resolve(addr netip.Addr) (NextHop, error) {
-	l, err := r.look([]netip.Addr{addr})
-	if err != nil {
-		return NextHop{}, fmt.Errorf("resolve %s: %w", addr, err)
-	}
-	return l.nextHop(0), nil
+	found, err := r.ResolveSome([]netip.Addr{addr})
+	return found[addr], err
 }
 
 // ResolveAll says how each address is reached: an address that cannot be reached has an entry that says why. An error
 // means that the kernel could not be asked, so nothing is known. From now on Watch signals for these next hops.
 func (r *Resolver) ResolveAll(addrs []netip.Addr) (map[netip.Addr]NextHop, error) {
 	passed := r.heard()
+	found, l, err := r.resolve(addrs)
+	if err == nil {
+		r.show(l, passed)
+	}
+	return found, err
+}
+
+// ResolveSome is ResolveAll, but Watch goes on signalling for the next hops of the last ResolveAll.
+func (r *Resolver) ResolveSome(addrs []netip.Addr) (map[netip.Addr]NextHop, error) {
+	found, _, err := r.resolve(addrs)
+	return found, err
+}
+
+func (r *Resolver) resolve(addrs []netip.Addr) (map[netip.Addr]NextHop, *look, error) {
 	l, err := r.look(addrs)
 	if err != nil {
-		return nil, fmt.Errorf("resolve %d addresses: %w", len(addrs), err)
+		if len(addrs) == 1 {
+			return nil, nil, fmt.Errorf("resolve %s: %w", addrs[0], err)
+		}
+		return nil, nil, fmt.Errorf("resolve %d addresses: %w", len(addrs), err)
 	}
-	r.show(l, passed)
 	found := make(map[netip.Addr]NextHop, len(addrs))
 	for i, a := range addrs {
 		found[a] = l.nextHop(i)
 	}
-	return found, nil
+	return found, l, nil
 }
 
 // look is everything the kernel says that concerns some addresses, read at one time.

@@ -57,6 +57,24 @@ func TestWatch(t *testing.T) {
 	b.expect(w, "the gateway's entry goes")
 }
 
+// TestWatchOthers: who asks for other ways besides does not keep from hearing of those that are watched.
+func TestWatchOthers(t *testing.T) {
+	b := newBench(t)
+	b.reach(behind)
+	w := b.watch()
+	b.until("all news of the beginning are heard", func() bool {
+		_, err := b.r.ResolveAll(addrs(behind))
+		b.run("resolve", err)
+		return !b.settled(w)
+	})
+	_, err := b.r.ResolveSome(addrs("10.200.0.1"))
+	b.run("resolve another", err)
+	gateway := b.neighbour(onLink)
+	gateway.State, gateway.HardwareAddr = netlink.NUD_PERMANENT, net.HardwareAddr{2, 0, 0, 0, 0, 9}
+	b.run("the gateway's MAC", b.node.NeighSet(gateway))
+	b.expect(w, "the gateway's MAC")
+}
+
 // TestWatchQuiet: what changes nothing that was told wakes nobody.
 func TestWatchQuiet(t *testing.T) {
 	b := newBench(t)
