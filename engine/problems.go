@@ -130,7 +130,7 @@ func problemsOfVIP(v VIP) (crit, warn []Problem) {
 			lost, len(v.Backends), named.Address, named.NextHop), Cure: "check route and neighbour of the backend"})
 	}
 	if down > 0 {
-		warn = append(warn, Problem{Key: "down " + v.Name, Severity: "warn", What: fmt.Sprintf("%s: %d of %d backends are down%s", v.Name, down, len(v.Backends),
+		warn = append(warn, Problem{Key: "down " + v.Name, Severity: "warn", What: fmt.Sprintf("%s: %d of %d backends %s down%s", v.Name, down, len(v.Backends), isAre(down),
 			forExample(v, func(b Backend) bool { return b.Out && b.Says != "" }))})
 	}
 	c, w := healthProblems(v)
@@ -140,6 +140,13 @@ func problemsOfVIP(v VIP) (crit, warn []Problem) {
 			v.Name, v.Settling.Unheld), Cure: "let it settle before the next change"})
 	}
 	return crit, warn
+}
+
+func isAre(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
 }
 
 // macKnown tells a MAC from a sentence.

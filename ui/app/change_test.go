@@ -365,6 +365,19 @@ func TestItWentBack(t *testing.T) {
 	d.hasNot("WENT BACK")
 }
 
+// TestItWentBackForOthers: who only looks on is told, and kept from nothing.
+func TestItWentBackForOthers(t *testing.T) {
+	d := open80(t, fake.Busy())
+	s := fake.Busy()
+	s.Generation.Fallbacks = 1
+	s.Events = append(s.Events, engine.Event{Seq: 9000, Time: s.Time, Severity: "warn", Who: "kernel", What: "generation 42 was not confirmed in time: back to generation 41"})
+	d.show(s)
+	d.hasNot("WENT BACK")
+	d.has("generation 42 was not confirmed in time")
+	d.press("2")
+	d.has("Chain")
+}
+
 func TestNoEngineNoChange(t *testing.T) {
 	s := fake.Busy()
 	s.Role, s.PID = engine.Pins, 0

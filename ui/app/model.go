@@ -237,7 +237,7 @@ func (m *Model) notice() {
 		return
 	}
 	g := m.live.Generation
-	if m.fell != nil && g.Fallbacks > *m.fell {
+	if m.fell != nil && g.Fallbacks > *m.fell && m.isArmed() { // others read it in the second line
 		m.interrupt(wentBack(g))
 	}
 	m.fell = &g.Fallbacks

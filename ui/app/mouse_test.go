@@ -80,7 +80,7 @@ func TestMouseInTwoColumns(t *testing.T) {
 			t.Errorf("a click below %s opens nothing", c.title)
 		}
 	}
-	d.press("2", "j")
+	d.press("2", "g", "j")
 	d.mouse(tea.MouseButtonLeft, right, 6)
 	d.has("Chain > eth0 > xdp > burst")
 	d.mouse(tea.MouseButtonLeft, right, 20)

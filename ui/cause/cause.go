@@ -36,6 +36,7 @@ type Cause struct {
 	Costs  float64   // packets per second that are dropped for it
 	Names  string    // the reason by which most of them are
 
+	shorter  []string // What in fewer words, the most first; may be empty
 	from     string   // who sends most of what is dropped, in a clause; may be empty
 	vips     []string // that it is about, if more than one can be; What then begins with them
 	times    int      // that it was there, if more than once
@@ -92,8 +93,7 @@ func Judge(s *engine.State, now time.Time) Verdict {
 	slices.SortStableFunc(list, func(a, b Cause) int {
 		return cmp.Or(cmp.Compare(b.Level, a.Level), cmp.Compare(b.Costs, a.Costs), cmp.Compare(a.rank, b.rank), a.Since.Compare(b.Since))
 	})
-	v := Verdict{Cause: list[0]}
-	v.What = v.about()
+	v := Verdict{Cause: list[0].about()}
 	for _, c := range list[1:] {
 		if c.Level > OK {
 			v.More++
@@ -115,12 +115,9 @@ func (v Verdict) Sentence(now time.Time, w int) string {
 	if v.More > 0 {
 		more = fmt.Sprintf(" (+%d more)", v.More)
 	}
-	whats, rows := v.whats(), v.since(now)
-	for i, ways := range rows {
-		for j, what := range whats {
-			if i == len(rows)-1 && j == 0 && v.from != "" {
-				ways = append(slices.Clone(ways), "") // who it is matters more than since when
-			}
+	whats := v.whats()
+	for _, ways := range v.since(now) {
+		for _, what := range whats {
 			for _, since := range ways {
 				if text := what + since + more; widget.Width(text) <= w {
 					return text
@@ -128,20 +125,32 @@ func (v Verdict) Sentence(now time.Time, w int) string {
 			}
 		}
 	}
+	for _, what := range whats {
+		if text := what + more; widget.Width(text) <= w {
+			return text
+		}
+	}
 	return whats[len(whats)-1] + more
 }
 
-// whats are ways to say what it is and costs, the longest first.
-func (v Verdict) whats() []string {
-	list := []string{v.What}
-	if v.Costs > 0 && v.Names != "" {
-		what, costs := strings.TrimSuffix(v.What, ", they are dropped"), "dropping "+widget.Number(v.Costs)+"/s"
-		list = []string{what + ", " + costs + " (" + v.Names + ")", what + ", " + costs}
+// whats are ways to say what it is and costs, the longest first: with who sends it, then without.
+func (v Verdict) whats() (list []string) {
+	for _, what := range append([]string{v.What}, v.shorter...) {
+		if v.Costs > 0 && v.Names != "" {
+			what, costs := strings.TrimSuffix(what, ", they are dropped"), "dropping "+widget.Number(v.Costs)+"/s"
+			list = append(list, what+", "+costs+" ("+v.Names+")", what+", "+costs)
+			continue
+		}
+		list = append(list, what)
 	}
-	if v.from != "" {
-		list = append([]string{list[0] + v.from}, list...)
+	if v.from == "" {
+		return list
 	}
-	return list
+	var all []string
+	for _, what := range list {
+		all = append(all, what+v.from)
+	}
+	return append(all, list...)
 }
 
 // since are ways to say since when, the longest first: with whoever changed something just before, then without.
@@ -149,22 +158,24 @@ func (v Verdict) since(now time.Time) [][]string {
 	if v.Since.IsZero() {
 		return [][]string{{""}}
 	}
-	if v.over {
-		return [][]string{{", " + widget.Age(now.Sub(v.Since)) + " ago"}}
-	}
-	long := " for " + widget.Age(now.Sub(v.Since))
-	if v.times > 1 {
-		return [][]string{{long + ", " + nth(v.times) + " time", long}}
-	}
-	if v.Person == "" {
+	age := widget.Age(now.Sub(v.Since))
+	switch long := " for " + age; {
+	case v.subject != "":
+		return [][]string{{", last " + age + " ago"}}
+	case v.over:
+		return [][]string{{", " + age + " ago"}}
+	case v.times > 1:
+		return [][]string{{long + ", " + nth(v.times) + " time"}, {long}}
+	case v.Person == "":
 		return [][]string{{long}}
+	default:
+		at, after := " since "+v.Since.Format(time.TimeOnly)+", ", widget.Age(v.After)+" after "
+		if v.After < time.Second {
+			after = "just after "
+		}
+		gen, short := strings.Replace(v.Person, " generation ", " gen ", 1), strings.Replace(v.Person, " applied generation ", "'s gen ", 1)
+		return [][]string{{at + after + v.Person, at + after + gen, long + ", " + after + gen, long + ", after " + short}, {", after " + short}, {long}}
 	}
-	at, after := " since "+v.Since.Format(time.TimeOnly)+", ", widget.Age(v.After)+" after "
-	if v.After < time.Second {
-		after = "just after "
-	}
-	gen, short := strings.Replace(v.Person, " generation ", " gen ", 1), strings.Replace(v.Person, " applied generation ", "'s gen ", 1)
-	return [][]string{{at + after + v.Person, at + after + gen, long + ", " + after + gen, long + ", after " + short, ", after " + short}, {long}}
 }
 
 // nth is a number that counts: 2nd.

@@ -23,7 +23,7 @@ func TestJudge(t *testing.T) {
 		{"nothing came yet", nil, Warn, "no snapshot from the engine yet"},
 		{"a good day", fake.Busy(), OK, "all is well"},
 		{"the engine's problem, the drops, and since when", fake.Incident(), Crit,
-			"web: 2/4 backends down, dropping 512k/s (no_backend) for 5m12s (+1 more)"},
+			"web: 2 of 4 backends are down, dropping 512k/s for 5m12s (+1 more)"},
 		{"nothing attached", fake.Empty(), Warn, "nothing is attached to this node"},
 		{"no news", with(func(s *engine.State) { s.Time = s.Time.Add(-9 * time.Second) }), Warn,
 			"no news from the engine: these numbers are old for 9s"},

@@ -89,7 +89,7 @@ func (d *dropping) attribute(s *engine.State, in float64, known []Cause) {
 			continue
 		}
 		c := &known[at]
-		if c.Costs += p.pps; c.Names == "" && !strings.Contains(c.What, "refused/s") {
+		if c.Costs += p.pps; c.Names == "" && !strings.Contains(c.What, "/s refused") {
 			c.Names = d.Name
 		}
 		if c.over || c.subject != "" {
@@ -123,15 +123,20 @@ func (d *dropping) worth(s *engine.State, in float64) (Cause, bool) {
 	c.What = fmt.Sprintf("dropping %s/s (%s)", widget.Number(d.left), d.Name)
 	if d.Name == "too_big" {
 		c.What = fmt.Sprintf("MTU: %s/s do not fit once encapsulated (too_big)", widget.Number(d.left))
+		c.shorter = []string{fmt.Sprintf("MTU: %s/s do not fit encapsulated", widget.Number(d.left))}
 	}
 	if d.vip != "" {
-		c.What = d.vip + ": " + c.What
+		c.vips = []string{d.vip}
 	}
+	usual := ""
 	switch {
 	case fresh:
-		c.What += ", new here"
+		usual = ", new here"
 	case times:
-		c.What += ", " + widget.Factor(d.left, d.Usual) + " of usual"
+		usual = ", " + widget.Factor(d.left, d.Usual) + " of usual"
+	}
+	if usual != "" {
+		c.What, c.shorter = c.What+usual, append([]string{c.What}, c.shorter...)
 	}
 	c.Since, c.from = d.since(s, limit), sentBy(s, d.Name)
 	return c, true

@@ -46,15 +46,15 @@ type verdictOf struct{ word, says, screen string }
 func incidents() map[string]verdictOf {
 	return map[string]verdictOf{
 		"backend-crash":    {"CRIT", "web, echo: 10.1.2.10 does not answer on eth0, dropping 96/s for 4s", "3"},
-		"limit-too-low":    {"CRIT", "ratelimit at limit 20/s of VIP web, 245 refused/s for 11s, after alex's gen 2", "4"},
+		"limit-too-low":    {"CRIT", "web over its limit of 20/s, 245/s refused for 11s, after alex's gen 2", "4"},
 		"mtu-black-hole":   {"CRIT", "web: MTU: 178/s do not fit once encapsulated (too_big) for 8s", "2"},
 		"nic-lost":         {"CRIT", "eth0 is missing: no such NIC for 8s (+1 more)", "2"},
 		"blocked-clients":  {"CRIT", "dropping 160/s (firewall_source) for 15s, just after blocked.txt changed", "2"},
 		"cut-off":          {"CRIT", "dropping 240/s (firewall_source) for 7s, after alex's gen 2 (+1 more)", "2"},
 		"engine-killed":    {"OK", "the engine was started again, generation 1 goes on, 6s ago", "9"},
 		"flapping-backend": {"CRIT", "web, echo: 10.1.2.10 does not answer on eth0, dropping 93/s for 1s, 4th time", "3"},
-		"noisy-neighbour":  {"CRIT", "ratelimit at limit 40/s of a source, 261 refused/s, 100% of 198.51.100.18", "4"},
-		"syn-flood":        {"CRIT", "ratelimit at limit 500/s of VIP web, 2.74k refused/s, from 198.18.0.0/15", "4"},
+		"noisy-neighbour":  {"CRIT", "198.51.100.18 over its limit of 40/s (ratelimit), 261/s refused for 18s", "4"},
+		"syn-flood":        {"CRIT", "web over its limit of 500/s, 2.74k/s refused, from 198.18.0.0/15 for 17s", "4"},
 		"upgrade":          {"OK", "alex handed the node over to pid 30473, v1.1.0, 12s ago", "8"},
 		"wrong-neighbour":  {"WARN", "somebody wrote down another MAC for 10.1.3.10 on eth0 for 19s", "3"},
 		"no-backend":       {"CRIT", "web: no backend takes new flows, dropping 254/s for 8s, after alex's gen 2", "3"},

@@ -36,9 +36,10 @@ func overs(s *engine.State) (list []Cause) {
 		switch {
 		case e.times >= flapping:
 			c.Level, c.subject, c.times = Warn, c.What, e.times
-			c.What, c.over, c.Since = fmt.Sprintf("comes and goes, %d times: %s", e.times, c.What), false, time.Time{}
+			c.What = fmt.Sprintf("comes and goes, %d times: %s", e.times, c.What)
 		case i == 0 && s.Time.Sub(e.last) <= overFor:
 			c.What = fmt.Sprintf("over after %s: %s", e.lasted, c.What)
+			c.shorter = brief(c.What)
 		default:
 			continue
 		}
@@ -63,14 +64,14 @@ func endings(s *engine.State) (list []ended) {
 			continue
 		}
 		lasted, text, _ := strings.Cut(after, ": ")
-		times[text]++
-		vip, what := wasUnreachable(text)
+		vip, what := wasOf(text)
+		times[vip+": "+what]++
 		at := slices.IndexFunc(list, func(o ended) bool { return o.what == what })
 		if at < 0 {
 			at, list = len(list), append(list, ended{what: what, last: e.Time, lasted: lasted})
 		}
 		o := &list[at]
-		if o.times = max(o.times, times[text]); vip != "" && !slices.Contains(o.vips, vip) {
+		if o.times = max(o.times, times[vip+": "+what]); vip != "" && !slices.Contains(o.vips, vip) {
 			o.vips = append(o.vips, vip)
 		}
 	}
@@ -96,4 +97,4 @@ func again(list []Cause) []Cause {
 	})
 }
 
-func sameTrouble(now, past Cause) bool { return strings.HasSuffix(past.subject, ": "+now.What) }
+func sameTrouble(now, past Cause) bool { return strings.HasSuffix(past.subject, ": "+now.essence()) }

@@ -2,6 +2,7 @@ package cause
 
 import (
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -34,11 +35,14 @@ func changedBefore(s *engine.State, began time.Time) (what string, before time.D
 }
 
 // changed is who changed the node and how, if an event tells of that, and not of what else people do, such as to arm or to
-// confirm. A list that changed was somebody's, too.
+// confirm. A list that changed was somebody's, too, and so was an MTU that is lower now.
 func changed(e engine.Event) string {
 	did, _, _ := strings.Cut(e.What, ": ")
 	if file, ok := strings.CutPrefix(did, "read "); ok && e.Who == "engine" {
 		return filepath.Base(file) + " changed"
+	}
+	if m := lowerMTU.FindStringSubmatch(e.What); m != nil && e.Who == "kernel" && e.Severity == "warn" {
+		return m[1] + " got MTU " + m[2]
 	}
 	did, _, _ = strings.Cut(did, ", ")
 	if e.Severity == "audit" && e.Who != "engine" && (strings.HasPrefix(did, "applied ") || strings.HasPrefix(did, "detached ")) {
@@ -46,3 +50,5 @@ func changed(e engine.Event) string {
 	}
 	return ""
 }
+
+var lowerMTU = regexp.MustCompile(`^nic (\S+) has MTU (\d+), had \d+`)

@@ -2,6 +2,7 @@ package cause
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,14 +32,15 @@ func kinds() []kind {
 		{key: "no spec", rank: 0, screen: "9", reasons: []string{"no_generation"}},
 		{key: "unreadable spec", rank: 0, screen: "9"},
 		{key: "nic ", rank: 1, screen: "2", say: lostNIC},
-		{key: "empty ", rank: 2, screen: "3", ofVIP: true, reasons: []string{"no_backend"}},
+		{key: keyEmpty, rank: 2, screen: "3", ofVIP: true, reasons: []string{"no_backend"}},
 		{key: keyUnreachable, rank: 3, screen: "3", ofVIP: true, reasons: unreachableReasons()},
 		{key: keyWritten, rank: 3, screen: "3", say: written},
-		{key: "held ", rank: 2, screen: "3", ofVIP: true, reasons: []string{"no_next_hop"}},
-		{key: "quorum ", rank: 2, screen: "3", ofVIP: true},
+		{key: keyHeld, rank: 2, screen: "3", ofVIP: true, reasons: []string{"no_next_hop"}},
+		{key: keyQuorum, rank: 2, screen: "3", ofVIP: true},
+		{key: keyRouter, rank: 3, screen: "9", say: sessions},
 		{key: "checks", rank: 4, screen: "3"},
 		{key: "unsent ", rank: 5, screen: "3", ofVIP: true},
-		{key: "down ", rank: 4, screen: "3", ofVIP: true, reasons: []string{"no_backend"}},
+		{key: keyDown, rank: 4, screen: "3", ofVIP: true, reasons: []string{"no_backend"}},
 		{key: "limit ", rank: 5, screen: "4"},
 		{key: "flows lost", rank: 5, screen: "4", reasons: []string{"conn_limited", "source_conn_limited"}},
 		{key: "lost ", rank: 6, screen: "2"},
@@ -54,11 +56,17 @@ const (
 	keyGone    = "engine gone"
 	keyPending = "pending"
 	keyWritten = "written "
+	keyEmpty   = "empty "
+	keyHeld    = "held "
+	keyQuorum  = "quorum "
 )
 
 // reported are the engine's own problems.
 func reported(s *engine.State) (list []Cause) {
 	for _, p := range s.Problems {
+		if follows(s, p) {
+			continue
+		}
 		c := Cause{Level: Warn, What: p.What, Since: p.Since, Cure: p.Cure, rank: rankOther}
 		if p.Severity == "crit" {
 			c.Level = Crit
@@ -80,9 +88,26 @@ func reported(s *engine.State) (list []Cause) {
 		if l, ok := limitOf(s, p); ok {
 			c = limited(s, l, c)
 		}
-		list = join(list, unreached(s, p, c))
+		if c = fallen(s, p, unreached(s, p, c)); len(c.shorter) == 0 {
+			c.shorter = brief(c.What)
+		}
+		list = join(list, c)
 	}
 	return list
+}
+
+// follows tells whether another problem says what p does: of the same VIP more than it, or of routers for all.
+func follows(s *engine.State, p engine.Problem) bool {
+	if strings.HasPrefix(p.Key, keyRouter) {
+		first := slices.IndexFunc(s.Problems, func(o engine.Problem) bool { return strings.HasPrefix(o.Key, keyRouter) })
+		return s.Problems[first].Key != p.Key
+	}
+	for _, k := range [...]string{keyDown, keyQuorum} {
+		if vip, ok := strings.CutPrefix(p.Key, k); ok {
+			return slices.ContainsFunc(s.Problems, func(o engine.Problem) bool { return o.Key == keyEmpty+vip || o.Key == keyHeld+vip })
+		}
+	}
+	return false
 }
 
 func (k kind) explains(of string) func(reason, vip string) bool {
@@ -158,35 +183,51 @@ func limitOf(s *engine.State, p engine.Problem) (engine.Limit, bool) {
 	return engine.Limit{}, false
 }
 
-// limited says which limit it is, how much it refuses, and whom most.
+// limited says whose limit it is, how much it refuses, and whom most.
 func limited(s *engine.State, l engine.Limit, c Cause) Cause {
 	if l.Over.PPS > 0 {
-		c.What = fmt.Sprintf("%s at %s, %s refused/s", l.Stage, limitWords(l), widget.Number(l.Over.PPS))
-		if who, share := mostOver(s, l); who != "" {
-			c.What += fmt.Sprintf(", %s of %s", widget.Percent(share), who)
-		} else if !strings.HasPrefix(l.Scope, "source") {
+		over, refused := atLimit(l, "over"), widget.Number(l.Over.PPS)+"/s refused"
+		if who, share := mostOver(s, l); who == "" && !strings.HasPrefix(l.Scope, "source") {
 			c.from = sentBy(s, reasonOf(l))
+		} else if share >= mostly {
+			over = who + strings.TrimPrefix(over, someSource)
+		} else if who != "" {
+			c.from = fmt.Sprintf(", %s of %s", widget.Percent(share), who)
 		}
+		c.What, c.shorter = fmt.Sprintf("%s (%s), %s", over, l.Stage, refused), []string{over + ", " + refused}
 	}
 	name := reasonOf(l)
 	c.explains = func(reason, vip string) bool { return reason == name && (l.VIP == "" || vip == "" || vip == l.VIP) }
 	return c
 }
 
-// limitWords name a limit: limit 40k/s of VIP web.
-func limitWords(l engine.Limit) string {
-	most := widget.Number(float64(l.Max))
+const (
+	mostly     = 0.9 // of what a limit refuses: it is about that source, and nobody else
+	someSource = "a source"
+)
+
+// atLimit says who is over or near which limit: web over its limit of 40k/s.
+func atLimit(l engine.Limit, where string) string {
+	who := map[string]string{"nic": l.NIC, "vip": l.VIP, "tenant": l.Tenant}[l.Scope]
+	if who == "" {
+		who = someSource
+	}
+	most := "its limit"
+	if l.Max > 0 {
+		most += " of " + mostOf(l)
+	}
+	if who == someSource && l.VIP != "" {
+		most += " for " + l.VIP
+	}
+	return who + " " + where + " " + most
+}
+
+// mostOf is what a limit lets pass.
+func mostOf(l engine.Limit) string {
 	if l.Kind == "ratelimit" {
-		most += "/s"
+		return widget.Number(float64(l.Max)) + "/s"
 	}
-	if l.Max == 0 {
-		most = ""
-	}
-	whose := map[string]string{"nic": "of " + l.NIC, "vip": "of VIP " + l.VIP, "tenant": "of tenant " + l.Tenant, "source": "of a source"}[l.Scope]
-	if whose == "" {
-		whose = strings.TrimSpace("of a source for " + l.VIP)
-	}
-	return strings.ReplaceAll(fmt.Sprintf("limit %s %s", most, whose), "  ", " ")
+	return widget.Number(float64(l.Max))
 }
 
 // mostOver is the source that a limit of sources refuses most, and its share.
@@ -223,7 +264,7 @@ func near(s *engine.State) (list []Cause) {
 		if reportedLimit(s, l) {
 			continue
 		}
-		list = append(list, Cause{Level: Warn, rank: 5, Screen: "4", What: fmt.Sprintf("%s near %s: %s now", l.Stage, limitWords(l), widget.Number(l.Now)),
+		list = append(list, Cause{Level: Warn, rank: 5, Screen: "4", What: fmt.Sprintf("%s (%s): %s now", atLimit(l, "near"), l.Stage, widget.Number(l.Now)),
 			Cure: "raise it, or find out who comes"})
 	}
 	return list

@@ -58,7 +58,28 @@ func TestRules(t *testing.T) {
 			problem(s, "empty web", "crit", "web: no backend takes new flows, they are dropped", 12*time.Second)
 			problem(s, "down web", "warn", "web: 4 of 4 backends are down", 12*time.Second)
 			loses(s, "no_backend", "balancer", "web", 3e6, 12)
-		}, Crit, "web: no backend takes new flows, dropping 3.00M/s for 12s (+1 more)", "3"},
+		}, Crit, "web: no backend takes new flows, dropping 3.00M/s (no_backend) for 12s", "3"},
+		{"two VIPs of which one backend is down are one cause, which says why", func(s *engine.State) {
+			falls(s, "web", 0, "http: no answer", 8*time.Second)
+			falls(s, "echo", 2, "udp: no answer", 9*time.Second)
+		}, Warn, "web, echo: 10.1.1.12 is down (http: no answer) for 9s", "3"},
+		{"since when it is down comes before why", func(s *engine.State) {
+			falls(s, "web", 0, "http: 503 Service Unavailable, wanted 200; its checks are dropped on this node", 8*time.Second)
+		}, Warn, "web: 10.1.1.12 is down (http: 503 Service Unavailable, wanted 200) for 8s", "3"},
+		{"and since when it is down, again", func(s *engine.State) {
+			for i, says := range []string{"1 of 2", "3 of 4"} {
+				event(s, "info", "engine", "over after 40s: web: 1 of 4 backends is down; 10.1.1.12: http: "+says+" checks succeeded again", time.Duration(3-i)*time.Minute)
+			}
+			falls(s, "web", 0, "http: 1 of 8 checks succeeded again, went down 3 times lately", 8*time.Second)
+		}, Warn, "web: 10.1.1.12 is down for 8s, 3rd time", "3"},
+		{"a backend that is down by hand", func(s *engine.State) {
+			s.VIPs[0].Backends[1].State = "down"
+			problem(s, "down web", "warn", "web: 1 of 4 backends is down", 9*time.Second)
+		}, Warn, "web: 10.1.1.12 is down for 9s", "3"},
+		{"two of a VIP that are down", func(s *engine.State) {
+			falls(s, "web", 0, "http: no answer", 8*time.Second)
+			s.VIPs[0].Backends[2].State = "down"
+		}, Warn, "web: 2 of 4 backends are down (10.1.1.12: http: no answer) for 8s", "3"},
 		{"a neighbour that does not answer explains its drops", func(s *engine.State) {
 			problem(s, "unreachable web", "crit", "web: 1 of 4 backends cannot be reached", 9*time.Second)
 			loses(s, "no_next_hop", "balancer", "web", 700e3, 8)
@@ -109,7 +130,7 @@ func TestRules(t *testing.T) {
 			s.Limits = []engine.Limit{l}
 			problem(s, "limit "+l.Key(), "warn", "syns is used up", 40*time.Second)
 			loses(s, "rate_limited", "ratelimit", "web", 2100, 40)
-		}, Warn, "syns at limit 40.0k/s of VIP web, 2.10k refused/s for 40s", "4"},
+		}, Warn, "web over its limit of 40.0k/s (syns), 2.10k/s refused for 40s", "4"},
 		{"who sends what a limit refuses is said", func(s *engine.State) {
 			l := limit
 			l.Over.PPS = 2750
@@ -117,7 +138,7 @@ func TestRules(t *testing.T) {
 			problem(s, "limit "+l.Key(), "warn", "used up", 84*time.Second)
 			loses(s, "rate_limited", "syns", "web", 2750, 60)
 			sends(s, "rate_limited", engine.Senders{Samples: 64, Addresses: 63, Net: netip.MustParsePrefix("198.18.0.0/15"), NetSamples: 48})
-		}, Warn, "syns at limit 40.0k/s of VIP web, 2.75k refused/s, from 198.18.0.0/15", "4"},
+		}, Warn, "web over its limit of 40.0k/s, 2.75k/s refused, from 198.18.0.0/15 for 1m24s", "4"},
 		{"who sends what a firewall drops is said, unless few were seen", func(s *engine.State) {
 			loses(s, "firewall_source", "firewall", "web", 900e3, 30)
 			sends(s, "firewall_source", engine.Senders{Samples: 40, Addresses: 5, Net: netip.MustParsePrefix("198.51.100.8/29"), NetSamples: 40})
@@ -136,7 +157,7 @@ func TestRules(t *testing.T) {
 			s.Limits = []engine.Limit{l}
 			event(s, "audit", "alexandra", "applied generation 42: protect web", 4*time.Second)
 			problem(s, "limit "+l.Key(), "warn", "syns is used up", 4*time.Second)
-		}, Warn, "syns at limit 20/s of VIP web, 244 refused/s for 4s, after alexandra's gen 42", "4"},
+		}, Warn, "web over its limit of 20/s, 244/s refused for 4s, after alexandra's gen 42", "4"},
 		{"and who is over", func(s *engine.State) {
 			l, one := limit, limit
 			l.Scope, l.VIP, l.Max, l.Over.PPS = "source", "", 500, 310
@@ -144,12 +165,19 @@ func TestRules(t *testing.T) {
 			s.Limits = []engine.Limit{l, one}
 			problem(s, "limit "+l.Key(), "warn", "syns is used up", 40*time.Second)
 			loses(s, "source_rate_limited", "ratelimit", "web", 310, 40)
-		}, Warn, "syns at limit 500/s of a source, 310 refused/s, 96% of 192.0.2.77 for 40s", "4"},
+		}, Warn, "192.0.2.77 over its limit of 500/s (syns), 310/s refused for 40s", "4"},
+		{"and who most, of several", func(s *engine.State) {
+			l, one := limit, limit
+			l.Scope, l.VIP, l.Max, l.Over.PPS = "source", "", 500, 310
+			one.Scope, one.VIP, one.Source, one.Over.PPS = "source", "", netip.MustParsePrefix("192.0.2.77/32"), 190
+			s.Limits = []engine.Limit{l, one}
+			problem(s, "limit "+l.Key(), "warn", "syns is used up", 40*time.Second)
+		}, Warn, "a source over its limit of 500/s, 310/s refused, 61% of 192.0.2.77 for 40s", "4"},
 		{"a limit all but used up", func(s *engine.State) {
 			l := limit
 			l.Now = 39_000
 			s.Limits = []engine.Limit{l}
-		}, Warn, "syns near limit 40.0k/s of VIP web: 39.0k now", "4"},
+		}, Warn, "web near its limit of 40.0k/s (syns): 39.0k now", "4"},
 		{"a reason that was never there", func(s *engine.State) { loses(s, "fragment", "balancer", "web", 40, 20) }, Warn,
 			"web: dropping 40/s (fragment), new here for 20s", "2"},
 		{"a reason far above what is usual", func(s *engine.State) {
@@ -166,6 +194,12 @@ func TestRules(t *testing.T) {
 		}, OK, "all is well", ""},
 		{"a black hole, which drops little", func(s *engine.State) { loses(s, "too_big", "balancer", "web", 4, 20) }, Warn,
 			"web: MTU: 4/s do not fit once encapsulated (too_big), new here for 20s", "2"},
+		{"and the MTU that fell just before", func(s *engine.State) {
+			event(s, "warn", "kernel", "nic eth0 has MTU 1500, had 1600", 21*time.Second)
+			loses(s, "too_big", "balancer", "web", 400, 20)
+			s.UsualOver = 0
+			sends(s, "too_big", engine.Senders{Samples: 40, Addresses: 1, Net: netip.MustParsePrefix("198.51.100.11/32"), NetSamples: 40})
+		}, Warn, "web: MTU: 400/s do not fit encapsulated for 20s, 1s after eth0 got MTU 1500", "2"},
 		{"longer than the history: when it was first told of", func(s *engine.State) {
 			loses(s, "fragment", "balancer", "web", 40, 60)
 			event(s, "warn", "kernel", "vip web: dropping with reason fragment", 3*time.Hour)
@@ -199,6 +233,15 @@ func TestRules(t *testing.T) {
 		{"somebody else's hands", func(s *engine.State) {
 			event(s, "warn", "engine", "nic eth1 had been detached by somebody else, and is attached again", time.Minute)
 		}, Warn, "nic eth1 had been detached by somebody else, and is attached again, 1m00s ago", "9"},
+		{"routers that are told nothing, and who changed something", func(s *engine.State) {
+			event(s, "audit", "alex", "applied generation 2: block bgp", 44*time.Second)
+			for _, r := range []string{"10.1.0.1", "fd00:1::1"} {
+				problem(s, "router "+r, "crit", "no BGP session with "+r+" (active): the session broke off without a word; so the routes go", 40*time.Second)
+			}
+		}, Crit, "no BGP session with 2 routers, such as 10.1.0.1 for 40s, after alex's gen 2", "9"},
+		{"one that answers again", func(s *engine.State) {
+			event(s, "info", "engine", "over after 2s: no BGP session with fd00:1::1 (active): nobody answers at port 179; it is down", time.Minute)
+		}, OK, "over after 2s: no BGP session with fd00:1::1, 1m00s ago", "9"},
 		{"what is over", func(s *engine.State) {
 			event(s, "info", "engine", "over after 40s: web: 1 of 4 backends cannot be reached", time.Minute)
 		}, OK, "over after 40s: web: 1 of 4 backends cannot be reached, 1m00s ago", "9"},
@@ -257,6 +300,13 @@ func TestRules(t *testing.T) {
 			t.Errorf("%s: %d cells: %s", row.name, widget.Width(got), got)
 		}
 	}
+}
+
+// falls lets the second backend of a VIP be taken out by its checks.
+func falls(s *engine.State, vip string, at int, says string, age time.Duration) {
+	b := &s.VIPs[at].Backends[1]
+	b.Health, b.Out, b.Says = "down", true, says
+	problem(s, "down "+vip, "warn", vip+": 1 of 4 backends is down; "+b.Address.String()+": "+says, age)
 }
 
 // handedOver is a handoff that began and ended so long ago.

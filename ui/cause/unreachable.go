@@ -43,16 +43,21 @@ func noWay(address, nextHop string) string {
 	return address + ": " + nextHop
 }
 
-// wasUnreachable takes the engine's sentence apart by which it said so of one VIP; of others, what is all of it.
-func wasUnreachable(text string) (vip, what string) {
-	m := unreachableText.FindStringSubmatch(text)
-	if m == nil {
-		return "", text
+// wasOf takes the engine's sentence apart by which it said so of one VIP; of others, what is all of it.
+func wasOf(text string) (vip, what string) {
+	if m := unreachableText.FindStringSubmatch(text); m != nil {
+		return m[1], noWay(m[2], m[3])
 	}
-	return m[1], noWay(m[2], m[3])
+	if m := downText.FindStringSubmatch(text); m != nil {
+		return m[1], isDown(m[2])
+	}
+	return "", text
 }
 
-var unreachableText = regexp.MustCompile(`^(.+): 1 of \d+ backends cannot be reached, (\S+): (.+)$`)
+var (
+	unreachableText = regexp.MustCompile(`^(.+): 1 of \d+ backends cannot be reached, (\S+): (.+)$`)
+	downText        = regexp.MustCompile(`^(.+): 1 of \d+ backends \w+ down; (\S+): .+$`)
+)
 
 // unreachableReasons are those by which is dropped what cannot be sent.
 func unreachableReasons() []string { return []string{"no_next_hop", "other_nic"} }
@@ -64,7 +69,7 @@ func isMAC(text string) bool { return len(text) == len("00:00:00:00:00:00") && t
 func join(list []Cause, c Cause) []Cause {
 	for i := range list {
 		o := &list[i]
-		if len(c.vips) == 0 || len(o.vips) == 0 || o.What != c.What || o.Level != c.Level {
+		if len(c.vips) == 0 || len(o.vips) == 0 || o.essence() != c.essence() || o.Level != c.Level {
 			continue
 		}
 		first, second := o.explains, c.explains
@@ -77,8 +82,22 @@ func join(list []Cause, c Cause) []Cause {
 	return append(list, c)
 }
 
+// essence is what it is in the fewest words.
+func (c Cause) essence() string {
+	if n := len(c.shorter); n > 0 {
+		return c.shorter[n-1]
+	}
+	return c.What
+}
+
 // about is a cause with the VIPs that it is about.
-func (c Cause) about() string { return c.named(c.What) }
+func (c Cause) about() Cause {
+	c.What, c.shorter = c.named(c.What), slices.Clone(c.shorter)
+	for i, what := range c.shorter {
+		c.shorter[i] = c.named(what)
+	}
+	return c
+}
 
 // named is what with the VIPs of the cause in front.
 func (c Cause) named(what string) string {

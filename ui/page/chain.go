@@ -6,6 +6,7 @@ import (
 	"hairpin/engine"
 	"hairpin/engine/spec"
 	"hairpin/ui/action"
+	"hairpin/ui/cause"
 	"hairpin/ui/staged"
 	"hairpin/ui/theme"
 	"hairpin/ui/widget"
@@ -17,6 +18,8 @@ type Chain struct {
 	list list
 	rows map[string]chainRow
 	open string // the row that is open; empty = the list is
+
+	moved bool // by a person: else the cursor is where most is dropped
 }
 
 // NewChain has nothing open.
@@ -119,6 +122,7 @@ func (p *Chain) Hints() []action.ID {
 // Enter opens a stage, or the list when the place names none.
 func (p *Chain) Enter(at Place) {
 	if p.open = at.Stage; at.Stage != "" {
+		p.moved = true
 		p.list.cursor.Select(at.Stage)
 	}
 }
@@ -134,7 +138,22 @@ func (p *Chain) Sync(v View) {
 		}})
 	}
 	p.list.cursor.Release()
+	if worst := p.worst(entries); worst != "" && !p.moved {
+		p.list.cursor.Select(worst)
+	}
 	p.list.sync(entries)
+}
+
+// worst is the stage that drops most; empty when none drops enough to be worth a word.
+func (p *Chain) worst(entries []entry) (name string) {
+	most := cause.DropFloor
+	for _, e := range entries {
+		r := p.rows[e.name]
+		if drop := r.runs.Drop.PPS; drop >= most && drop >= r.on.In.PPS*cause.DropWarn {
+			name, most = e.name, drop
+		}
+	}
+	return name
 }
 
 // Act moves in the list and opens a stage.
@@ -156,6 +175,7 @@ func (p *Chain) Act(id action.ID, _ View) Move {
 	case action.Sort, action.Reverse: // the order is what is shown
 	default:
 		if p.open == "" {
+			p.moved = true
 			p.list.act(id)
 		}
 	}

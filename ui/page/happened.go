@@ -27,12 +27,29 @@ func happened(k Kit, v View, w, h int) []string {
 	}
 	for i := len(v.State.Events) - 1; i >= 0 && len(out) < h; i-- {
 		e := v.State.Events[i]
+		if toldAbove(v.State.Problems, e) {
+			continue
+		}
 		out = append(out, eventLine(k, v.Now, e.Time, e.Severity, e.Who, e.What))
 	}
 	if len(out) == 1 {
 		out = append(out, k.Say(theme.Dim, " nothing happened yet"))
 	}
 	return widget.Fill(out, w, h, k.Glyphs)
+}
+
+// toldAbove tells of an event by which a problem began that lasts. What it said first may have been another number since.
+func toldAbove(problems []engine.Problem, e engine.Event) bool {
+	return e.Who == "engine" && slices.ContainsFunc(problems, func(p engine.Problem) bool {
+		return p.Since.Equal(e.Time) && p.Severity == e.Severity && subject(p.What) == subject(e.What)
+	})
+}
+
+// subject is what a sentence is about.
+func subject(text string) string {
+	about, _, _ := strings.Cut(text, ": ")
+	about, _, _ = strings.Cut(about, " (")
+	return about
 }
 
 // worstFirst leaves the order among equals as the engine gave it.

@@ -74,7 +74,7 @@ func Incident() *engine.State {
 	web.Drop = count(512e3)
 	s.Problems = []engine.Problem{
 		{Key: "nic eth1 xdp", Severity: "warn", Since: now.Add(-9*time.Minute - 31*time.Second), What: "eth1 is detached: somebody else removed the link", Cure: "hairpin apply attaches it again"},
-		{Key: "down web", Severity: "crit", Since: start, What: "web: 2/4 backends down", Cure: "3 shows which"},
+		{Key: "down web", Severity: "crit", Since: start, What: "web: 2 of 4 backends are down", Cure: "3 shows which"},
 	}
 	s.Events = append(s.Events,
 		engine.Event{Seq: 8812, Time: now.Add(-9*time.Minute - 31*time.Second), Severity: "warn", Who: "kernel", What: "eth1 lost its chain: the link was removed"},
