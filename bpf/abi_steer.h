@@ -107,7 +107,8 @@ struct steer_hot {
 	__u8 generation;
 	__u8 tos;
 	__u8 pad[2];
-	__u64 pad2[2];
+	__u64 own; // address of the NIC that its packets come by, as of steer_stations
+	__u64 pad2;
 };
 _Static_assert(sizeof(struct steer_hot) == 64, "steer_hot");
 #define STEER_LEASE (1ULL << 30) // ns

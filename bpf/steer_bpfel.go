@@ -16,35 +16,36 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	SteerMapBackends     = "backends"
-	SteerMapCaptors      = "captors"
-	SteerMapCounters     = "counters"
-	SteerMapEntry        = "entry"
-	SteerMapEvents       = "events"
-	SteerMapOwnCounts    = "own_counts"
-	SteerMapPrefixes     = "prefixes"
-	SteerMapRowSettings  = "row_settings"
-	SteerMapRows         = "rows"
-	SteerMapScratch      = "scratch"
-	SteerMapSteerCgroups = "steer_cgroups"
-	SteerMapSteerCounts  = "steer_counts"
-	SteerMapSteerDevices = "steer_devices"
-	SteerMapSteerFlows   = "steer_flows"
-	SteerMapSteerGroups  = "steer_groups"
-	SteerMapSteerHots    = "steer_hots"
-	SteerMapSteerPaths   = "steer_paths"
-	SteerMapSteers       = "steers"
-	SteerMapTrail        = "trail"
-	SteerMapVipWays      = "vip_ways"
-	SteerMapVips4        = "vips4"
-	SteerMapVips6        = "vips6"
-	SteerProgSteer       = "steer"
-	SteerProgSteerKnows  = "steer_knows"
-	SteerProgSteerOut    = "steer_out"
-	SteerProgSteerTc     = "steer_tc"
-	SteerVarConnKey      = "conn_key"
-	SteerVarDry          = "dry"
-	SteerVarFrags        = "frags"
+	SteerMapBackends      = "backends"
+	SteerMapCaptors       = "captors"
+	SteerMapCounters      = "counters"
+	SteerMapEntry         = "entry"
+	SteerMapEvents        = "events"
+	SteerMapOwnCounts     = "own_counts"
+	SteerMapPrefixes      = "prefixes"
+	SteerMapRowSettings   = "row_settings"
+	SteerMapRows          = "rows"
+	SteerMapScratch       = "scratch"
+	SteerMapSteerCgroups  = "steer_cgroups"
+	SteerMapSteerCounts   = "steer_counts"
+	SteerMapSteerDevices  = "steer_devices"
+	SteerMapSteerFlows    = "steer_flows"
+	SteerMapSteerGroups   = "steer_groups"
+	SteerMapSteerHots     = "steer_hots"
+	SteerMapSteerPaths    = "steer_paths"
+	SteerMapSteerStations = "steer_stations"
+	SteerMapSteers        = "steers"
+	SteerMapTrail         = "trail"
+	SteerMapVipWays       = "vip_ways"
+	SteerMapVips4         = "vips4"
+	SteerMapVips6         = "vips6"
+	SteerProgSteer        = "steer"
+	SteerProgSteerKnows   = "steer_knows"
+	SteerProgSteerOut     = "steer_out"
+	SteerProgSteerTc      = "steer_tc"
+	SteerVarConnKey       = "conn_key"
+	SteerVarDry           = "dry"
+	SteerVarFrags         = "frags"
 )
 
 // LoadSteer returns the embedded CollectionSpec for Steer.
@@ -99,28 +100,29 @@ type SteerProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type SteerMapSpecs struct {
-	Backends     *ebpf.MapSpec `ebpf:"backends"`
-	Captors      *ebpf.MapSpec `ebpf:"captors"`
-	Counters     *ebpf.MapSpec `ebpf:"counters"`
-	Entry        *ebpf.MapSpec `ebpf:"entry"`
-	Events       *ebpf.MapSpec `ebpf:"events"`
-	OwnCounts    *ebpf.MapSpec `ebpf:"own_counts"`
-	Prefixes     *ebpf.MapSpec `ebpf:"prefixes"`
-	RowSettings  *ebpf.MapSpec `ebpf:"row_settings"`
-	Rows         *ebpf.MapSpec `ebpf:"rows"`
-	Scratch      *ebpf.MapSpec `ebpf:"scratch"`
-	SteerCgroups *ebpf.MapSpec `ebpf:"steer_cgroups"`
-	SteerCounts  *ebpf.MapSpec `ebpf:"steer_counts"`
-	SteerDevices *ebpf.MapSpec `ebpf:"steer_devices"`
-	SteerFlows   *ebpf.MapSpec `ebpf:"steer_flows"`
-	SteerGroups  *ebpf.MapSpec `ebpf:"steer_groups"`
-	SteerHots    *ebpf.MapSpec `ebpf:"steer_hots"`
-	SteerPaths   *ebpf.MapSpec `ebpf:"steer_paths"`
-	Steers       *ebpf.MapSpec `ebpf:"steers"`
-	Trail        *ebpf.MapSpec `ebpf:"trail"`
-	VipWays      *ebpf.MapSpec `ebpf:"vip_ways"`
-	Vips4        *ebpf.MapSpec `ebpf:"vips4"`
-	Vips6        *ebpf.MapSpec `ebpf:"vips6"`
+	Backends      *ebpf.MapSpec `ebpf:"backends"`
+	Captors       *ebpf.MapSpec `ebpf:"captors"`
+	Counters      *ebpf.MapSpec `ebpf:"counters"`
+	Entry         *ebpf.MapSpec `ebpf:"entry"`
+	Events        *ebpf.MapSpec `ebpf:"events"`
+	OwnCounts     *ebpf.MapSpec `ebpf:"own_counts"`
+	Prefixes      *ebpf.MapSpec `ebpf:"prefixes"`
+	RowSettings   *ebpf.MapSpec `ebpf:"row_settings"`
+	Rows          *ebpf.MapSpec `ebpf:"rows"`
+	Scratch       *ebpf.MapSpec `ebpf:"scratch"`
+	SteerCgroups  *ebpf.MapSpec `ebpf:"steer_cgroups"`
+	SteerCounts   *ebpf.MapSpec `ebpf:"steer_counts"`
+	SteerDevices  *ebpf.MapSpec `ebpf:"steer_devices"`
+	SteerFlows    *ebpf.MapSpec `ebpf:"steer_flows"`
+	SteerGroups   *ebpf.MapSpec `ebpf:"steer_groups"`
+	SteerHots     *ebpf.MapSpec `ebpf:"steer_hots"`
+	SteerPaths    *ebpf.MapSpec `ebpf:"steer_paths"`
+	SteerStations *ebpf.MapSpec `ebpf:"steer_stations"`
+	Steers        *ebpf.MapSpec `ebpf:"steers"`
+	Trail         *ebpf.MapSpec `ebpf:"trail"`
+	VipWays       *ebpf.MapSpec `ebpf:"vip_ways"`
+	Vips4         *ebpf.MapSpec `ebpf:"vips4"`
+	Vips6         *ebpf.MapSpec `ebpf:"vips6"`
 }
 
 // SteerVariableSpecs contains global variables before they are loaded into the kernel.
@@ -152,28 +154,29 @@ func (o *SteerObjects) Close() error {
 //
 // It can be passed to LoadSteerObjects or ebpf.CollectionSpec.LoadAndAssign.
 type SteerMaps struct {
-	Backends     *ebpf.Map `ebpf:"backends"`
-	Captors      *ebpf.Map `ebpf:"captors"`
-	Counters     *ebpf.Map `ebpf:"counters"`
-	Entry        *ebpf.Map `ebpf:"entry"`
-	Events       *ebpf.Map `ebpf:"events"`
-	OwnCounts    *ebpf.Map `ebpf:"own_counts"`
-	Prefixes     *ebpf.Map `ebpf:"prefixes"`
-	RowSettings  *ebpf.Map `ebpf:"row_settings"`
-	Rows         *ebpf.Map `ebpf:"rows"`
-	Scratch      *ebpf.Map `ebpf:"scratch"`
-	SteerCgroups *ebpf.Map `ebpf:"steer_cgroups"`
-	SteerCounts  *ebpf.Map `ebpf:"steer_counts"`
-	SteerDevices *ebpf.Map `ebpf:"steer_devices"`
-	SteerFlows   *ebpf.Map `ebpf:"steer_flows"`
-	SteerGroups  *ebpf.Map `ebpf:"steer_groups"`
-	SteerHots    *ebpf.Map `ebpf:"steer_hots"`
-	SteerPaths   *ebpf.Map `ebpf:"steer_paths"`
-	Steers       *ebpf.Map `ebpf:"steers"`
-	Trail        *ebpf.Map `ebpf:"trail"`
-	VipWays      *ebpf.Map `ebpf:"vip_ways"`
-	Vips4        *ebpf.Map `ebpf:"vips4"`
-	Vips6        *ebpf.Map `ebpf:"vips6"`
+	Backends      *ebpf.Map `ebpf:"backends"`
+	Captors       *ebpf.Map `ebpf:"captors"`
+	Counters      *ebpf.Map `ebpf:"counters"`
+	Entry         *ebpf.Map `ebpf:"entry"`
+	Events        *ebpf.Map `ebpf:"events"`
+	OwnCounts     *ebpf.Map `ebpf:"own_counts"`
+	Prefixes      *ebpf.Map `ebpf:"prefixes"`
+	RowSettings   *ebpf.Map `ebpf:"row_settings"`
+	Rows          *ebpf.Map `ebpf:"rows"`
+	Scratch       *ebpf.Map `ebpf:"scratch"`
+	SteerCgroups  *ebpf.Map `ebpf:"steer_cgroups"`
+	SteerCounts   *ebpf.Map `ebpf:"steer_counts"`
+	SteerDevices  *ebpf.Map `ebpf:"steer_devices"`
+	SteerFlows    *ebpf.Map `ebpf:"steer_flows"`
+	SteerGroups   *ebpf.Map `ebpf:"steer_groups"`
+	SteerHots     *ebpf.Map `ebpf:"steer_hots"`
+	SteerPaths    *ebpf.Map `ebpf:"steer_paths"`
+	SteerStations *ebpf.Map `ebpf:"steer_stations"`
+	Steers        *ebpf.Map `ebpf:"steers"`
+	Trail         *ebpf.Map `ebpf:"trail"`
+	VipWays       *ebpf.Map `ebpf:"vip_ways"`
+	Vips4         *ebpf.Map `ebpf:"vips4"`
+	Vips6         *ebpf.Map `ebpf:"vips6"`
 }
 
 func (m *SteerMaps) Close() error {
@@ -195,6 +198,7 @@ func (m *SteerMaps) Close() error {
 		m.SteerGroups,
 		m.SteerHots,
 		m.SteerPaths,
+		m.SteerStations,
 		m.Steers,
 		m.Trail,
 		m.VipWays,

@@ -21,6 +21,17 @@ struct {
 	__uint(max_entries, STEER_DEVICES);
 } steer_devices SEC(".maps");
 
+// The Ethernet addresses of NICs with a chain at XDP, by their index, as they stand in a frame. A NIC may see frames
+// for other stations too, as when somebody listens on it: the kernel drops those, so XDP does not forward them.
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u64));
+	__uint(max_entries, STEER_DEVICES);
+} steer_stations SEC(".maps");
+
+#define STATION_MASK (~0ULL >> 16) // of a frame's first eight bytes
+
 AI struct steer_hot *hot_of(__u64 hash)
 {
 	__u32 place = hash >> 32 & (STEER_HOTS - 1);
@@ -40,13 +51,14 @@ AI int is_plain(struct scratch *s)
 }
 
 // Gives a flow to XDP. MACs and MTU of the way are known.
-AI void lease(struct scratch *s, struct steer_hot *h, __u64 key, struct way *w, __u32 came)
+AI void lease(struct scratch *s, struct steer_hot *h, __u64 key, struct way *w, __u32 came, __u64 own)
 {
 	*(volatile __u64 *)&h->key = 0; // who reads it meanwhile sees that it is being written
 	h->until = coarse_now(s) + STEER_LEASE;
 	h->mac_head = *(__u64 *)w->macs;
 	h->mac_tail = *(__u32 *)(w->macs + 8);
 	h->came = came;
+	h->own = own;
 	h->out = w->ifindex;
 	h->packets = 0;
 	h->settings = settings_at_hand(s);
@@ -97,8 +109,10 @@ FUNCTION int heat(struct __sk_buff *ctx, struct scratch *s, struct steer *x, __u
 	int busy = w->packets >= x->hot || (same && h->packets >= x->hot);
 	if (!busy && same)
 		*(volatile __u64 *)&h->key = 0;
-	if (busy && (same || !has || over) && find_macs(ctx, s, w))
-		lease(s, h, key, w, ctx->ingress_ifindex);
+	__u32 came = ctx->ingress_ifindex;
+	__u64 *own = bpf_map_lookup_elem(&steer_stations, &came);
+	if (busy && own && (same || !has || over) && find_macs(ctx, s, w))
+		lease(s, h, key, w, came, *own);
 	return 0;
 }
 
@@ -109,19 +123,18 @@ AI int is_leased(struct xdp_md *ctx, struct scratch *s, struct steer_hot *h)
 	       h->settings == settings_at_hand(s) && h->tos == tos_of(s) && h->mtu >= s->l3_len && s->ttl > 1;
 }
 
-AI int write_hot(struct xdp_md *ctx, struct scratch *s, __u64 mac_head, __u32 mac_tail)
+AI int write_hot(struct xdp_md *ctx, struct scratch *s, __u64 own, __u64 mac_head, __u32 mac_tail)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	struct ethhdr *eth = data;
-	if (data + sizeof(*eth) + sizeof(struct iphdr) > end)
+	if (data + ETH_HLEN + sizeof(struct iphdr) > end)
 		return 0;
-	if (s->family == 6 && data + sizeof(*eth) + sizeof(struct ipv6hdr) > end)
+	if (s->family == 6 && data + ETH_HLEN + sizeof(struct ipv6hdr) > end)
 		return 0;
-	if (eth->h_dest[0] & 1)
+	if (!dry && (*(__u64 *)data ^ own) & STATION_MASK) // a dry frame's addresses are made up
 		return 0;
 	*(__u64 *)data = mac_head;
 	*(__u32 *)(data + 8) = mac_tail;
-	lower_ttl(s, data + sizeof(*eth));
+	lower_ttl(s, data + ETH_HLEN);
 	return 1;
 }
 
@@ -136,7 +149,7 @@ AI int forward_hot(struct xdp_md *ctx, struct scratch *s)
 	if (!key || (key ^ hash) & ~STEER_PATH_MASK || !is_leased(ctx, s, h))
 		return 0;
 	__u32 id = key & STEER_PATH_MASK, out = h->out, mac_tail = h->mac_tail;
-	__u64 mac_head = h->mac_head;
+	__u64 own = h->own, mac_head = h->mac_head;
 	struct steer_path *p = bpf_map_lookup_elem(&steer_paths, &id);
 	if (!p || (p->flags & STEER_PATH_TAKES) != STEER_PATH_TAKES)
 		return 0;
@@ -144,7 +157,7 @@ AI int forward_hot(struct xdp_md *ctx, struct scratch *s)
 	if (*(volatile __u64 *)&h->key != key || bpf_redirect_map(&steer_devices, out, XDP_PASS) != XDP_REDIRECT)
 		return 0;
 	saw(s, SAW_STEER_HOT, id, out);
-	if (!write_hot(ctx, s, mac_head, mac_tail))
+	if (!write_hot(ctx, s, own, mac_head, mac_tail))
 		return 0;
 	if (!dry)
 		h->packets++;

@@ -88,7 +88,8 @@ type steerHot struct {
 	Generation uint8
 	TOS        uint8
 	_          [2]uint8
-	_          [2]uint64
+	Own        uint64
+	_          uint64
 }
 
 // steerCounts is what one CPU sent by each path.

@@ -47,7 +47,7 @@ var sources = []struct {
 	{spec.Mirror, bpf.LoadMirror, map[string]string{"mirrors": "mirrors", "mirror_records": "mirror_records", "mirrorings": "mirrorings"}},
 	{spec.Steer, bpf.LoadSteer, map[string]string{"steers": "steers", "steer_paths": "steer_paths", "steer_groups": "steer_groups",
 		"steer_cgroups": "steer_cgroups", "steer_flows": "steer_flows", "steer_hots": "steer_hots", "steer_counts": "steer_counts",
-		"steer_devices": "steer_devices"}},
+		"steer_devices": "steer_devices", "steer_stations": "steer_stations"}},
 	{ownCounting, bpf.LoadTlswall, map[string]string{"own_counts": "own_counts"}},
 	{"", bpf.LoadDry, map[string]string{"entry_dry": "entry", "scratch_dry": "scratch", "rows_dry": "rows"}},
 }

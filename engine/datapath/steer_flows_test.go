@@ -318,7 +318,15 @@ func ownCgroup(t testing.TB) string {
 	return ""
 }
 
-// TestSteerHot forwards a flow so fast that XDP takes it, and has tc take it back when its path dies.
+// toStation has the client send its packets to that address on the link.
+func (c *crossing) toStation(t testing.TB, to net.HardwareAddr) {
+	t.Helper()
+	c.in(t, c.client, func() {
+		must(t, netlink.NeighSet(&netlink.Neigh{LinkIndex: nicByName(t, "eth1peer").Attrs().Index, State: netlink.NUD_PERMANENT, IP: net.ParseIP("10.7.0.2"), HardwareAddr: to}))
+	})
+}
+
+// TestSteerHot forwards a flow so fast that XDP takes it, but not to other stations, and has tc take it back when its path dies.
 func TestSteerHot(t *testing.T) {
 	t.Parallel()
 	c := newCrossing(t, crossingSpec)
@@ -339,6 +347,17 @@ func TestSteerHot(t *testing.T) {
 	}
 	if by := c.arrived(t); by["up1peer"]-before["up1peer"] < 200 || caught() == had {
 		t.Errorf("a hot flow arrived by %v, before that by %v; XDP forwarded %d", by, before, caught()-had)
+	}
+	had = caught()
+	c.toStation(t, net.HardwareAddr{2, 0, 0, 0, 7, 7})
+	for range 200 {
+		_, err := conn.Write([]byte("not for you"))
+		must(t, err)
+	}
+	c.toStation(t, nicByName(t, "eth1").Attrs().HardwareAddr)
+	must(t, asks(conn)) // 20 packets at most
+	if n := caught() - had; n >= 200 {
+		t.Errorf("XDP forwarded %d packets, of which 200 were for another station", n)
 	}
 	for _, p := range c.SteerPathsOf(c.spec) {
 		if p.Name == "hot" {

@@ -40,10 +40,12 @@ func hotNode(t *testing.T) *node {
 	if _, err := n.FollowPaths(); err != nil {
 		t.Fatal(err)
 	}
+	came := uint32(nicByName(t, "lo").Attrs().Index) // of test runs at XDP
+	must(t, n.maps["steer_stations"].Put(came, append(packet.NodeMAC[:], 0, 0)))
 	return n
 }
 
-// warm sends a frame out at tc until its flow has a lease. Test runs at XDP come by lo.
+// warm sends a frame out at tc until its flow has a lease.
 func (n *node) warm(t *testing.T, frame []byte) {
 	t.Helper()
 	had := n.own("ways", 2)
@@ -65,6 +67,9 @@ func byHop(t *testing.T, in []byte) []byte {
 	copy(out[6:], nicByName(t, "up1").Attrs().HardwareAddr)
 	return out
 }
+
+// toStation is a frame for that address.
+func toStation(to packet.MAC, in []byte) []byte { return append(to[:], in[6:]...) }
 
 // TestSteerHotFrames: what XDP forwards of hot flows, byte for byte, and what it leaves to the kernel.
 func TestSteerHotFrames(t *testing.T) {
@@ -96,6 +101,9 @@ func TestSteerHotFrames(t *testing.T) {
 		{"larger than the path takes", frame(ip4{Src: addr("192.168.0.1"), Dst: addr("198.51.100.7")}, tcp{Dst: 81, Flags: "A"}, fill(1600)), nil},
 		{"no IP", frame(packet.ARP{}), nil},
 		{"to a group of stations", append([]byte{1}, four(ip4{})[1:]...), nil},
+		{"for another station", toStation(packet.MAC{2, 0, 0, 0, 0, 0x02}, four(ip4{})), nil},
+		{"for another station, over IPv6", toStation(packet.MAC{2, 0, 0, 1, 0, 0x01}, six(ip6{})), nil},
+		{"back to the one it comes from", toStation(packet.RouterMAC, four(ip4{})), nil},
 	} {
 		n.warm(t, four(ip4{}))
 		n.warm(t, six(ip6{}))

@@ -1,11 +1,13 @@
 package datapath
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
 
 	"hairpin/engine/spec"
 )
@@ -171,33 +173,49 @@ func (k *Kernel) FollowPaths() (changed bool, err error) {
 	return changed, k.followDevices()
 }
 
-// followDevices names the NICs whose drivers send what came in by others: those that run XDP themselves.
+// followDevices names the NICs whose drivers send what came in by others, those that run XDP themselves, and the addresses
+// by which frames are for this node.
 func (k *Kernel) followDevices() error {
-	devices := k.maps["steer_devices"]
-	if devices == nil || k.aside != nil {
+	if k.maps["steer_devices"] == nil || k.aside != nil {
 		return nil
 	}
-	want := map[uint32]bool{}
+	devices, stations := map[uint32]uint32{}, map[uint32]uint64{}
 	for n := range k.chains.all {
-		if c := &k.chains.all[n]; c.Used != 0 && c.Hook == XDP && c.Mode == Native {
-			want[c.Ifindex] = true
+		c := &k.chains.all[n]
+		if c.Used == 0 || c.Hook != XDP {
+			continue
+		}
+		if c.Mode == Native {
+			devices[c.Ifindex] = c.Ifindex
+		}
+		if nic, err := netlink.LinkByIndex(int(c.Ifindex)); err == nil && len(nic.Attrs().HardwareAddr) == 6 {
+			var frame [8]byte
+			copy(frame[:], nic.Attrs().HardwareAddr)
+			stations[c.Ifindex] = binary.LittleEndian.Uint64(frame[:])
 		}
 	}
+	return errors.Join(holdAlone(k.maps["steer_devices"], devices), holdAlone(k.maps["steer_stations"], stations))
+}
+
+// holdAlone has a map hold what is wanted, by the index of NICs, and nothing else.
+func holdAlone[V uint32 | uint64](m *ebpf.Map, want map[uint32]V) error {
 	var errs []error
-	var key, value uint32
+	var key uint32
+	var value V
 	var gone []uint32
-	for i := devices.Iterate(); i.Next(&key, &value); {
-		if !want[key] {
+	for i := m.Iterate(); i.Next(&key, &value); {
+		if wanted, is := want[key]; !is {
 			gone = append(gone, key)
+		} else if wanted == value {
+			delete(want, key)
 		}
-		delete(want, key)
 	}
 	for _, key := range gone {
-		errs = append(errs, ignore(devices.Delete(key), ebpf.ErrKeyNotExist))
+		errs = append(errs, ignore(m.Delete(key), ebpf.ErrKeyNotExist))
 	}
-	for key := range want {
-		if err := devices.Put(key, key); err != nil {
-			errs = append(errs, fmt.Errorf("send by NIC %d: %w", key, err))
+	for key, value := range want {
+		if err := m.Put(key, value); err != nil {
+			errs = append(errs, fmt.Errorf("NIC %d: %w", key, err))
 		}
 	}
 	return errors.Join(errs...)
