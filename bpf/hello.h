@@ -12,7 +12,8 @@
 struct segment_at {
 	__u32 seq; // of its first byte
 	__u32 bytes;
-	__u32 at; // in the frame
+	__u32 at;      // in the frame
+	__u32 options; // bytes in front of it
 };
 
 // Those of the first bytes that a segment has.

@@ -6,6 +6,7 @@
 #include "hello.h"
 #include "own.h"
 #include "reset.h"
+#include "subflow.h"
 #include "wall.h"
 
 // Ports on which only TLS is spoken: the first bytes that a client sends must begin a ClientHello. A SYN says which
@@ -42,12 +43,16 @@ AI int read_segment(struct scratch *s, void *data, void *end, struct segment_at 
 	__u32 header = tcp->doff * 4;
 	g->seq = bpf_ntohl(tcp->seq) + (s->tcp_flags >> 1 & 1); // a SYN takes a number itself
 	g->bytes = s->l3_len - l4 - header;
+	g->options = header - sizeof(*tcp);
 	g->at = l2 + l4 + header;
 	return 1;
 }
 
-AI int is_allowed(struct scratch *s, struct tlswall *w)
+// As a function of its own: the verifier sees it once.
+FUNCTION int is_allowed(struct scratch *s, struct tlswall *w)
 {
+	if (!s || !w)
+		return 0;
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < WALL_ALLOWS && i < w->allows; i++) {
 		struct wall_allow *a = &w->allow[i];
@@ -62,6 +67,13 @@ AI int is_allowed(struct scratch *s, struct tlswall *w)
 	return 0;
 }
 
+// Whether a flow is so far on that what was seen of its begin is of no use. Before its numbers begin anew, where what
+// it sends by then would be taken for its first bytes.
+AI int is_far_behind(__u32 off)
+{
+	return off - (1U << 30) < 1U << 31;
+}
+
 // Judges a packet of a flow that is remembered: off is where in what the client sends its data begins. Returns why it
 // is refused, or 0.
 AI enum reason judge_flow(void *ctx, int tc, struct scratch *s, struct tlswall *w, struct segment_at *g, __u32 off,
@@ -72,7 +84,9 @@ AI enum reason judge_flow(void *ctx, int tc, struct scratch *s, struct tlswall *
 	__s32 behind = off + g->bytes;
 	int hides = s->kind & KIND_MORE && behind > -MOST_IP && behind < HELLO_BYTES; // they are in the next fragment
 	if (!find_first_bytes(&h, g, off) && !hides) {
-		if (!off && s->tcp_flags & (TCP_FIN | TCP_RST))
+		if (state == WALL_SEEN && is_far_behind(off))
+			forget_wall_flow(f);
+		else if (!off && s->tcp_flags & (TCP_FIN | TCP_RST))
 			set_wall_flow(s, f, WALL_SEEN);
 		else if (!off && s->tcp_flags & TCP_ACK && state == WALL_BEGUN)
 			set_wall_flow(s, f, WALL_OPEN);
@@ -118,7 +132,11 @@ AI enum reason judge(void *ctx, int tc, struct scratch *s, struct tlswall *w, st
 	if (!find_wall_flows(s, &p))
 		return 0;
 	coarse_now(s);
-	if ((s->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && !remember_wall_flow(s, &p, g->seq, w->wait)) {
+	int begins = (s->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	if (begins &&
+	    (tc ? joins_tc(ctx, g->at - g->options, g->options) : joins_xdp(ctx, g->at - g->options, g->options)))
+		return 0;
+	if (begins && !remember_wall_flow(s, &p, g->seq, w->wait)) {
 		count_own(s, WALL_UNHELD);
 		saw(s, SAW_NO_ROOM, 0, 0);
 		return w->flags & TLSWALL_STRICT && !is_allowed(s, w) ? REASON_WALL_FULL : 0;

@@ -40,6 +40,14 @@ AI void set_wall_flow(struct scratch *s, struct wall_flow *f, enum wall_state st
 		*(volatile __u64 *)&f->at = (s->now & ~(__u64)WALL_STATES) | state;
 }
 
+AI void forget_wall_flow(struct wall_flow *f)
+{
+	if (dry)
+		return;
+	*(volatile __u64 *)&f->key = 0;
+	*(volatile __u64 *)&f->at = 0;
+}
+
 // How willingly a place is given up: the less, the sooner. ~0 = never.
 AI __u64 wall_worth(struct wall_flow *f, __u64 now, __u64 wait)
 {
@@ -71,6 +79,11 @@ AI int remember_wall_flow(struct scratch *s, struct wall_place *p, __u32 first, 
 			return 1;
 		}
 		__u64 worth = wall_worth(f, s->now, wait);
+		if (!(p->hits >> i & 1))
+			worth = worth ?: 1;
+		else if ((f->at & WALL_STATES) ==
+			 WALL_SEEN) // the flow before with these ends, which may come by its numbers
+			worth = 0;
 		if (worth < least) {
 			least = worth;
 			way = i;

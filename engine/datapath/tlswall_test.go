@@ -69,6 +69,9 @@ var wallStories = []spoken{
 	{"a client that hangs up without a word", []says{{"S", 0, nil}, {"A", 0, nil}, {"FA", 0, nil}}, 0},
 	{"a flow whose SYN nobody saw", []says{{"A", 0, nil}, {"PA", 0, http}}, 0},
 	{"the shortest record", []says{{"S", 0, nil}, {"A", 0, packet.Payload{22, 3, 3, 0, 1, 1}}}, 0},
+	{"so much that numbers begin anew", []says{{"S", 0, nil}, {"PA", 0, hello}, {"A", 0x20000000, fill(9)}, {"A", 0x60000000, fill(9)}, {"A", 0xb0000000, fill(9)},
+		{"A", 0xfffffffd, fill(9)}, {"A", 3, fill(9)}}, 0},
+	{"another connection with these ends, which comes by the first one's numbers", []says{{"S", 5000, nil}, {"PA", 5000, hello}, {"S", 0, nil}, {"PA", 0, hello}, {"A", 4998, fill(20)}}, 0},
 	{"the longest record", []says{{"S", 0, nil}, {"A", 0, packet.Payload{22, 3, 4, 0x40, 0, 1}}}, 0},
 
 	{"http", []says{{"S", 0, nil}, {"A", 0, nil}, {"PA", 0, http}}, 1},
@@ -161,6 +164,33 @@ func TestTLSWallDoors(t *testing.T) {
 	}
 	checkDryWall(t, n, n.chain(t, "eth0", XDP))
 	checkCutWall(t, n, n.chain(t, "eth0", XDP))
+	for hook, end := range map[Hook]string{XDP: "forwarded", TCXIngress: "chain_end"} {
+		checkSubflows(t, n, n.chain(t, "eth0", hook), end)
+	}
+}
+
+// checkSubflows: what another subflow of an MPTCP connection begins with is of its middle.
+func checkSubflows(t *testing.T, n *node, chain int, end string) {
+	for _, row := range []struct {
+		sentence string
+		options  []byte
+		want     string
+	}{
+		{"joins a connection", []byte{2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 3, 3, 7, 30, 12, 0x10, 1, 1, 2, 3, 4, 5, 6, 7, 8}, end},
+		{"is a connection of MPTCP", []byte{2, 4, 5, 0xb4, 30, 4, 1, 1}, "not_tls"},
+		{"is a connection of its version 0", []byte{30, 12, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8}, "not_tls"},
+		{"has half an option", []byte{2, 4, 5, 0xb4, 30, 12, 0x10, 1}, "not_tls"},
+	} {
+		for _, ip := range []packet.Layer{ip4{}, ip6{}} {
+			clear(n.wallFlows.raw)
+			syn := says{"S", 0, nil}.layers(40000)[0].(tcp)
+			syn.Options = row.options
+			n.run(t, chain, frame(ip, syn), 0)
+			if why, _, _ := n.exit(t, chain, frame(slices.Concat([]packet.Layer{ip}, says{"A", 0, http}.layers(40000))...)); why.Name != row.want {
+				t.Errorf("a SYN that %s, over %T, and http: %s, want %s", row.sentence, ip, why.Name, row.want)
+			}
+		}
+	}
 }
 
 // TestTLSWallRoom: a flood of SYNs takes no place of a client that waits to speak, what cannot be remembered is counted
