@@ -28,12 +28,16 @@ type Diagnosis struct {
 
 // Diagnose looks at the machine, in the network namespace of the calling thread, by what s asks of it; with nil, by what it
 // could do. It needs no engine and changes nothing. What this process may not see is a finding too.
-func Diagnose(p Paths, s *spec.Spec, now time.Time) *Diagnosis { return diagnose(p, s, now, nil) }
+func Diagnose(p Paths, s *spec.Spec, now time.Time) *Diagnosis {
+	d, _ := diagnose(p, question{spec: s}, now)
+	return d
+}
 
-// diagnose is Diagnose for one who knows which programs without a pin are hairpin's.
-func diagnose(p Paths, s *spec.Spec, now time.Time, own map[uint32]bool) *Diagnosis {
-	facts := doctor.Read(doctor.Options{Spec: s, BPFFS: p.BPFFS, Node: p.Node, State: p.State, Own: own})
-	return &Diagnosis{Time: now, Role: roleOf(s), Findings: doctor.Examine(facts)}
+// diagnose is Diagnose for one who knows which programs without a pin are hairpin's, and what others had told before. It says
+// what they have told now.
+func diagnose(p Paths, q question, now time.Time) (*Diagnosis, *doctor.Returned) {
+	facts := doctor.Read(doctor.Options{Spec: q.spec, BPFFS: p.BPFFS, Node: p.Node, State: p.State, Own: q.own, Told: q.told})
+	return &Diagnosis{Time: now, Role: roleOf(q.spec), Findings: doctor.Examine(facts)}, &facts.Returned
 }
 
 func roleOf(s *spec.Spec) string {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"hairpin/engine/doctor"
 	"hairpin/engine/spec"
 )
 
@@ -27,7 +28,8 @@ type examiner struct {
 // question is what to look at the machine by.
 type question struct {
 	spec *spec.Spec
-	own  map[uint32]bool // programs
+	own  map[uint32]bool  // programs
+	told *doctor.Returned // by the look before; nil = there was none
 }
 
 func (o *owner) startExaminer(ctx context.Context) {
@@ -39,12 +41,16 @@ func (o *owner) startExaminer(ctx context.Context) {
 			o.log.Error("nothing looks at the machine", "error", err)
 			return
 		}
+		var told *doctor.Returned
 		for {
 			select {
 			case <-ctx.Done():
 				return
 			case q := <-asked:
-				found <- diagnose(o.options.Paths, q.spec, time.Now(), q.own)
+				var d *Diagnosis
+				q.told = told
+				d, told = diagnose(o.options.Paths, q, time.Now())
+				found <- d
 			}
 		}
 	}()
@@ -57,7 +63,7 @@ func (o *owner) examine(now time.Time) {
 		return
 	}
 	x.busy, x.at, x.of = true, now, o.spec
-	x.asked <- question{o.spec, o.ownPrograms()}
+	x.asked <- question{spec: o.spec, own: o.ownPrograms()}
 }
 
 // examined takes what was found, and tells what is new among it. What is there when an engine starts is no news.
@@ -71,10 +77,10 @@ func (o *owner) examined(now time.Time, d *Diagnosis) {
 	type name struct{ check, on string }
 	known := map[name]bool{}
 	for _, f := range before.Findings {
-		known[name{f.Check, f.On}] = known[name{f.Check, f.On}] || bad(f)
+		known[name{f.Check, f.On}] = known[name{f.Check, f.On}] || newsworthy(f)
 	}
 	for _, f := range d.Findings {
-		if bad(f) && !known[name{f.Check, f.On}] {
+		if newsworthy(f) && !known[name{f.Check, f.On}] {
 			o.journal.add(now, string(f.Level), "doctor", f.What, f.Means, f.Cure)
 		}
 		delete(known, name{f.Check, f.On})
@@ -87,3 +93,30 @@ func (o *owner) examined(now time.Time, d *Diagnosis) {
 }
 
 func bad(f Finding) bool { return f.Level == FindingCrit || f.Level == FindingWarn }
+
+// newsworthy tells whether a finding is told when it begins and ends. Problems are, all of them.
+func newsworthy(f Finding) bool { return bad(f) && !unseen(f) }
+
+// unseen tells whether packets are lost by what was found where no stage sees it, and nothing else says so.
+func unseen(f Finding) bool {
+	switch f.Check {
+	case "vip address", "arp", "rp_filter", "veth", "lro", "conntrack":
+		return f.Level == FindingCrit
+	case "returned":
+		return f.Level == FindingWarn
+	}
+	return false
+}
+
+// machineProblems are findings without which nothing on this node would say why packets vanish.
+func (o *owner) machineProblems() (list []Problem) {
+	if o.detached || o.examiner.latest == nil {
+		return nil
+	}
+	for _, f := range o.examiner.latest.Findings {
+		if unseen(f) {
+			list = append(list, Problem{Key: "machine " + f.Check + " " + f.On, Severity: string(f.Level), What: f.What, Cure: f.Cure})
+		}
+	}
+	return list
+}

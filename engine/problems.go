@@ -21,7 +21,7 @@ func attachmentState(err error) string {
 // over goes into the journal.
 func (o *owner) findProblems(now time.Time, s *State) []Problem {
 	list := slices.Concat(problemsOf(s), o.problemsOfProbes(), o.reloadProblem(), o.foundProblems(s), o.shellProblems(), o.troubles.problems(), o.pasts.problems(now, s),
-		o.agentProblems(now, s), o.checkProblems(), o.answers.problems(), o.fleetProblems(s))
+		o.agentProblems(now, s), o.checkProblems(), o.answers.problems(), o.fleetProblems(s), o.machineProblems())
 	lasting := map[string]Problem{}
 	list = append(list, o.recorder.problems()...)
 	list = append(list, o.mirroring.problems(now)...)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hairpin/engine/packet"
+	"hairpin/engine/trace"
 )
 
 // pair is a packet as it came and as it left.
@@ -143,6 +144,13 @@ func TestText(t *testing.T) {
 	}
 	if got, want := list[0].Comment(), "forward forwarded at balancer, vip web, 1 of 100 packets"; got != want {
 		t.Errorf("comment %q, want %q", got, want)
+	}
+	frame, err := trace.Parse(list[1].Whole())
+	if err != nil || len(frame) != 132 || !bytes.HasPrefix(frame, list[1].Frame) || len(bytes.Trim(frame[82:], "\x00")) > 0 {
+		t.Errorf("as a trace takes it: %x, %v", frame, err)
+	}
+	if got := list[2].Whole(); got != "" {
+		t.Errorf("of 3 bytes a trace can take %q", got)
 	}
 	text := strings.Join(list[1].Describe(), "\n")
 	for _, want := range []string{"eth0 left", "82 bytes of 132", "ip4 10.99.0.1 > 10.99.0.1", "ports 40000 > 6080", "tcp 40000 > 80 S", "0050  "} {

@@ -2,7 +2,6 @@ package capture
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 
 	"hairpin/engine/packet"
@@ -21,14 +20,14 @@ func (r *Record) Line() string {
 	return text
 }
 
-// Ends is the packet by its ends, as a trace names it; empty when it is neither TCP nor UDP.
-func (r *Record) Ends() string {
-	s, _ := packet.ParseCut(r.Frame)
-	if !s.HasPorts {
+// Whole is the frame as a trace takes it, in hexadecimal, with zeros for what was not copied; empty when not even its Ethernet
+// header was.
+func (r *Record) Whole() string {
+	const ethernet = 14
+	if len(r.Frame) < ethernet {
 		return ""
 	}
-	name := map[uint8]string{packet.ProtoTCP: "tcp", packet.ProtoUDP: "udp"}[s.Protocol]
-	return strings.TrimSpace(fmt.Sprintf("%s %v > %v %s", name, netip.AddrPortFrom(s.Src, s.SrcPort), netip.AddrPortFrom(s.Dst, s.DstPort), s.Flags))
+	return fmt.Sprintf("hex %x", packet.Pad(r.Frame, r.Bytes))
 }
 
 // Describe is everything that is known of the packet, a line each.

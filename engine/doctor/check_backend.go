@@ -28,7 +28,11 @@ func checkVIPs(f *Facts, s *sheet) {
 	if !f.decaps() {
 		return
 	}
-	for _, v := range f.Spec.Agent.VIPs {
+	ends := f.Spec.Agent.VIPs
+	if f.Spec.Agent.Mode == spec.SNATMode { // what is translated is for these
+		ends = f.Spec.Agent.Local
+	}
+	for _, v := range ends {
 		s.on = v.String()
 		nic, local := f.Addresses[v]
 		switch {
@@ -44,7 +48,7 @@ func checkVIPs(f *Facts, s *sheet) {
 
 // checkARP: a backend that answers for the VIP takes its packets past the load balancer.
 func checkARP(f *Facts, s *sheet) {
-	if !f.decaps() || !slices.ContainsFunc(f.Spec.Agent.VIPs, netip.Addr.Is4) {
+	if !f.decaps() || !slices.ContainsFunc(f.Spec.Agent.VIPs, func(v netip.Addr) bool { return v.Is4() && f.Addresses[v] != "" }) {
 		return
 	}
 	for _, nic := range f.decapNICs() {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"hairpin/engine/datapath"
 	"hairpin/engine/nexthop"
@@ -164,6 +165,11 @@ func ofBalancers() []ill {
 		{"another NIC", func(f *Facts) { hop(f, b11, func(h *nexthop.NextHop) { h.NIC = "eth1" }) }, "crit next hop 10.1.1.11", "ip route get eth1|balancer"},
 		{"a MAC by hand", state(nexthop.Permanent), "warn next hop 10.1.1.12", "ip neigh del 10.1.1.12 dev eth0"},
 		{"no room for the tunnel", func(f *Facts) { hop(f, b11, func(h *nexthop.NextHop) { h.MTU = 1500 }) }, "warn mtu eth0", "ip link set dev eth0 mtu 1600"},
+		{"tunnels that come back", func(f *Facts) {
+			f.Earlier = &Returned{At: time.Unix(100, 0), Messages: 40}
+			f.Returned = Returned{At: time.Unix(130, 0), Messages: 45}
+		}, "warn returned", "hairpin capture"},
+		{"tunnels that came back", func(f *Facts) { f.Returned = Returned{At: time.Unix(130, 0), Messages: 45} }, "info returned", "hairpin capture"},
 		{"few neighbours", func(f *Facts) { f.Sysctls["net/ipv4/neigh/default/gc_thresh3"] = "2" }, "warn neighbour table", "sysctl -w net.ipv4.neigh.default.gc_thresh3=8"},
 		{"a veth that leaves sums", func(f *Facts) { f.NICs[0].Kind, f.NICs[0].Peer = "veth", Peer{"veth1", true, true} }, "crit veth eth0", "ethtool -K veth1 tx off"},
 		{"a veth without a program", func(f *Facts) { f.NICs[0].Kind, f.NICs[0].Peer = "veth", Peer{"veth1", false, false} }, "crit veth eth0", "xdp_pass"},
@@ -226,6 +232,24 @@ func TestChecks(t *testing.T) {
 		if !seen[c.name] {
 			t.Errorf("no row makes %q complain", c.name)
 		}
+	}
+}
+
+// TestTranslating: where an agent translates, the addresses that must be the machine's are those of its servers, and nobody asks
+// it for the VIPs.
+func TestTranslating(t *testing.T) {
+	f := machine()
+	f.Spec = parsed(t, strings.NewReplacer("xdp: [decap]", "xdp: [decap], tcx_egress: [snat]", "mode: dsr", "mode: snat, local: [10.1.1.2, \"fd00:1:1::9\"]").Replace(agentSpec))
+	f.Addresses = map[netip.Addr]string{netip.MustParseAddr("10.1.1.2"): "eth0"}
+	f.Sysctls["net/ipv4/conf/all/arp_ignore"] = "0"
+	var crit []string
+	for _, x := range Examine(f) {
+		if x.Level == Crit {
+			crit = append(crit, x.Check+" "+x.On)
+		}
+	}
+	if !slices.Equal(crit, []string{"vip address fd00:1:1::9"}) {
+		t.Errorf("%q", crit)
 	}
 }
 

@@ -61,7 +61,7 @@ func checks() []check {
 		{"nic", each(checkPresent)}, {"link", each(checkLink)}, {"xdp", each(checkXDP)}, {"foreign program", each(checkForeign)},
 		{"lro", each(checkLRO)}, {"gro", each(checkGRO)}, {"vlan offload", each(checkVLAN)}, {"checksum", each(checkChecksum)},
 		{"veth", each(checkVeth)}, {"queues", each(checkQueues)}, {"irqs", each(checkIRQs)}, {"rings", each(checkRings)},
-		{"lost by the nic", each(checkLost)}, {"backlog", checkBacklog},
+		{"lost by the nic", each(checkLost)}, {"backlog", checkBacklog}, {"returned", checkReturned},
 		{"next hop", checkHops}, {"mtu", checkMTU}, {"neighbour table", checkNeighbours},
 		{"vip address", checkVIPs}, {"arp", checkARP}, {"rp_filter", checkReversePath}, {"mss", checkMSS}, {"mtu probing", checkProbing},
 	}

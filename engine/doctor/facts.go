@@ -3,6 +3,7 @@ package doctor
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"hairpin/engine/datapath"
 	"hairpin/engine/nexthop"
@@ -26,6 +27,8 @@ type Facts struct {
 	Defaults  []Default
 	Sysctls   map[string]string // by path below /proc/sys; what is not there has no entry
 	Softnet   Softnet
+	Returned  Returned
+	Earlier   *Returned // an earlier reading; nil = none
 	Unread    []Unread
 }
 
@@ -122,6 +125,12 @@ type Default struct {
 
 // Softnet are packets that the kernel lost or put off on their way from NICs to itself, since it started.
 type Softnet struct{ Dropped, Squeezed uint64 }
+
+// Returned is how often others told this machine, by ICMP, that what it sent does not arrive, since it started.
+type Returned struct {
+	At       time.Time // when it was read; zero = it was not
+	Messages uint64    // destination unreachable, with fragmentation needed, and packet too big
+}
 
 // wants tells whether the spec has a chain at a hook of the NIC; without a spec it may have one anywhere.
 func (f *Facts) wants(nic string, hook spec.Hook) bool {

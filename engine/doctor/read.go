@@ -22,12 +22,13 @@ type Options struct {
 	Node  string
 	State string          // folder
 	Own   map[uint32]bool // programs of hairpin's without a pin, by number
+	Told  *Returned       // by an earlier reading; nil = there was none
 }
 
 // Read looks at the machine, in the network namespace of the calling thread. It changes nothing and asks nobody on the
 // network.
 func Read(o Options) *Facts {
-	f := &Facts{Spec: o.Spec, Sysctls: map[string]string{}}
+	f := &Facts{Spec: o.Spec, Sysctls: map[string]string{}, Earlier: o.Told}
 	f.readKernel()
 	f.readClock()
 	f.readCPUs()
@@ -37,6 +38,7 @@ func Read(o Options) *Facts {
 	f.readWays()
 	f.readSysctls()
 	f.readSoftnet()
+	f.readReturned()
 	return f
 }
 

@@ -116,6 +116,9 @@ func TestRead(t *testing.T) {
 	if f.CPUs < 1 || f.Kernel.Version < version(5, 0) || !f.Kernel.Probed || f.Memory.Available == 0 || f.Memory.Maps < 1<<20 || f.Held == nil {
 		t.Errorf("machine %+v", f)
 	}
+	if f.Returned.At.IsZero() {
+		t.Error("nobody read what others say of what is sent")
+	}
 	if f.BPFFS.Mounted || f.State.Why != "" {
 		t.Errorf("folders %+v %+v", f.BPFFS, f.State)
 	}
@@ -166,6 +169,11 @@ func TestReadings(t *testing.T) {
 	}
 	if got := softnet([]byte("00a0 00000001 00000010 0\n00a0 00000002 00000001 0\nx\n")); got != (Softnet{3, 17}) {
 		t.Error(got)
+	}
+	four := "Icmp: InMsgs InErrors InDestUnreachs\nIcmp: 9 1 3\nIcmpMsg: InType3\nIcmpMsg: 3\nUdp: InDestUnreachs\nUdp: 70\n"
+	six := "Ip6InReceives                   	500\nIcmp6InDestUnreachs             	4\nIcmp6InPktTooBigs               	5\nIcmp6OutPktTooBigs              	80\n"
+	if got := returned([]byte(four), []byte(six)); got != 12 {
+		t.Errorf("%d messages, want 12", got)
 	}
 	for name, want := range map[string]bool{"virtio0-input.0": true, "virtio0-output.0": false, "virtio0-config": false, "eth0-TxRx-1": true, "mlx5_comp3@pci:0": true} {
 		if receivesBy(name) != want {

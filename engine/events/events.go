@@ -108,14 +108,32 @@ func flags(bits uint8) string {
 	return text
 }
 
+// size are the words for a payload that fills the frame behind Ethernet, IP and so many bytes of the transport's header, if it is
+// more than its options may be. Without them what was dropped for its size would seem to fit.
+func (d Drop) size(transport, options int) string {
+	const ethernet, four, six = 14, 20, 40
+	network := four
+	if d.Src.Addr().Is6() {
+		network = six
+	}
+	text := ""
+	if n := d.Bytes - ethernet - network - transport; n > options {
+		text = fmt.Sprintf(" len %d", n)
+	}
+	if d.Reason.Name == "too_big_told" && network == four { // others are told nothing
+		text += " df"
+	}
+	return text
+}
+
 // Packet is one that is like the dropped one as far as that is known, as a trace takes it; empty where that is not enough.
 func (d Drop) Packet() string {
 	switch {
 	case !d.Src.IsValid():
 	case d.Protocol == 6 && d.TCPFlags != 0:
-		return fmt.Sprintf("tcp %s > %s %s", d.Src, d.Dst, flags(d.TCPFlags))
+		return fmt.Sprintf("tcp %s > %s %s", d.Src, d.Dst, flags(d.TCPFlags)) + d.size(20, 40)
 	case d.Protocol == 17:
-		return fmt.Sprintf("udp %s > %s", d.Src, d.Dst)
+		return fmt.Sprintf("udp %s > %s", d.Src, d.Dst) + d.size(8, 0)
 	case d.Protocol == 1:
 		return fmt.Sprintf("icmp %s > %s", d.Src.Addr(), d.Dst.Addr())
 	case d.Protocol == 58:

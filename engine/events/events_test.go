@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"hairpin/engine/datapath"
+	"hairpin/engine/reason"
 )
 
 func raw(e datapath.DropEvent) []byte {
@@ -32,6 +33,20 @@ func TestDecode(t *testing.T) {
 		got, ok := Decode(raw(r.event))
 		if !ok || got.String() != r.want {
 			t.Errorf("%s: %v %q, want %q", r.sentence, ok, got, r.want)
+		}
+	}
+	told, _ := reason.ByName("too_big_told")
+	for want, e := range map[string]datapath.DropEvent{
+		"tcp 198.51.100.7:0 > 10.99.0.1:80 SA":            {Reason: 12, Family: 4, L4Proto: 6, TCPFlags: 0x12, Bytes: 74},
+		"tcp 198.51.100.7:0 > 10.99.0.1:80 A len 1460 df": {Reason: told.ID, Family: 4, L4Proto: 6, TCPFlags: 0x10, Bytes: 1514},
+		"udp 198.51.100.7:0 > 10.99.0.1:80 len 18":        {Reason: 12, Family: 4, L4Proto: 17, Bytes: 60},
+		"udp [c633:6407::]:0 > [a63:1::]:80 len 1452":     {Reason: told.ID, Family: 6, L4Proto: 17, Bytes: 1514},
+		"icmp 198.51.100.7 > 10.99.0.1":                   {Reason: 12, Family: 4, L4Proto: 1, Bytes: 98},
+		"":                                                {Reason: 16, Bytes: 42},
+	} {
+		e.Src, e.Dst, e.DstPort = [16]byte{198, 51, 100, 7}, [16]byte{10, 99, 0, 1}, [2]byte{0, 80}
+		if got, _ := Decode(raw(e)); got.Packet() != want {
+			t.Errorf("%+v: a trace takes %q, want %q", got, got.Packet(), want)
 		}
 	}
 	if _, ok := Decode(raw(datapath.DropEvent{Reason: 12})[:63]); ok {

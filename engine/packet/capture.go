@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // Link types of captures, as both formats number them.
 const (
 	linkEthernet = 1
 	linkRaw      = 101
+	linkCooked   = 113 // of tcpdump -i any, before 2020
+	linkCooked2  = 276 // and since
 	linkIPv4     = 228
 	linkIPv6     = 229
 )
@@ -20,7 +23,8 @@ const (
 const maxCaptured = 1 << 18
 
 // ReadCapture reads a capture file, pcap or pcapng, frame by frame, at most that many, and tells whether there are more.
-// Frames of which only the beginning was kept are filled up with zeros; packets without an Ethernet header get one.
+// Frames of which only the beginning was kept are filled up with zeros; packets without an Ethernet header get one. With an error
+// come those before it.
 func ReadCapture(r io.Reader, most int) (frames [][]byte, more bool, err error) {
 	c := &capture{in: bufio.NewReader(r)}
 	next, err := c.open()
@@ -37,7 +41,7 @@ func ReadCapture(r io.Reader, most int) (frames [][]byte, more bool, err error) 
 	if errors.Is(err, io.EOF) {
 		return frames, false, nil
 	}
-	return nil, false, fmt.Errorf("read capture: packet %d: %w", len(frames)+1, err)
+	return frames, false, fmt.Errorf("read capture: packet %d: %w", len(frames)+1, err)
 }
 
 // capture is a file that is being read.
@@ -181,7 +185,20 @@ func (c *capture) frame(number uint32, data []byte, length uint32) ([]byte, erro
 		return frame, nil
 	case linkRaw, linkIPv4, linkIPv6:
 		return Build(Eth{}, Inner(frame)), nil
+	case linkCooked:
+		return uncooked(frame, 14, 16)
+	case linkCooked2:
+		return uncooked(frame, 0, 20)
 	default:
-		return nil, fmt.Errorf("link type %d, and only Ethernet and bare IP can be traced: capture on one NIC, not on any", link)
+		return nil, fmt.Errorf("link type %d, and only Ethernet, bare IP and what tcpdump -i any writes can be traced", link)
 	}
+}
+
+// uncooked puts an Ethernet header in the place of the kernel's: that has the type at one place, and is so many bytes long.
+func uncooked(data []byte, kind, head int) ([]byte, error) {
+	if len(data) < head {
+		return nil, fmt.Errorf("%d bytes, its header has %d", len(data), head)
+	}
+	const addresses = 12
+	return slices.Concat(make([]byte, addresses), data[kind:kind+2], data[head:]), nil
 }

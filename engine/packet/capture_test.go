@@ -65,10 +65,23 @@ func TestReadCapture(t *testing.T) {
 		if err != nil || len(frames) != 1 || Diff(frames[0], short) != "" {
 			t.Errorf("%s: without Ethernet: %v, %v", name, frames, err)
 		}
+		for link, head := range map[uint32]int{linkCooked: 14, linkCooked2: 0} {
+			cooked := append(make([]byte, map[uint32]int{linkCooked: 16, linkCooked2: 20}[link]), short[14:]...)
+			copy(cooked[head:], short[12:14])
+			frames, _, err = ReadCapture(bytes.NewReader(made(link, cooked)), 10)
+			if err != nil || len(frames) != 1 || !bytes.Equal(frames[0][12:], short[12:]) {
+				t.Errorf("%s: of all NICs: %x, %v", name, frames, err)
+			}
+		}
+		frames, _, err = ReadCapture(bytes.NewReader(file[:len(file)-5]), 10)
+		if err == nil || len(frames) != 1 {
+			t.Errorf("%s: cut off: %d before the end, want 1", name, len(frames))
+		}
 		for want, file := range map[string][]byte{
-			"capture on one NIC": made(113, short),
-			"packet 2: the file": file[:len(file)-5],
-			"packet 1: the file": file[:60],
+			"link type 127, and":  made(127, short),
+			"3 bytes, its header": made(linkCooked, short[:3]),
+			"packet 2: the file":  file[:len(file)-5],
+			"packet 1: the file":  file[:60],
 		} {
 			if _, _, err := ReadCapture(bytes.NewReader(file), 10); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v, want %q", name, err, want)

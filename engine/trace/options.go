@@ -2,6 +2,7 @@ package trace
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"hairpin/engine/packet"
@@ -28,10 +29,13 @@ func (r *reader) transport(kind string, src, dst uint16) error {
 			return err
 		}
 	}
-	if r.length == 0 && kind == "udp" {
-		r.length = 18 // as short as a frame may be
+	if r.length == 0 {
+		r.length = o.filling(kind)
 	}
-	r.layers = append(r.layers, r.network(o)...)
+	if quotes := o.typed && o.quotes(kind); r.inside != nil && strings.HasPrefix(kind, "icmp") && !quotes {
+		return fmt.Errorf("%s: only errors quote a packet: write their type and code, such as 3/4 mtu 1400 of icmp, 2/0 mtu 1400 of icmp6", kind)
+	}
+	r.layers = append(r.layers, r.network(kind, o)...)
 	switch {
 	case o.offset > 0: // nothing but data, of a protocol that the IP header names
 	case kind == "tcp":
@@ -50,7 +54,10 @@ func (r *reader) transport(kind string, src, dst uint16) error {
 	default:
 		r.layers = append(r.layers, packet.ICMPv4{Type: packet.Field(o.kind), Code: o.code, Rest: o.mtu})
 	}
-	if r.length > 0 {
+	switch quote := packet.Build(r.inside...); {
+	case strings.HasPrefix(kind, "icmp") && r.inside != nil:
+		r.layers = append(r.layers, packet.Quote(quote, len(quote)))
+	case r.length > 0:
 		r.layers = append(r.layers, packet.Fill(r.length))
 	}
 	if want, icmp := map[bool]string{true: "icmp6", false: "icmp"}[r.ip.Src.Is6()], strings.HasPrefix(kind, "icmp"); icmp && kind != want {
@@ -59,11 +66,37 @@ func (r *reader) transport(kind string, src, dst uint16) error {
 	return nil
 }
 
+// filling is the length of a payload of which none is said, in bytes: of UDP as short as a frame may be, of fragments a multiple
+// of 8 with their headers.
+func (o *options) filling(kind string) int {
+	switch {
+	case o.offset > 0 || o.more && kind == "udp":
+		return 24
+	case o.more && kind == "tcp":
+		return 4
+	case kind == "udp":
+		return 18
+	}
+	return 0
+}
+
+// quotes tells whether an ICMP message is an error, which quotes the packet that it is about.
+func (o *options) quotes(kind string) bool {
+	if kind == "icmp6" {
+		return o.kind >= 1 && o.kind <= 4
+	}
+	return slices.Contains([]uint8{3, 4, 5, 11, 12}, o.kind)
+}
+
+// protocols are those of later fragments, which have no header of their own.
+var protocols = map[string]packet.Field{"tcp": packet.ProtoTCP, "udp": packet.ProtoUDP, "icmp": packet.ProtoICMP, "icmp6": packet.ProtoICMPv6,
+	"gue": packet.ProtoUDP}
+
 // network is the IP header, with that of a fragment.
-func (r *reader) network(o options) []packet.Layer {
+func (r *reader) network(kind string, o options) []packet.Layer {
 	protocol := packet.Field(0)
 	if o.fragment && o.offset > 0 {
-		protocol = packet.ProtoTCP
+		protocol = protocols[kind]
 	}
 	if r.ip.Src.Is4() {
 		ip := r.ip

@@ -1,11 +1,13 @@
 package trace
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,10 +23,11 @@ const maxPayload = 3000
 // Parse makes the frame that a line of text describes, as packet.Summary prints it and people type it:
 //
 //	[vlan N] tcp|udp SRC:PORT > DST:PORT [FLAGS] [len N] [ttl N] [seq N] [ack N] [frag N[+]]
-//	icmp|icmp6 SRC > DST [TYPE/CODE] [mtu N] …
+//	icmp|icmp6 SRC > DST [TYPE/CODE] [mtu N] … [ the packet that an error quotes, in brackets ]
 //	gue|ipip SRC[:PORT] > DST[:PORT] [ a packet in brackets ]
 //
-// or the frame itself in hexadecimal. A TCP packet without flags is a SYN.
+// or the frame itself in hexadecimal, also as tcpdump -x and -xx print it: what begins with an IP header gets one of Ethernet. A
+// TCP packet without flags is a SYN.
 func Parse(text string) ([]byte, error) {
 	text = strings.TrimSpace(text)
 	if frame, ok, err := parseHex(text); ok {
@@ -40,9 +43,18 @@ func Parse(text string) ([]byte, error) {
 // minFrame is an Ethernet header.
 const minFrame = 14
 
-// parseHex reads what consists of hexadecimal digits, or begins with the word hex.
+// dumped is a line of bytes as tcpdump and others print them: an offset, groups of digits, and perhaps the same as letters.
+var dumped = regexp.MustCompile(`0x[0-9a-fA-F]{4,}:\s+((?:[0-9a-fA-F]{2,4} ?)+)`)
+
+// parseHex reads what consists of hexadecimal digits, or begins with the word hex, or has lines of bytes with offsets.
 func parseHex(text string) (frame []byte, ok bool, err error) {
 	digits, named := strings.CutPrefix(text, "hex ")
+	if lines := dumped.FindAllStringSubmatch(digits, -1); lines != nil {
+		digits, named = "", true
+		for _, l := range lines {
+			digits += l[1]
+		}
+	}
 	digits = strings.NewReplacer(" ", "", ":", "", "\n", "", "\t", "").Replace(digits)
 	frame, err = hex.DecodeString(digits)
 	if !named && (err != nil || len(digits) < 2*minFrame) {
@@ -54,7 +66,18 @@ func parseHex(text string) (frame []byte, ok bool, err error) {
 	if err != nil {
 		return nil, true, fmt.Errorf("packet in hexadecimal: %w", err)
 	}
-	return frame, true, nil
+	return framed(frame), true, nil
+}
+
+// framed puts an Ethernet header in front of what is exactly an IP packet.
+func framed(b []byte) []byte {
+	const four, six = 20, 40 // bytes of the headers
+	is4 := len(b) >= four && b[0]>>4 == 4 && int(binary.BigEndian.Uint16(b[2:])) == len(b)
+	is6 := len(b) >= six && b[0]>>4 == 6 && int(binary.BigEndian.Uint16(b[4:]))+six == len(b)
+	if !is4 && !is6 {
+		return b
+	}
+	return packet.Build(packet.Eth{}, packet.Inner(b))
 }
 
 // reader is the words of one packet that are still to be read.
@@ -150,11 +173,17 @@ func (r *reader) packet() error {
 	if src.Addr().Is4() != dst.Addr().Is4() {
 		return errors.New("one address is IPv4 and the other IPv6")
 	}
-	if (kind == "gue" || kind == "ipip") != (r.inside != nil) {
-		return fmt.Errorf("%s: gue and ipip have a packet in brackets behind them, and nothing else has", kind)
+	if tunnel := kind == "gue" || kind == "ipip"; tunnel != (r.inside != nil) && !strings.HasPrefix(kind, "icmp") {
+		return fmt.Errorf("%s: gue and ipip have a packet in brackets behind them, errors of icmp may have, and nothing else has", kind)
 	}
 	r.ip.Src, r.ip.Dst = src.Addr(), dst.Addr()
 	return r.transport(kind, src.Port(), dst.Port())
+}
+
+// later tells whether what follows describes a fragment that is not the first: such have no ports.
+func (r *reader) later() bool {
+	at := slices.Index(r.words, "frag")
+	return at >= 0 && at+1 < len(r.words) && strings.TrimSuffix(r.words[at+1], "+") != "0"
 }
 
 // end is one end of a packet. TCP and UDP need a port, GUE may have one.
@@ -170,7 +199,7 @@ func (r *reader) end(what, kind string) (netip.AddrPort, error) {
 	switch {
 	case err != nil:
 		return netip.AddrPort{}, fmt.Errorf("%s %q: not an address and port, such as 198.51.100.7:40000 or [2001:db8::7]:40000", what, word)
-	case kind == "tcp" || kind == "udp":
+	case (kind == "tcp" || kind == "udp") && !r.later():
 		return netip.AddrPort{}, fmt.Errorf("%s %s: has no port; write %s", what, word, netip.AddrPortFrom(a, 80))
 	}
 	return netip.AddrPortFrom(a.Unmap(), 0), nil

@@ -135,7 +135,9 @@ func (m *Model) askPacket() {
 	in := &overlay.Input{Title: "TRACE A PACKET",
 		Body:  []overlay.Line{{Token: theme.Hint, Text: engine.TraceExample}, {Token: theme.Hint, Text: "also udp, icmp, gue, ipip [...], hexadecimal, ssh, or flows"}},
 		Check: func(text string) (any, error) { return call{ID: action.GoTrace, Arg: text}, engine.CheckPacket(text) }}
-	in.Type(m.place.Packet)
+	if !page.Captured(m.place.Packet) {
+		in.Type(m.place.Packet)
+	}
 	m.push(in)
 }
 

@@ -181,9 +181,10 @@ func TestTraceThis(t *testing.T) {
 			d.do(action.Down)
 		}
 		d.press("T")
-		if r := asked(t, d); r.Packet != "tcp 198.51.100.7:40000 > 10.99.0.1:80 S" || r.NIC != "eth0" {
+		if r := asked(t, d); !strings.HasPrefix(r.Packet, "hex 0200000000010200000000fe0800") || r.NIC != "eth0" {
 			t.Errorf("at captured packet %d: asked for %+v", down, r)
 		}
+		d.has("Trace > a captured packet")
 	}
 	d := open80(t, s)
 	d.do(action.GoHandoff)

@@ -25,14 +25,15 @@ cost, the frame that would leave, and the way that it would take.
 PACKET is a line such as
   ` + engine.TraceExample + `
   udp [2001:db8::7]:53000 > [fd00:99::1]:53 len 40
-  icmp 198.51.100.7 > 10.99.0.1 3/4 mtu 1400
+  icmp 192.0.2.1 > 10.99.0.1 3/4 mtu 1400 [tcp 10.99.0.1:80 > 198.51.100.7:40000 A]
   gue 10.1.0.2:50000 > 10.1.1.11:6080 [tcp 198.51.100.7:1 > 10.99.0.1:80 A]
 also with "vlan N" in front, and ttl N, len N, seq N, ack N, df, frag N+ behind;
-or a frame in hexadecimal. "ssh" is your own SSH session, and a new one from
+or a frame in hexadecimal, also as "tcpdump -x" prints it. "ssh" is your own SSH session, and a new one from
 where you are; "flows" is a packet of each connection that was sampled in the
 last minute, or else in the next seconds: with --against it says for which of
 them a change would matter.
---pcap takes the packets of a pcap or pcapng file.
+--pcap takes the packets of a pcap or pcapng file, with - those that another
+command writes, such as "tcpdump -c 100 -w -".
 
 It judges by what runs; -f, --change and --confirmed by something else, and
 --against by a second one, to see what differs. Nobody has to be armed; another
@@ -45,14 +46,15 @@ spec than the running one is tried only for those who may change the node.`,
 	f.IntVar(&r.change, "change", 0, "as if the spec of that `CHANGE` of the history were applied")
 	f.BoolVar(&r.confirmed, "confirmed", false, "by what the node goes back to, while a change waits")
 	f.StringVar(&r.against, "against", "", "and by `WHAT`, to see what differs: running, confirmed, the number of a change, or a FILE")
-	f.StringVar(&r.pcap, "pcap", "", "trace the packets of a capture `FILE`")
+	f.StringVar(&r.pcap, "pcap", "", "trace the packets of a capture `FILE` (- = stdin)")
 	f.StringVar(&r.nic, "nic", "", "as if it came by this `NIC`")
 	f.StringVar(&r.hook, "hook", "", "only through the chain at this `HOOK`: xdp, tcx_ingress, tcx_egress")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if (len(args) == 0) == (r.pcap == "") {
+		text := strings.TrimSpace(strings.Join(args, " "))
+		if (text == "") == (r.pcap == "") {
 			return &failure{exitUsage, errors.New("trace needs a packet, ssh, flows, or --pcap FILE"), fmt.Sprintf("\"hairpin trace '%s'\"", engine.TraceExample)}
 		}
-		request, more, err := r.request(t, strings.Join(args, " "))
+		request, note, err := r.request(t, text)
 		if err != nil {
 			return err
 		}
@@ -65,8 +67,8 @@ spec than the running one is tried only for those who may change the node.`,
 		if err != nil {
 			return err
 		}
-		if more {
-			fmt.Fprintf(t.Stderr, "hairpin: %s has more packets: the first %d are traced\n", r.pcap, engine.MostTraced)
+		if note != "" {
+			fmt.Fprintf(t.Stderr, "hairpin: %s\n", note)
 		}
 		return show.print(t.Stdout, result, func() error { writeTrace(t.Stdout, result); return nil })
 	}
@@ -80,32 +82,33 @@ type tracing struct {
 	confirmed                      bool
 }
 
-func (r tracing) request(t *tree, text string) (q engine.TraceRequest, more bool, err error) {
+// request is what is asked, and what must be said about it besides.
+func (r tracing) request(t *tree, text string) (q engine.TraceRequest, note string, err error) {
 	q = engine.TraceRequest{Packet: text, NIC: r.nic, Hook: r.hook, On: engine.TraceOn{Change: r.change, Confirmed: r.confirmed}}
 	switch r.hook {
 	case "", "xdp", "tcx_ingress", "tcx_egress":
 	default:
-		return q, false, &failure{exitUsage, fmt.Errorf("no hook %q", r.hook), "it is xdp, tcx_ingress or tcx_egress"}
+		return q, "", &failure{exitUsage, fmt.Errorf("no hook %q", r.hook), "it is xdp, tcx_ingress or tcx_egress"}
 	}
 	if text != "" {
 		if err := engine.CheckPacket(text); err != nil {
-			return q, false, &failure{exitUsage, err, `"hairpin trace --help" shows packets`}
+			return q, "", &failure{exitUsage, err, `"hairpin trace --help" shows packets`}
 		}
 	}
 	if r.file != "" {
 		if q.On.Spec, err = t.readSpec(r.file); err != nil {
-			return q, false, err
+			return q, "", err
 		}
 	}
 	if r.against != "" {
 		if q.Against, err = t.traceOn(r.against); err != nil {
-			return q, false, err
+			return q, "", err
 		}
 	}
 	if r.pcap != "" {
-		q.Frames, more, err = readFrames(r.pcap)
+		q.Frames, note, err = t.readFrames(r.pcap)
 	}
-	return q, more, err
+	return q, note, err
 }
 
 // traceOn is what --against names.
@@ -123,20 +126,31 @@ func (t *tree) traceOn(what string) (*engine.TraceOn, error) {
 	return &engine.TraceOn{Spec: s}, err
 }
 
-func readFrames(file string) ([][]byte, bool, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, false, err
+// readFrames are the packets of a capture file, and what they are not. Of a file that was cut off, as by a tcpdump that was killed, those
+// before the end are taken.
+func (t *tree) readFrames(file string) (frames [][]byte, note string, err error) {
+	in := t.Stdin
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, "", err
+		}
+		defer f.Close()
+		in = f
 	}
-	defer f.Close()
-	frames, more, err := engine.ReadFrames(f, engine.MostTraced)
-	if err == nil && len(frames) == 0 {
+	frames, more, err := engine.ReadFrames(in, engine.MostTraced)
+	switch {
+	case err == nil && len(frames) == 0:
 		err = errors.New("has no packets")
+	case err != nil && len(frames) > 0:
+		note, err = fmt.Sprintf("%s: %v: the %d before it are traced", file, err, len(frames)), nil
+	case more:
+		note = fmt.Sprintf("%s has more packets: the first %d are traced", file, engine.MostTraced)
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("%s: %w", file, err)
+		return nil, "", fmt.Errorf("%s: %w", file, err)
 	}
-	return frames, more, nil
+	return frames, note, nil
 }
 
 // tracedWhole is of how few packets each is told in full.

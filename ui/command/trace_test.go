@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,5 +69,13 @@ PACKETS  VERDICT  REASON     DIFFERS                                     THE FIR
 `
 	if out != want || len(node.traced) != 1 || len(node.traced[0].Frames) != 10 || len(node.traced[0].Frames[0]) != 14 {
 		t.Errorf("asked %+v, printed:\n%s", node.traced, out)
+	}
+	if err := os.WriteFile(file, packet[:len(packet)-5], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	asked.Reset()
+	out = once(t, node, &asked, []string{"trace", "--pcap", file, "--against", "2"}, "")
+	if !strings.Contains(out, "packet 10: the file ends in the middle of it: the 9 before it are traced") || len(node.traced) != 2 || len(node.traced[1].Frames) != 9 {
+		t.Errorf("of a file that was cut off: asked %d, printed:\n%s", len(node.traced), out)
 	}
 }

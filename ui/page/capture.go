@@ -87,7 +87,7 @@ func (p *Capture) Target() Target {
 	}
 	for _, as := range p.all { // what is traced is the packet as it came
 		if as.Packet == r.Packet && as.NIC == r.NIC && as.Point == capture.Came {
-			return Target{Packet: as.Ends(), NIC: as.NIC}
+			return Target{Packet: as.Whole(), NIC: as.NIC}
 		}
 	}
 	return Target{}

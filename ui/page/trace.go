@@ -32,11 +32,18 @@ func (p *Trace) Crumb(View) string {
 	if p.place.Packet == "" {
 		return "Trace"
 	}
-	if p.place.Change > 0 {
-		return fmt.Sprintf("Trace > %s, against change %d", p.place.Packet, p.place.Change)
+	name := p.place.Packet
+	if Captured(name) {
+		name = "a captured packet"
 	}
-	return "Trace > " + p.place.Packet
+	if p.place.Change > 0 {
+		return fmt.Sprintf("Trace > %s, against change %d", name, p.place.Change)
+	}
+	return "Trace > " + name
 }
+
+// Captured tells whether a packet is given by its bytes, which nobody reads.
+func Captured(packet string) bool { return strings.HasPrefix(packet, "hex ") }
 
 // Hints for the footer.
 func (p *Trace) Hints() []action.ID {
@@ -163,7 +170,7 @@ func (p *Trace) nothing(k Kit, v View, w int) []string {
 	case v.Traced.Why != "":
 		said, token = v.Traced.Why, theme.Warn
 	case v.Traced.Asked:
-		said = "tracing " + v.Traced.Place.Packet
+		said = "tracing"
 	}
 	var out []string
 	for _, text := range append(widget.Wrap(widget.Clean(said), w-2), "", "a packet: "+engine.TraceExample,
