@@ -142,6 +142,13 @@ func TestText(t *testing.T) {
 			t.Errorf("line %q, want %q", got, want)
 		}
 	}
+	told := packet.Build(packet.Eth{}, packet.IPv4{}, packet.ICMPv4{Type: 3, Code: 4, Rest: 1400}, packet.Quote(packet.Build(packet.IPv4{Src: packet.VIP4}, packet.UDP{Dst: packet.GUEPort},
+		packet.IPv4{}, packet.TCP{Flags: "S"}, packet.Fill(50)), 1000))
+	for cut, want := range map[int]string{len(told): "3/4 mtu 1400 ttl 64 [gue", 96: "3/4 mtu 1400 ttl 64 [gue", 42: "3/4 mtu 1400 ttl 64"} {
+		if got := (&Record{Bytes: len(told), Frame: told[:cut]}).Line(); !strings.Contains(got, want) {
+			t.Errorf("%d bytes of an error are told as %q, want %q", cut, got, want)
+		}
+	}
 	if got, want := list[0].Comment(), "forward forwarded at balancer, vip web, 1 of 100 packets"; got != want {
 		t.Errorf("comment %q, want %q", got, want)
 	}

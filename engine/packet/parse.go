@@ -50,6 +50,7 @@ type parser struct {
 	gue    []uint16
 	nested int
 	quoted bool // what is read may be cut off, and its checksums mean nothing
+	quote  bool // what is read is quoted by an ICMP error: quotes in it are not looked for
 	cut    bool // but it may be a tunnel
 }
 

@@ -141,9 +141,9 @@ func (p *parser) icmp(s *Summary, at, end int, dst netip.Addr) error {
 			p.fault(s, "icmp", binary.BigEndian.Uint16(b[2:]))
 		}
 	}
-	if s.icmpError() && !p.quoted {
+	if s.icmpError() && !p.quote {
 		quote, q := Summary{}, *p
-		q.quoted = true
+		q.quoted, q.quote = true, true
 		if err := q.ip(&quote, at+8, end); err == nil || quote.Version != 0 {
 			s.Quote = &quote
 		}
