@@ -8,6 +8,8 @@ import (
 	"hairpin/engine/nexthop"
 	"hairpin/engine/reason"
 	"hairpin/engine/spec"
+	"hairpin/engine/tcpflows"
+	"hairpin/engine/trace"
 )
 
 // side is one generation that packets are traced on.
@@ -148,4 +150,13 @@ func (t tracer) wayUp(o *TraceOutcome) {
 		value = "goes up to the kernel, which forwards it out of " + a.NIC
 	}
 	o.Way = append(o.Way, TraceFact{Name: "kernel", Value: value})
+	if a.Why != "" || !a.Local || !p.HasPorts || p.Fragmented() {
+		return
+	}
+	state, err := tcpflows.Taker(p.Protocol, netip.AddrPortFrom(p.Src, p.SrcPort), netip.AddrPortFrom(p.Dst, p.DstPort))
+	if err != nil {
+		o.Unsure = append(o.Unsure, err.Error())
+		return
+	}
+	o.Way = append(o.Way, TraceFact{Name: "socket", Value: trace.Socket(p, state)})
 }

@@ -1,4 +1,4 @@
-// Package tcpflows is the TCP connections that end on this host, as its sockets know them, by sock_diag(7).
+// Package tcpflows is the TCP connections that end on this host, as its sockets know them, and which socket takes a packet, by sock_diag(7).
 package tcpflows
 
 import (

@@ -55,3 +55,42 @@ func TestList(t *testing.T) {
 		}
 	}
 }
+
+// TestTaker: the socket that takes a packet is found, a connection's before the one that listens, and where there is none that is
+// said.
+func TestTaker(t *testing.T) {
+	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		client, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		u, err := net.ListenPacket("udp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		here, there, bound := netip.MustParseAddrPort(l.Addr().String()), netip.MustParseAddrPort(client.LocalAddr().String()), netip.MustParseAddrPort(u.LocalAddr().String())
+		takes := func(protocol uint8, src, dst netip.AddrPort, want string) {
+			t.Helper()
+			if got, err := Taker(protocol, src, dst); err != nil || got != want {
+				t.Errorf("%d from %s to %s: %q, %v, want %q", protocol, src, dst, got, err, want)
+			}
+		}
+		const tcp, udp = 6, 17
+		stranger := netip.AddrPortFrom(here.Addr(), 1)
+		takes(tcp, there, here, "established")
+		takes(tcp, stranger, here, "listen")
+		takes(tcp, there, stranger, "")
+		takes(udp, stranger, bound, "bound")
+		takes(udp, bound, stranger, "")
+		if err := u.Close(); err != nil {
+			t.Fatal(err)
+		}
+		takes(udp, stranger, bound, "")
+	}
+}

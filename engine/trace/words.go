@@ -76,7 +76,7 @@ func (c Chain) tellVIP(s *Step, saw datapath.Sight, _ datapath.Note) {
 	}
 	switch num, flags := uint16(saw.B), uint16(saw.B>>16); {
 	case saw.A>>8&1 == 0:
-		s.add("vip", "none")
+		s.add("vip", "none%s", c.others())
 	case flags&datapath.VIPAddress != 0:
 		s.add("vip", "none; the address is one of %s", c.VIP(num))
 	default:

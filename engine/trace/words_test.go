@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"hairpin/engine/datapath"
+	"hairpin/engine/packet"
 	"hairpin/engine/spec"
 )
 
@@ -61,6 +62,48 @@ func TestDoubt(t *testing.T) {
 		o.Doubt(func(why string) uint64 { return row.dropped[why] })
 		if got := strings.Join(o.Unsure, "; "); got != row.want {
 			t.Errorf("%s: %q, want %q", row.reason, got, row.want)
+		}
+	}
+}
+
+// TestSocket: whether a server gets a packet is said, for each state of the socket that takes it.
+func TestSocket(t *testing.T) {
+	dst := netip.MustParseAddr("10.99.0.1")
+	for _, row := range []struct {
+		protocol     uint8
+		flags, state string
+		want         string
+	}{
+		{packet.ProtoTCP, "S", "", "nothing listens at port 80 of 10.99.0.1, so the kernel answers with a reset"},
+		{packet.ProtoTCP, "S", "listen", "one listens at port 80 of 10.99.0.1"},
+		{packet.ProtoTCP, "A", "listen", "no connection has these ends"},
+		{packet.ProtoTCP, "A", "established", "of a connection, established"},
+		{packet.ProtoUDP, "", "", "nothing is bound to port 80 of 10.99.0.1, so the kernel answers port unreachable"},
+		{packet.ProtoUDP, "", "bound", "one is bound to port 80 of 10.99.0.1"},
+	} {
+		if got := Socket(packet.Summary{Protocol: row.protocol, Flags: row.flags, Dst: dst, DstPort: 80}, row.state); !strings.HasSuffix(got, row.want) && !strings.Contains(got, row.want+":") {
+			t.Errorf("%+v: %q", row, got)
+		}
+	}
+}
+
+// TestOthers: what is for no VIP, but for an address of one, is told which ports that has.
+func TestOthers(t *testing.T) {
+	s, err := spec.Parse("node.yaml", []byte(`
+version: 1
+nics: {eth0: {xdp: [balancer]}}
+vips:
+  - {name: web, addresses: [10.99.0.1], port: 80, protocol: tcp, backends: [{address: 10.1.1.11}]}
+  - {name: many, addresses: [10.99.0.1, 10.99.0.2], port: 1000-1999, protocol: udp, backends: [{address: 10.1.1.11}]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for address, want := range map[string]string{"10.99.0.1": "none; 10.99.0.1 is an address of web (tcp 80), many (udp 1000-1999)", "10.99.0.3": "none"} {
+		c, step := Chain{Spec: s, Packet: Packet{Dst: netip.MustParseAddr(address)}}, Step{}
+		c.tellVIP(&step, datapath.Sight{}, datapath.Note{})
+		if len(step.Facts) != 1 || step.Facts[0].Value != want {
+			t.Errorf("%s: %+v, want %q", address, step.Facts, want)
 		}
 	}
 }
