@@ -37,7 +37,16 @@ command writes, such as "tcpdump -c 100 -w -".
 
 It judges by what runs; -f, --change and --confirmed by something else, and
 --against by a second one, to see what differs. Nobody has to be armed; another
-spec than the running one is tried only for those who may change the node.`,
+spec than the running one is tried only for those who may change the node.
+
+-o json prints {time, on, against, packets: [...]}, a packet {packet, frame,
+outcome, against, differs}: as a line and in base64, what becomes of it, the
+same by --against, and in words what of it differs. An outcome has nic, hook,
+verdict, reason, stage, why, cure, answered (by a reset), vip, backend, steps
+({hook, position, name, kind, result, ns, facts}), out (the frame behind the
+chain), leaves (in a line), way and facts ({name, value}), unsure, and error
+where it could not be traced. Of more than 64 packets steps, frames and ways
+are left out. Fields are added, and not renamed.`,
 		Args: usage(cobra.MaximumNArgs(64)),
 	}
 	show := outputFlag(c)
