@@ -63,6 +63,8 @@ func TestTrace(t *testing.T) {
 	}
 	if p := traceOne(t, o, TraceRequest{Packet: "tcp 10.1.0.11:40000 > 10.1.0.2:22 S"}); p.Now.Reason != "no_vip" || !strings.Contains(fact(p.Now, "", "kernel"), "takes it") {
 		t.Errorf("to the node itself: %+v", p)
+	} else if got := fact(p.Now, "", "socket"); !strings.Contains(got, "nothing listens at port 22 of 10.1.0.2") {
+		t.Errorf("to a port of the node itself where nothing listens: %q", got)
 	}
 
 	without, err := spec.RemoveBackend(s, "web", netip.MustParseAddr(p.Now.Backend))
