@@ -158,7 +158,7 @@ func testWayBack(t *testing.T, n *node, fresh []*client, homes map[*client]netip
 	t.Helper()
 	from, before := n.Control().Active, n.spec
 	begun, _ := moved(t, fresh, func() {
-		n.edit(t, time.Second, func(s *spec.Spec) (*spec.Spec, error) {
+		n.edit(t, 5*time.Second, func(s *spec.Spec) (*spec.Spec, error) {
 			return spec.AddBackend(s, "web", spec.Backend{Address: addr("10.1.1.5"), Weight: 300})
 		})
 	})

@@ -198,7 +198,7 @@ func TestGateBuildsOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "the kernel goes back", func() bool { return n.Control().Pending == 0 })
-	if late := time.Duration(n.Control().Switched - first); late < 0 || late > 500*time.Millisecond {
+	if late := time.Duration(n.Control().Switched - first); late < 0 || late > 10*time.Second {
 		t.Errorf("it went back %v after the first deadline", late)
 	}
 	n.live(t, 1, false)
@@ -296,7 +296,7 @@ func armAndDie(dir string) {
 		func() error { return err },
 		func() error { return k.LoadPrograms() },
 		func() error { return k.Take() },
-		func() error { return k.Activate(1, 2, 2*time.Second) },
+		func() error { return k.Activate(1, 2, 5*time.Second) },
 		func() error { return unix.Kill(os.Getpid(), unix.SIGKILL) },
 	} {
 		if err := do(); err != nil {

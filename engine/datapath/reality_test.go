@@ -194,7 +194,7 @@ func TestDryIsReality(t *testing.T) {
 func TestDryAgentIsReality(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, decapSpec)
-	n.reality(t, soak(300), true, func(int) {}, "decapsulated", "not_encapsulated", "foreign_vip", "inner_malformed", "truncated")
+	n.reality(t, soak(1200), true, func(int) {}, "decapsulated", "not_encapsulated", "foreign_vip", "inner_malformed", "truncated")
 }
 
 // TestDryChangesNothing runs random packets dry through a chain with state of every kind, and finds every map as it was, byte

@@ -96,7 +96,7 @@ func addressOf(t *testing.T, endpoint string, options ...string) *Address {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.answer = time.Second
+	a.answer = 3 * time.Second
 	return a
 }
 
@@ -156,7 +156,7 @@ func TestTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.answer = time.Second
+	a.answer = 3 * time.Second
 	if got := listed(t, opened(t, a)); !strings.Contains(got, "does it speak TLS or not as the address says?") {
 		t.Errorf("without TLS: %s", got)
 	}

@@ -169,7 +169,7 @@ func TestCommand(t *testing.T) {
 	absent := spec.Check{Kind: spec.CheckCommand, Command: []string{"/nowhere/check"}}
 	contains(t, "nothing to run", asked(t, absent, nil), "start /nowhere/check: no such file")
 	left := filepath.Join(t.TempDir(), "left")
-	contains(t, "late", run(300*time.Millisecond, "sleep 600 & echo $! > "+left+"; sleep 600"), "no answer within 300ms")
+	contains(t, "late", run(3*time.Second, "sleep 600 & echo $! > "+left+"; sleep 600"), "no answer within 3s")
 	pid, err := os.ReadFile(left)
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -88,11 +89,11 @@ func answers(conn net.Conn, n int, names ...string) {
 	}
 }
 
-// here runs a load on loopback, outside any lab.
-func here(t *testing.T, c LoadConfig) LoadResult {
+// here runs a load on loopback, outside any lab, for as long as ctx and the load's own bounds allow.
+func here(t *testing.T, ctx context.Context, c LoadConfig) LoadResult {
 	t.Helper()
-	c.For = cmp.Or(c.For, 300*time.Millisecond)
-	r, err := c.run(testContext(t), func() error { return nil })
+	c.For = cmp.Or(c.For, time.Minute)
+	r, err := c.run(ctx, func() error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,16 +101,29 @@ func here(t *testing.T, c LoadConfig) LoadResult {
 }
 
 func TestLoadSeesKeptMove(t *testing.T) {
-	web := listen(t, func(c net.Conn) { answers(c, 1000, "a", "a", "b") })
-	r := here(t, LoadConfig{Web: web, Kept: 1, Pace: 5 * time.Millisecond})
+	ctx, enough := context.WithCancel(testContext(t))
+	web := listen(t, func(c net.Conn) {
+		for range 100 {
+			answers(c, 9, "a", "a", "b")
+			enough()
+		}
+	})
+	r := here(t, ctx, LoadConfig{Web: web, Kept: 1, Pace: 5 * time.Millisecond})
 	if r.Kept.Moved == 0 || r.Kept.Answers["b"] == 0 || r.Failed() != 0 || r.Reset != 0 {
 		t.Errorf("%+v", r)
 	}
 }
 
 func TestLoadSeesKeptReset(t *testing.T) {
-	web := listen(t, func(c net.Conn) { answers(c, 2, "a") })
-	r := here(t, LoadConfig{Web: web, Kept: 2, Pace: 5 * time.Millisecond})
+	ctx, enough := context.WithCancel(testContext(t))
+	var connections atomic.Int32
+	web := listen(t, func(c net.Conn) {
+		if connections.Add(1) > 6 { // so four have been reset
+			enough()
+		}
+		answers(c, 2, "a")
+	})
+	r := here(t, ctx, LoadConfig{Web: web, Kept: 2, Pace: 5 * time.Millisecond})
 	if r.Reset < 2 || r.Kept.Failed != r.Reset || r.Kept.Moved != 0 {
 		t.Errorf("%+v", r)
 	}
@@ -146,7 +160,7 @@ func TestLoadSeesFailures(t *testing.T) {
 		{"a closed port", []netip.AddrPort{closed.Addr().(*net.TCPAddr).AddrPort()}, "connection refused"},
 	} {
 		t.Run(row.what, func(t *testing.T) {
-			r := here(t, LoadConfig{Web: row.web, New: 500, Count: 20, Timeout: 100 * time.Millisecond})
+			r := here(t, testContext(t), LoadConfig{Web: row.web, New: 500, Count: 20, Timeout: 100 * time.Millisecond})
 			if r.New.Failed != 20 || r.New.Answered != 0 {
 				t.Errorf("%+v", r.New)
 			}
@@ -158,6 +172,8 @@ func TestLoadSeesFailures(t *testing.T) {
 }
 
 func TestLoadSeesLostDatagrams(t *testing.T) {
+	t.Parallel()
+	ctx, enough := context.WithCancel(testContext(t))
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -170,13 +186,16 @@ func TestLoadSeesLostDatagrams(t *testing.T) {
 			if err != nil {
 				return
 			}
+			if i == 200 {
+				enough()
+			}
 			for range 2 * min(i%3, 1) {
 				conn.WriteToUDPAddrPort(append([]byte("a\n"), question[:n]...), from)
 			}
 		}
 	}()
 	echo := []netip.AddrPort{conn.LocalAddr().(*net.UDPAddr).AddrPort()}
-	r := here(t, LoadConfig{Echo: echo, Datagrams: 1000, Flows: 3, Timeout: 100 * time.Millisecond}).Echo
+	r := here(t, ctx, LoadConfig{Echo: echo, Datagrams: 200, Flows: 3, Timeout: 5 * time.Second}).Echo // no stall is as long
 	if r.Asked != r.Answered+r.Failed || r.Answers["a"] != r.Answered || len(r.Errors) != 1 {
 		t.Errorf("%+v", r)
 	}
@@ -187,10 +206,10 @@ func TestLoadSeesLostDatagrams(t *testing.T) {
 
 func TestLoadBounds(t *testing.T) {
 	web := listen(t, func(c net.Conn) { answers(c, 1, "a") })
-	if r := here(t, LoadConfig{Web: web, New: 10_000, Count: 37, For: time.Minute}); r.New.Asked != 37 || r.Took >= time.Minute {
+	if r := here(t, testContext(t), LoadConfig{Web: web, New: 10_000, Count: 37}); r.New.Asked != 37 || r.Took >= time.Minute {
 		t.Errorf("count: %+v", r)
 	}
-	if r := here(t, LoadConfig{Web: web, New: 100}); r.New.Asked > 31 || r.New.Asked < 1 {
+	if r := here(t, testContext(t), LoadConfig{Web: web, New: 100, For: time.Second}); r.New.Asked > 101 || r.New.Asked < 1 {
 		t.Errorf("time and rate: %+v", r)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 // examples are the documents that people are shown.
@@ -127,6 +128,16 @@ vips:
 	}
 }
 
+// processTime is the CPU time of this process, which others that keep the machine busy do not add to.
+func processTime(t *testing.T) time.Duration {
+	t.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 func TestParseLimits(t *testing.T) {
 	const head = "version: 1\nnics: {eth0: {xdp: [balancer]}}\n"
 	vips := func(n int, more string) string {
@@ -154,10 +165,10 @@ func TestParseLimits(t *testing.T) {
 		{"a file too large", strings.Repeat("#", MaxBytes+1), "4194305 bytes are too many for a spec: at most 4194304"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			begin := time.Now()
+			began := processTime(t)
 			_, err := Parse("x", []byte(row.text))
-			if took := time.Since(begin); took > 20*time.Second {
-				t.Errorf("it took %v", took)
+			if took := processTime(t) - began; took > 20*time.Second {
+				t.Errorf("it took %v of a CPU", took)
 			}
 			got := ""
 			if err != nil {

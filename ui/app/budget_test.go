@@ -49,7 +49,7 @@ func TestBytesPerFrame(t *testing.T) {
 			if sum/frames > uint64(size.budget) {
 				t.Errorf("%s %dx%d: %d bytes a frame, the budget is %d", screen, size.w, size.h, sum/frames, size.budget)
 			}
-			if err := p.Close(time.Second); err != nil {
+			if err := p.Close(time.Minute); err != nil {
 				t.Error(err)
 			}
 		}
