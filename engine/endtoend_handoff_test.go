@@ -65,6 +65,10 @@ func TestHandoffUnderLoad(t *testing.T) {
 	received, counted := n.accounts(t)
 	requests := n.start(t, lab.LoadConfig{For: time.Duration(handoffs) * time.Minute, New: rate, Kept: 64, Pace: 50 * time.Millisecond, Datagrams: 500})
 	node := n.dial(t)
+	begun := totals(node.State())["vip web"]
+	n.health(t, node, "connections end as others begin", func(s *engine.State) bool { // else the first watch takes their ends for harm
+		return totals(s)["vip web"] > begun+uint64(10*rate)
+	})
 	w := engine.NewWitness(t, n.Paths(lab.LB))
 	t.Cleanup(w.Close)
 	asked := w.Watch(t)

@@ -99,6 +99,10 @@ const (
 	enoughEvents                = 10 // resets, or repeats
 )
 
+// endsTogether is how many packets must have come since, of those of clients that came before, for their resets to be judged: connections
+// that waited for a busy machine end together, and the first few packets after a switch may be no more than that.
+const endsTogether = 1.0 / 4
+
 // customResets is the share of resets from clients that end each connection by a reset: SYN, a question, RST. Few packets before may be
 // of a moment in which connections only began, and do not say that these are no such clients.
 const customResets = 1.0 / 3
@@ -115,15 +119,17 @@ var measures = []struct {
 	factor, slack float64
 	atLeast       bool
 	least         float64 // of the part
+	fewest        float64 // of the whole
+	asBefore      float64 // share of the whole before that must have come, too
 	custom        float64 // share that fewer than enoughPackets before do not rule out
 }{
-	{"dropped", "the packets are dropped", func(t traffic) (float64, float64) { return t.Drop, t.In }, dropFactor, dropSlack, false, 0, 0},
+	{"dropped", "the packets are dropped", func(t traffic) (float64, float64) { return t.Drop, t.In }, dropFactor, dropSlack, false, 0, enoughPackets, 0, 0},
 	{"forwarded", "the packets are forwarded", func(t traffic) (float64, float64) { return t.Forward, t.In - t.Own },
-		forwardFactor, forwardSlack, true, 0, 0},
+		forwardFactor, forwardSlack, true, 0, enoughPackets, 0, 0},
 	{"resets", "the TCP packets of clients are resets", func(t traffic) (float64, float64) { return float64(t.Clients.Resets), float64(t.Clients.Packets) },
-		resetFactor, resetSlack, false, enoughEvents, customResets},
+		resetFactor, resetSlack, false, enoughEvents, enoughPackets, endsTogether, customResets},
 	{"SYN repeats", "the SYNs of clients are repeated", func(t traffic) (float64, float64) { return float64(t.Clients.Repeats), float64(t.Clients.SYNs) },
-		repeatFactor, repeatSlack, false, enoughEvents, 0},
+		repeatFactor, repeatSlack, false, enoughEvents, 0, 0, 0},
 }
 
 // judge compares what came since a switch with what came before it. Shares are compared and not rates: how much comes is
@@ -143,10 +149,11 @@ func judge(before, now traffic) (figures []HandoffFigure, err error) {
 		} else {
 			f.Limit = min(1, m.factor*was+m.slack+chance)
 		}
-		if _, known := m.of(before); m.custom > 0 && known < enoughPackets {
+		_, known := m.of(before)
+		if m.custom > 0 && known < enoughPackets {
 			f.Limit = max(f.Limit, m.custom)
 		}
-		enough := part >= m.least && (m.least > 0 || whole >= enoughPackets)
+		enough := part >= m.least && whole >= max(m.fewest, m.asBefore*known)
 		f.Exceeded = enough && (f.AtLeast && f.Now < f.Limit || !f.AtLeast && f.Now > f.Limit)
 		if f.Exceeded {
 			err = fmt.Errorf("%.2f %% of %s, the limit is %.2f %%, before it were %.2f %%", 100*f.Now, m.says, 100*f.Limit, 100*f.Before)
