@@ -10,7 +10,7 @@ import (
 )
 
 // shortly is the deadline of changes that are to go back: a busy machine needs some of it to say that they were applied.
-const shortly = 500 * time.Millisecond
+const shortly = 2 * time.Second
 
 // wentBackBy waits until the kernel itself has gone back to a generation, whether or not any engine knows.
 func wentBackBy(t *testing.T, p Paths, generation int) {
@@ -46,7 +46,7 @@ func TestConfirmKeeps(t *testing.T) {
 	o := running(t, p)
 	s := parse(t, lbSpec)
 	first := mustApply(t, o, s, 0)
-	const deadline = 3 * time.Second
+	const deadline = 8 * time.Second // in which a busy machine confirms, and which passes before the end
 	a := mustApply(t, o, setState(t, s, "10.1.0.11", spec.Drain), deadline)
 	if a.Deadline.IsZero() || o.State().Generation.Confirmed != first.Generation || onDisk(t, p) != first.Generation {
 		t.Fatalf("%+v, %+v, on disk %d", a, o.State().Generation, onDisk(t, p))
@@ -154,7 +154,7 @@ func TestApplyOnWaiting(t *testing.T) {
 	s := parse(t, lbSpec)
 	first := mustApply(t, o, s, 0)
 	drained := setState(t, s, "10.1.0.11", spec.Drain)
-	a := mustApply(t, o, drained, 3*time.Second)
+	a := mustApply(t, o, drained, 8*time.Second)
 	b := mustApply(t, o, setWeight(t, drained, "10.1.0.12", 7), 0)
 	if off := b.Deadline.Sub(a.Deadline).Abs(); off > time.Second {
 		t.Fatalf("first deadline %v, second %v", a.Deadline, b.Deadline)

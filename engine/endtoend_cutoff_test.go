@@ -100,7 +100,7 @@ func TestCutOff(t *testing.T) {
 	for i, change := range []struct {
 		spec *spec.Spec
 		time string
-	}{{wall, "6s"}, {more, "10m"}} {
+	}{{wall, "12s"}, {more, "10m"}} {
 		file := filepath.Join(n.Dir(), fmt.Sprintf("wall%d.yaml", i))
 		if err := os.WriteFile(file, spec.Marshal(change.spec), 0o644); err != nil {
 			t.Fatal(err)

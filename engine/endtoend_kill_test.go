@@ -178,7 +178,7 @@ func TestGoesBackByItself(t *testing.T) {
 	if err := os.WriteFile(file, spec.Marshal(s), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := n.Command(lab.LB, "hairpin", "apply", "-f", file, "--confirm", "2s").CombinedOutput(); err != nil {
+	if out, err := n.Command(lab.LB, "hairpin", "apply", "-f", file, "--confirm", "8s").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	if err := n.KillEngine(n.ctx, lab.LB); err != nil {

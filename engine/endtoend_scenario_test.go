@@ -124,8 +124,8 @@ func exercise(t *testing.T, rounds [][]string, all []lab.Scenario) {
 	for len(node.State().VIPs) == 0 || node.State().VIPs[0].PPS == 0 {
 		n.next(t, node, "load")
 	}
-	if problems := node.State().Problems; len(problems) > 0 {
-		t.Errorf("before anything happens all should be well: %+v", problems)
+	for len(node.State().Problems) > 0 { // on a busy machine a check may fail at first
+		n.next(t, node, "that all is well before anything happens")
 	}
 	for i, round := range rounds {
 		for j, name := range round {

@@ -76,7 +76,7 @@ func TestExternalGoesBack(t *testing.T) {
 	o := running(t, p)
 	mustApply(t, o, guardedSpec(t, 53, "a: {object: STATES, program: raw}"), 0)
 	was := o.State()
-	mustApply(t, o, guardedSpec(t, 54, "a: {object: STATES, program: typed}, b: {object: STATES, program: raw}"), 50*time.Millisecond)
+	mustApply(t, o, guardedSpec(t, 54, "a: {object: STATES, program: typed}, b: {object: STATES, program: raw}"), shortly)
 	until(t, o, "the way back", func(s *State) bool { return s.Revision == was.Revision })
 	consistent(t, p, o)
 	forwards(t, p, w)

@@ -63,7 +63,7 @@ func TestHistory(t *testing.T) {
 	if c := changes[2]; c.By != "eve" || c.Before != second.Revision || len(c.Text) == 0 || c.Deadline.IsZero() || c.Ended.IsZero() || c.Who != "test" {
 		t.Errorf("change 3 is %+v", c)
 	}
-	mustApply(t, o, s, 30*time.Millisecond)
+	mustApply(t, o, s, shortly)
 	o.Close() // nobody sees it go back
 	wentBackBy(t, p, third.Generation)
 	o = running(t, p)
@@ -72,7 +72,7 @@ func TestHistory(t *testing.T) {
 	if err != nil || !back.Equal(drained) {
 		t.Errorf("the spec of change 2 is another: %v", err)
 	}
-	mustApply(t, o, back, 30*time.Millisecond)
+	mustApply(t, o, back, shortly)
 	until(t, o, "it to go back", func(st *State) bool { return st.Revision == third.Revision })
 	wantTold(t, o, append(confirmed, "4 "+first.Revision+" went back", "5 "+second.Revision+" went back")...)
 	if _, err := o.Past(t.Context(), 77); !errors.Is(err, ErrInvalid) {
