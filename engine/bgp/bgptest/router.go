@@ -4,6 +4,7 @@ package bgptest
 import (
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"slices"
@@ -126,14 +127,19 @@ func Await(t *testing.T, why func() string) {
 	}
 }
 
+// freePort is one that the kernel gives nobody who asks for any: a connection of another test would have it by the time that it is listened at.
 func freePort(t *testing.T) uint16 {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := uint16(10_000 + rand.IntN(20_000))
+		l, err := net.Listen("tcp", netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port).String())
+		if err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return uint16(l.Addr().(*net.TCPAddr).Port)
+	t.Fatal("no port is free")
+	return 0
 }
 
 // Downs says whether the router has not yet seen so many sessions end.
