@@ -142,7 +142,7 @@ func TestFlapping(t *testing.T) {
 		}
 	})
 	for _, e := range o.State().Events {
-		if e.Severity == "crit" && e.Who == "health" && !strings.Contains(e.What, "quorum") {
+		if e.Severity == "crit" && e.Who == "health" && !strings.Contains(e.What+strings.Join(e.Detail, " "), "has lost its quorum") {
 			t.Errorf("%s: %s %v", e.Who, e.What, e.Detail)
 		}
 	}

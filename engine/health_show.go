@@ -53,16 +53,15 @@ func (o *owner) sayHealth(now time.Time, news []healthNews) {
 		return
 	}
 	const most = 50
-	severity, lines := "info", make([]string, 0, most)
-	for _, n := range news {
-		if n.severity != "info" && severity != "crit" {
-			severity = n.severity
-		}
-		if len(lines) < most {
-			lines = append(lines, n.what)
-		}
+	order := []string{"crit", "warn", "info"} // what is worst is said also where lines are left out
+	slices.SortStableFunc(news, func(a, b healthNews) int {
+		return cmp.Compare(slices.Index(order, a.severity), slices.Index(order, b.severity))
+	})
+	var lines []string
+	for _, n := range news[:min(len(news), most)] {
+		lines = append(lines, n.what)
 	}
-	o.journal.add(now, severity, "health", fmt.Sprintf("%d backends and VIPs went down or came back", len(news)), lines...)
+	o.journal.add(now, news[0].severity, "health", fmt.Sprintf("%d backends and VIPs went down or came back", len(news)), lines...)
 }
 
 // showHealth says of VIPs and backends what their checks come to, and why each backend is in its state.
