@@ -27,7 +27,7 @@ func backendTargets(l *Lab, port uint16) []netip.AddrPort {
 func TestLoadThroughLab(t *testing.T) {
 	l := testUp(t, 4)
 	r, err := l.Load(testContext(t), LoadConfig{
-		For: 2 * time.Minute,
+		For: 2 * time.Minute, Timeout: 30 * time.Second, // the machine may be busy for some
 		Web: backendTargets(l, HTTPPort), New: 5000, Count: 15_000, Kept: 64, Pace: 50 * time.Millisecond,
 		Echo: backendTargets(l, EchoPort), Datagrams: 500,
 	})
