@@ -22,6 +22,7 @@ type server struct {
 	lock  sync.Mutex
 	zone  map[string][]string // "A name." → addresses; "SRV name." → "priority weight port target."
 	asked []string
+	sends func(dnsmessage.Message) []dnsmessage.Message // datagrams in place of an answer; nil: the answer
 }
 
 func serveDNS(t *testing.T) (*server, netip.AddrPort) {
@@ -29,10 +30,14 @@ func serveDNS(t *testing.T) (*server, netip.AddrPort) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{PacketConn: c, zone: map[string][]string{}}
-	t.Cleanup(func() { c.Close() })
+	return serveAt(t, &server{PacketConn: c})
+}
+
+func serveAt(t *testing.T, s *server) (*server, netip.AddrPort) {
+	s.zone = map[string][]string{}
+	t.Cleanup(func() { s.Close() })
 	go s.run()
-	return s, netip.MustParseAddrPort(c.LocalAddr().String())
+	return s, netip.MustParseAddrPort(s.LocalAddr().String())
 }
 
 func (s *server) set(key string, values ...string) {
@@ -52,10 +57,15 @@ func (s *server) run() {
 		if m.Unpack(buf[:n]) != nil || len(m.Questions) != 1 {
 			continue
 		}
-		m.Additionals, m.Response, m.RecursionAvailable = nil, true, true
 		s.answer(&m)
-		if reply, err := m.Pack(); err == nil {
-			_, _ = s.WriteTo(reply, from)
+		all := []dnsmessage.Message{m}
+		if s.sends != nil {
+			all = s.sends(m)
+		}
+		for _, m := range all {
+			if reply, err := m.Pack(); err == nil {
+				_, _ = s.WriteTo(reply, from)
+			}
 		}
 	}
 }
@@ -63,6 +73,7 @@ func (s *server) run() {
 func (s *server) answer(m *dnsmessage.Message) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
+	m.Additionals, m.Response, m.RecursionAvailable = nil, true, true
 	q := m.Questions[0]
 	name := q.Name.String()
 	key := strings.TrimPrefix(q.Type.String(), "Type") + " " + name
