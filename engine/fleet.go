@@ -109,7 +109,8 @@ type fleeting struct {
 	of     *spec.Spec // that runs is the name of
 	runs   string
 	fresh  atomic.Bool // for all: no packet was forwarded before this engine made the data path
-	booted bool        // that is so, and the node has not caught up yet
+	booted bool        // that is so, or nothing of what it forwarded matters any more, and the node has not caught up yet
+	why    string      // it is
 	base   atomic.Pointer[map[string]bool]
 }
 

@@ -114,7 +114,7 @@ func (o *owner) mayHandOver(r *HandoffRequest) error {
 	case o.handing != nil:
 		return fmt.Errorf("%w: a handoff to pid %d goes on already", ErrRefused, o.handing.shown.To.PID)
 	case o.fleet.booted: // the successor would not know what was held back
-		return fmt.Errorf("%w: this node booted and has not caught up with its fleet yet; hand it over then", ErrRefused)
+		return fmt.Errorf("%w: this node %s and has not caught up with its fleet yet; hand it over then", ErrRefused, o.fleet.why)
 	}
 	if err := o.mayChange(); err != nil {
 		return err

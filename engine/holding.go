@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +14,9 @@ import (
 	"hairpin/engine/fleet"
 )
 
+// hasBooted is why most nodes hold back.
+const hasBooted = "booted"
+
 // How long a node that booted keeps its VIPs from routers until it has what its fleet has: without the store, and in all. Then it serves
 // with what it has.
 const (
@@ -23,14 +27,14 @@ const (
 func (p Paths) holdingFile() string { return filepath.Join(p.State, "holding") }
 
 // holdBack begins to hold back what a node of a fleet announces. The file has an engine that is started again go on with it, in this boot.
-func (o *owner) holdBack() {
+func (o *owner) holdBack(why string) {
 	if o.options.Store == nil {
 		return
 	}
-	o.fleet.booted = true
+	o.fleet.booted, o.fleet.why = true, why
 	boot, err := os.ReadFile(bootID)
 	if err == nil {
-		err = disk.Write(o.options.Paths.holdingFile(), boot)
+		err = disk.Write(o.options.Paths.holdingFile(), boot, []byte(why))
 	}
 	if err != nil {
 		o.journal.add(time.Now(), "warn", "engine", "an engine that is started again will announce VIPs at once: "+err.Error())
@@ -41,8 +45,9 @@ func (o *owner) holdBack() {
 func (o *owner) holdOn() {
 	boot, err := os.ReadFile(bootID)
 	was, e := os.ReadFile(o.options.Paths.holdingFile())
-	if o.options.Store != nil && err == nil && e == nil && bytes.Equal(was, boot) {
-		o.fleet.booted = true
+	why, same := bytes.CutPrefix(was, boot)
+	if o.options.Store != nil && err == nil && e == nil && same {
+		o.fleet.booted, o.fleet.why = true, cmp.Or(string(why), hasBooted)
 		o.fleet.fresh.Store(true)
 	}
 }
@@ -69,7 +74,7 @@ func (o *owner) holds(now time.Time) string {
 	}
 	why, end := behind(v, o.since)
 	if why != "" && now.Before(end) {
-		return fmt.Sprintf("this node booted and waits for its fleet, until %s at most: %s", end.Format(time.TimeOnly), why)
+		return fmt.Sprintf("this node %s and waits for its fleet, until %s at most: %s", f.why, end.Format(time.TimeOnly), why)
 	}
 	if o.endHold(); why != "" {
 		f.fresh.Store(false) // it has flows of its own from now on, which older revisions must not move

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -33,7 +34,8 @@ func TestBehind(t *testing.T) {
 	}
 }
 
-// TestHolds: a node that boots in a fleet whose store is away announces nothing, says why, and comes to an end of that.
+// TestHolds: a node that boots in a fleet whose store is away announces nothing, says why, and comes to an end of that. One whose engine is
+// started again announces at once, unless routers have dropped its routes long ago.
 func TestHolds(t *testing.T) {
 	p := privateNode(t)
 	n := open(t, p)
@@ -78,12 +80,28 @@ func TestHolds(t *testing.T) {
 	if err := n.Close(); err != nil {
 		t.Fatal(err)
 	}
-	n, err = Open(t.Context(), Options{Paths: p, Version: "test", Store: store}) // packets flow
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.Close()
-	if s := until(t, n, "its fleet", func(s *State) bool { return s.Fleet != nil && s.BGP != nil }); s.Fleet.Holds != "" || s.BGP.Routes[0].State != announced {
-		t.Errorf("an engine that was started again: %+v %+v", s.Fleet, s.BGP.Routes[0])
+	for _, row := range []struct {
+		gone time.Duration // 0 = as it is
+		why  string
+	}{{0, ""}, {2 * time.Minute, ""}, {time.Hour, "this node had no engine for 1h0m"}, {0, "this node had no engine for 1h0m"}} { // which did not come to an end
+		if row.gone > 0 {
+			text, err := spoken(sinceBoot() - row.gone)
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, p.spokenFile(), text)
+		}
+		n, err = Open(t.Context(), Options{Paths: p, Version: "test", Store: store}) // packets flow
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := until(t, n, "its fleet", func(s *State) bool { return s.Fleet != nil && s.BGP != nil })
+		if held := row.why != ""; (s.Fleet.Holds != "") != held || !strings.HasPrefix(s.Fleet.Holds, row.why) || (s.BGP.Routes[0].State == announced) == held ||
+			n.(*owner).fleet.fresh.Load() != held {
+			t.Errorf("an engine that is started after %s: %+v %+v", row.gone, s.Fleet, s.BGP.Routes[0])
+		}
+		if err := n.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -177,6 +177,7 @@ func (o *owner) adopt() error {
 			"on as it is and cannot be compared: %v; apply the spec again", o.active, err))
 		return nil
 	}
+	o.holdAbsent()
 	if control.Pending == 0 {
 		_ = o.confirmOnDisk() // a problem, and no reason not to look after what runs
 	}
@@ -220,7 +221,7 @@ func (o *owner) upgrade() error {
 // bringUp brings a node without a data path to the spec that was confirmed last, or else to the operator's file.
 func (o *owner) bringUp(context.Context) error {
 	o.fleet.fresh.Store(true)
-	o.holdBack()
+	o.holdBack(hasBooted)
 	s, why, err := o.firstSpec()
 	if err != nil || s == nil {
 		o.detachUnused()

@@ -23,6 +23,7 @@ type routers struct {
 	secrets bgp.Secrets
 	read    time.Time // the secrets
 	missing error     // some of them
+	noted   time.Time // that routers are spoken to
 	shown   map[netip.Prefix]Announcement
 	returns map[netip.Prefix]*returning
 }

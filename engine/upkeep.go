@@ -42,6 +42,7 @@ func (o *owner) upkeep(now time.Time) {
 	o.reloadLists(now)
 	o.followFound(now)
 	o.applyFound(now, "")
+	o.noteSpoken(now)
 	o.examine(now)
 	if sweeps := now.Sub(o.swept) >= sweepEvery; sweeps || o.heardBy != o.spec || o.reported.deaf() {
 		o.followAgents(now)
