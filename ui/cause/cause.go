@@ -69,7 +69,7 @@ func stale(s *engine.State) Cause {
 
 // rules find causes, each by itself. What is dropped comes last, since others may explain it.
 func rules() []func(*engine.State) []Cause {
-	return []func(*engine.State) []Cause{reported, seen, near, uneven, lately}
+	return []func(*engine.State) []Cause{reported, seen, near, uneven, drained, lately}
 }
 
 // Judge says how the node is: what costs most traffic first, and causes before what follows from them. now is the clock of

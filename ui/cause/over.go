@@ -12,6 +12,8 @@ import (
 const (
 	// overFor is how long it is said that something was wrong and is over.
 	overFor = 5 * time.Minute
+	// starting is how long a new engine finds its way: what is over by then was nobody's trouble.
+	starting = 10 * time.Second
 	// flapping is how often in comeAndGo something must be over to be about to come back.
 	flapping  = 2
 	comeAndGo = 15 * time.Minute
@@ -37,7 +39,7 @@ func overs(s *engine.State) (list []Cause) {
 		case e.times >= flapping:
 			c.Level, c.subject, c.times = Warn, c.What, e.times
 			c.What = fmt.Sprintf("comes and goes, %d times: %s", e.times, c.What)
-		case i == 0 && s.Time.Sub(e.last) <= overFor:
+		case i == 0 && s.Time.Sub(e.last) <= overFor && e.last.Sub(s.Since) > starting:
 			c.What = fmt.Sprintf("over after %s: %s", e.lasted, c.What)
 			c.shorter = brief(c.What)
 		default:

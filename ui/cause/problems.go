@@ -53,13 +53,14 @@ func kinds() []kind {
 }
 
 const (
-	rankOther  = 8
-	keyGone    = "engine gone"
-	keyPending = "pending"
-	keyWritten = "written "
-	keyEmpty   = "empty "
-	keyHeld    = "held "
-	keyQuorum  = "quorum "
+	rankDrained = 7
+	rankOther   = 8
+	keyGone     = "engine gone"
+	keyPending  = "pending"
+	keyWritten  = "written "
+	keyEmpty    = "empty "
+	keyHeld     = "held "
+	keyQuorum   = "quorum "
 )
 
 // reported are the engine's own problems.

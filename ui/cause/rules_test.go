@@ -245,6 +245,13 @@ func TestRules(t *testing.T) {
 		{"what is over", func(s *engine.State) {
 			event(s, "info", "engine", "over after 40s: web: 1 of 4 backends cannot be reached", time.Minute)
 		}, OK, "over after 40s: web: 1 of 4 backends cannot be reached, 1m00s ago", "9"},
+		{"what a new engine had to wait for is nothing", func(s *engine.State) {
+			s.Since = s.Time.Add(-time.Minute - 2*time.Second)
+			event(s, "info", "engine", "over after 2s: no BGP session with fd00:1::1 (active): nobody answers", time.Minute)
+		}, OK, "all is well", ""},
+		{"a node that somebody drained", func(s *engine.State) {
+			s.Drained = &engine.Drained{Who: "alex", Why: "new kernel", Since: s.Time.Add(-94 * time.Second)}
+		}, OK, "the node is drained by alex (new kernel) for 1m34s", ""},
 		{"what comes and goes", func(s *engine.State) {
 			for i := range 3 {
 				event(s, "info", "engine", "over after 40s: web: 1 of 4 backends cannot be reached", time.Duration(5-i)*time.Minute)
