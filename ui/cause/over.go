@@ -13,7 +13,7 @@ const (
 	// overFor is how long it is said that something was wrong and is over.
 	overFor = 5 * time.Minute
 	// starting is how long a new engine finds its way: what is over by then was nobody's trouble.
-	starting = 10 * time.Second
+	starting = 30 * time.Second
 	// flapping is how often in comeAndGo something must be over to be about to come back.
 	flapping  = 2
 	comeAndGo = 15 * time.Minute
