@@ -52,15 +52,21 @@ func (o *owner) refresh() {
 }
 
 func (o *owner) keep() {
-	var addresses []netip.Addr
-	for _, b := range o.kernel.Backends() {
-		if !b.Gone {
-			addresses = append(addresses, b.Address)
-		}
-	}
+	addresses := keptOf(o.kernel.Backends())
 	if err := o.hops.Keep(addresses...); err != nil {
 		o.log.Warn("keep neighbours fresh", "error", err)
 	}
+}
+
+// keptOf are the backends whose neighbours are kept fresh: those that take anything, and those that their checks took out,
+// since checks go the way of packets, and without one they could never find that it is back.
+func keptOf(all []datapath.Backend) (addresses []netip.Addr) {
+	for _, b := range all {
+		if !b.Gone || b.Out {
+			addresses = append(addresses, b.Address)
+		}
+	}
+	return addresses
 }
 
 // resolve writes the way to every backend into the data path and returns how many may still be answered for.
