@@ -57,6 +57,8 @@ func incidents() map[string]verdictOf {
 		"syn-flood":        {"CRIT", "web over its limit of 500/s, 2.74k/s refused, from 198.18.0.0/15 for 17s", "4"},
 		"upgrade":          {"OK", "alex handed the node over to pid 30473, v1.1.0, 12s ago", "8"},
 		"wrong-neighbour":  {"WARN", "somebody wrote down another MAC for 10.1.3.10 on eth0 for 19s", "3"},
+		"backend-out":      {"WARN", "web, echo: 10.1.2.10 is down (http: no answer within 1s) for 1m50s", "3"},
+		"session-lost":     {"CRIT", "no BGP session with 2 routers, such as 10.1.0.1 for 24s, after alex's gen 2", "9"},
 		"no-backend":       {"CRIT", "web: no backend takes new flows, dropping 254/s for 8s, after alex's gen 2", "3"},
 	}
 }
