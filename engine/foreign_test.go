@@ -101,7 +101,7 @@ func TestPinsTaken(t *testing.T) {
 		t.Errorf("program %d is on eth0; %+v", xdpOf(t, "eth0"), st.Problems)
 	}
 	st = sabotage(t, o, "bpffs is back", func() error { return unix.Mount("bpf", p.BPFFS, "bpf", 0, "") })
-	if len(st.Problems) != 0 {
+	if len(ownProblems(st)) != 0 {
 		t.Errorf("%+v", st.Problems)
 	}
 	forwards(t, p, w)
@@ -130,7 +130,7 @@ func TestLinkTaken(t *testing.T) {
 		return errors.Join(l.Detach(), l.Close())
 	}
 	st := sabotage(t, o, "detach", detach)
-	if xdpOf(t, "eth0") == 0 || len(st.Problems) != 0 ||
+	if xdpOf(t, "eth0") == 0 || len(ownProblems(st)) != 0 ||
 		!slices.ContainsFunc(st.Events, func(e Event) bool { return strings.Contains(e.What, "had been detached by somebody else") }) {
 		t.Errorf("%+v %+v", st.Problems, st.Events)
 	}
@@ -148,7 +148,7 @@ func TestLinkTaken(t *testing.T) {
 		t.Errorf("%+v", st.Problems)
 	}
 	sabotage(t, o, "leave", func() error { return theirs.Close() })
-	until(t, o, "it is attached again", func(st *State) bool { return len(st.Problems) == 0 })
+	until(t, o, "it is attached again", func(st *State) bool { return len(ownProblems(st)) == 0 })
 	forwards(t, p, w)
 }
 
@@ -180,7 +180,7 @@ func TestRowsTaken(t *testing.T) {
 			defer rows.Close()
 			return change(rows, uint32(before.Generation.Active*datapath.Chains*datapath.Positions+1))
 		})
-		if st.Revision != before.Revision || st.Generation.Active == before.Generation.Active || len(st.Problems) != 0 {
+		if st.Revision != before.Revision || st.Generation.Active == before.Generation.Active || len(ownProblems(st)) != 0 {
 			t.Errorf("%s: %+v, was %+v; %+v", what, st.Generation, before.Generation, st.Problems)
 		}
 		forwards(t, p, w)

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 
@@ -99,7 +101,7 @@ func objects(t *testing.T) map[string][]byte {
 	return all
 }
 
-// restored is a node of an older ABI, brought back as its engine left it.
+// restored is a node of an older ABI, brought back as its engine left it: a moment ago, since what settled then settles still.
 func restored(t *testing.T, abi int) Paths {
 	t.Helper()
 	p := frozenNode(t)
@@ -120,7 +122,22 @@ func restore(t *testing.T, p Paths, abi int) {
 	if err := errors.Join(os.RemoveAll(generations), os.CopyFS(generations, os.DirFS(filepath.Join(frozenFolder(abi), "generations")))); err != nil {
 		t.Fatal(err)
 	}
+	files, err := filepath.Glob(filepath.Join(generations, "*.yaml"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d generations: %v", len(files), err)
+	}
+	for _, file := range files {
+		record, err := os.ReadFile(file)
+		if err == nil {
+			err = os.WriteFile(file, frozenTime.ReplaceAll(record, []byte(time.Now().UTC().Format(`"`+time.RFC3339Nano+`"`))), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
+
+var frozenTime = regexp.MustCompile(`"20\d\d-\d\d-\d\dT[^"]*Z"`)
 
 // TestFrozen: what is kept of an ABI comes back as it was.
 func TestFrozen(t *testing.T) {

@@ -49,7 +49,7 @@ func TestNICAppears(t *testing.T) {
 	consistent(t, p, o)
 	o.Close()
 	o = running(t, p)
-	if st := o.State(); nicState(st, "eth1") != "attached" || len(st.Problems) != 0 {
+	if st := o.State(); nicState(st, "eth1") != "attached" || len(ownProblems(st)) != 0 {
 		t.Errorf("%+v", st.Problems)
 	}
 }
@@ -98,7 +98,7 @@ func TestNICGoesAndComesBack(t *testing.T) {
 	until(t, o, "eth0 is missing", func(s *State) bool { return nicState(s, "eth0") == "missing" })
 	addNIC(t, "eth0", "10.1.0.2/24")
 	until(t, o, "eth0 is attached and leads to the backends", func(s *State) bool {
-		return nicState(s, "eth0") == "attached" && len(s.Problems) == 0
+		return nicState(s, "eth0") == "attached" && len(ownProblems(s)) == 0
 	})
 	forwards(t, p, newWire(t, "eth0"))
 	if now := exits(t, p); now["forwarded"] != before["forwarded"]+20 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -145,7 +146,7 @@ func TestSpecIsLost(t *testing.T) {
 			}
 			forwards(t, p, w)
 			mustApply(t, o, s, 0)
-			if st := o.State(); len(st.Problems) > 0 || len(st.VIPs) != 1 || st.VIPs[0].Settling == nil {
+			if st := o.State(); len(ownProblems(st)) > 0 || len(st.VIPs) != 1 || st.VIPs[0].Settling == nil {
 				t.Errorf("after it was applied again: %+v, %+v", st.Problems, st.VIPs)
 			}
 			if now := backendIDs(t, o); now != ids {
@@ -165,6 +166,12 @@ func backendIDs(t *testing.T, o *owner) (text string) {
 		}
 	})
 	return text
+}
+
+// ownProblems are those of a node, but for the packets that the far end of a wire refuses: it has no program, so that they come
+// to 10 a second or more whenever a tick falls behind some that a test sent.
+func ownProblems(s *State) []Problem {
+	return slices.DeleteFunc(slices.Clone(s.Problems), func(p Problem) bool { return strings.HasPrefix(p.Key, "lost ") })
 }
 
 func hasProblem(s *State, severity, words string) bool {

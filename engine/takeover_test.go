@@ -48,7 +48,7 @@ func takesOver(t *testing.T, abi int) {
 	if left := olderPins(t, p); len(left) > 0 {
 		t.Errorf("%q is left", left)
 	}
-	if problems := o.State().Problems; len(problems) > 0 {
+	if problems := ownProblems(o.State()); len(problems) > 0 {
 		t.Errorf("%+v", problems)
 	}
 	inside(t, o, func() {
