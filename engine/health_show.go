@@ -151,6 +151,8 @@ func whyState(now time.Time, b Backend, found *FoundBy) string {
 		return "its checks took it out of the ring"
 	case b.Starting > 0:
 		return fmt.Sprintf("back, and starting slowly with %.0f%% of its weight", 100*b.Starting)
+	case b.Health == "" && b.Found && !b.Edited && found != nil:
+		return "up as " + found.Source + " says, and not checked"
 	case b.Health == "":
 		return "up by hand, and not checked"
 	}

@@ -48,11 +48,12 @@ var errGone = errors.New("the version is too old to go on from")
 func (k *kubernetes) Follow(ctx context.Context, tell func(Answer)) {
 	rest := k.backoff
 	for {
-		listed, err := k.follow(ctx, tell)
+		began := time.Now()
+		err := k.follow(ctx, tell)
 		if ctx.Err() != nil {
 			return
 		}
-		if listed {
+		if time.Since(began) > backoffMost { // and not where lists are granted and watches are not
 			rest = k.backoff
 		}
 		if !errors.Is(err, errGone) {
@@ -65,27 +66,27 @@ func (k *kubernetes) Follow(ctx context.Context, tell func(Answer)) {
 	}
 }
 
-// follow lists and watches until something fails; listed tells whether the list came.
-func (k *kubernetes) follow(ctx context.Context, tell func(Answer)) (listed bool, err error) {
+// follow lists and watches until something fails.
+func (k *kubernetes) follow(ctx context.Context, tell func(Answer)) error {
 	c, err := k.config(&k.From)
 	if err != nil {
-		return false, err
+		return err
 	}
 	client, err := c.client(k.dial)
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer client.CloseIdleConnections()
 	if err := k.list(ctx, c, client); err != nil {
-		return false, fmt.Errorf("list endpoint slices: %w", err)
+		return fmt.Errorf("list endpoint slices: %w", err)
 	}
 	tell(k.answer())
 	for {
 		if err := k.watch(ctx, c, client, tell); err != nil {
-			return true, fmt.Errorf("watch endpoint slices: %w", err)
+			return fmt.Errorf("watch endpoint slices: %w", err)
 		}
 		if !sleep(ctx, k.backoff) { // a server that ends every watch at once is asked no faster
-			return true, ctx.Err()
+			return ctx.Err()
 		}
 	}
 }
