@@ -99,7 +99,7 @@ func Judge(s *engine.State, now time.Time) Verdict {
 			v.More++
 		}
 	}
-	if !v.over {
+	if !v.over && v.Level > OK { // else nobody is to blame
 		v.Person, v.After = changedBefore(s, v.Since)
 	}
 	return v

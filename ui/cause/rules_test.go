@@ -250,6 +250,7 @@ func TestRules(t *testing.T) {
 			event(s, "info", "engine", "over after 2s: no BGP session with fd00:1::1 (active): nobody answers", time.Minute)
 		}, OK, "all is well", ""},
 		{"a node that somebody drained", func(s *engine.State) {
+			event(s, "audit", "ops-3", "applied generation 41", 3*time.Minute)
 			s.Drained = &engine.Drained{Who: "alex", Why: "new kernel", Since: s.Time.Add(-94 * time.Second)}
 		}, OK, "the node is drained by alex (new kernel) for 1m34s", ""},
 		{"what comes and goes", func(s *engine.State) {
