@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"hairpin/engine/doctor"
@@ -23,6 +24,7 @@ type examiner struct {
 	at     time.Time  // when
 	busy   bool
 	latest *Diagnosis // nil: none yet
+	told   int        // of how many looks in a row, up to the latest, others said that what is sent does not arrive
 }
 
 // question is what to look at the machine by.
@@ -70,7 +72,10 @@ func (o *owner) examine(now time.Time) {
 func (o *owner) examined(now time.Time, d *Diagnosis) {
 	x := &o.examiner
 	before := x.latest
-	x.busy, x.latest = false, d
+	x.busy, x.latest, x.told = false, d, x.told+1
+	if !slices.ContainsFunc(d.Findings, func(f Finding) bool { return f.Check == checkTold && bad(f) }) {
+		x.told = 0
+	}
 	if before == nil || before.Role != d.Role {
 		return
 	}
@@ -97,16 +102,20 @@ func bad(f Finding) bool { return f.Level == FindingCrit || f.Level == FindingWa
 // newsworthy tells whether a finding is told when it begins and ends. Problems are, all of them.
 func newsworthy(f Finding) bool { return bad(f) && !unseen(f) }
 
-// unseen tells whether packets are lost by what was found where no stage sees it, and nothing else says so.
+// unseen tells whether a backend loses packets by what was found where no stage sees it, and nothing else says so.
 func unseen(f Finding) bool {
 	switch f.Check {
-	case "vip address", "arp", "rp_filter", "veth", "lro", "conntrack":
+	case "vip address", "arp", "rp_filter":
 		return f.Level == FindingCrit
-	case "returned":
-		return f.Level == FindingWarn
 	}
 	return false
 }
+
+// What others say of a thing that was over before it was looked at twice is no problem.
+const (
+	checkTold = "returned"
+	toldLooks = 2
+)
 
 // machineProblems are findings without which nothing on this node would say why packets vanish.
 func (o *owner) machineProblems() (list []Problem) {
@@ -114,7 +123,7 @@ func (o *owner) machineProblems() (list []Problem) {
 		return nil
 	}
 	for _, f := range o.examiner.latest.Findings {
-		if unseen(f) {
+		if unseen(f) || f.Check == checkTold && bad(f) && o.examiner.told >= toldLooks {
 			list = append(list, Problem{Key: "machine " + f.Check + " " + f.On, Severity: string(f.Level), What: f.What, Cure: f.Cure})
 		}
 	}

@@ -44,7 +44,7 @@ func kinds() []kind {
 		{key: "limit ", rank: 5, screen: "4"},
 		{key: "flows lost", rank: 5, screen: "4", reasons: []string{"conn_limited", "source_conn_limited"}},
 		{key: "lost ", rank: 6, screen: "2"},
-		{key: "machine ", rank: 4},
+		{key: "machine ", rank: 7},
 		{key: "unheld ", rank: 7, screen: "3"},
 		{key: "shadow ", rank: 9, screen: "2"},
 		{key: "disabled ", rank: 9, screen: "2"},
