@@ -164,6 +164,15 @@ func TestTLSWallDoors(t *testing.T) {
 	}
 	checkDryWall(t, n, n.chain(t, "eth0", XDP))
 	checkCutWall(t, n, n.chain(t, "eth0", XDP))
+	for _, tags := range [][]packet.Layer{{vlan{}, ip4{}}, {vlan{}, ip6{}}, {vlan{TPID: packet.TypeQinQ}, vlan{}, ip4{}}} {
+		for said, want := range map[*packet.Payload]string{&hello: "forwarded", &http: "not_tls"} {
+			clear(n.wallFlows.raw)
+			n.run(t, n.chain(t, "eth0", XDP), frame(slices.Concat(tags, says{"S", 0, nil}.layers(40000))...), 0)
+			if why, _, _ := n.exit(t, n.chain(t, "eth0", XDP), frame(slices.Concat(tags, says{"A", 0, *said}.layers(40000))...)); why.Name != want {
+				t.Errorf("%q behind %d tags: %s, want %s", *said, len(tags)-1, why.Name, want)
+			}
+		}
+	}
 	for hook, end := range map[Hook]string{XDP: "forwarded", TCXIngress: "chain_end"} {
 		checkSubflows(t, n, n.chain(t, "eth0", hook), end)
 	}

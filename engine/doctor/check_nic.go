@@ -75,6 +75,18 @@ func cureOf(n *NIC) string {
 	return "put the chain on a NIC whose driver has native XDP"
 }
 
+// checkStations: whether packets come that are for somebody else. The kernel drops those, and XDP sees them before.
+func checkStations(f *Facts, n *NIC, s *sheet) {
+	if n.Index == 0 || !f.wants(n.Name, spec.XDP) {
+		return
+	}
+	if n.Promisc {
+		s.say(Info, n.Name+" is promiscuous: somebody captures on it, or it is a bridge's port", "where its switch floods, its chain takes packets that are for other nodes", "")
+		return
+	}
+	s.ok(n.Name + " takes only frames for this machine")
+}
+
 func checkForeign(f *Facts, n *NIC, s *sheet) {
 	var ours int
 	for _, p := range n.Sitting {

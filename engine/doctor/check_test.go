@@ -118,6 +118,7 @@ func everywhere() []ill {
 		{"no NIC", nic(func(n *NIC) { *n = NIC{Name: "eth0"} }), "crit nic eth0", "ip -br link"},
 		{"a NIC that is off", nic(func(n *NIC) { n.Up = false }), "crit link eth0", "ip link set dev eth0 up"},
 		{"no carrier", nic(func(n *NIC) { n.Carrier = false }), "crit link eth0", "cable"},
+		{"a NIC on which somebody captures", nic(func(n *NIC) { n.Promisc = true }), "info stations eth0", ""},
 		{"generic for its MTU", nic(func(n *NIC) {
 			n.Sitting[0].Mode = "generic"
 			n.Settings.Features["rx-gro"] = nicstats.Feature{}

@@ -58,7 +58,7 @@ func checks() []check {
 		{"kernel", checkVersion}, {"kernel functions", checkFunctions}, {"btf", checkBTF}, {"jit", checkJIT}, {"statistics", checkStatistics},
 		{"lockdown", checkLockdown}, {"privileges", checkPrivileges}, {"bpffs", checkBPFFS}, {"clock", checkClock},
 		{"clock source", checkClockSource}, {"memory", checkMemory}, {"state folder", checkState}, {"conntrack", checkConntrack},
-		{"nic", each(checkPresent)}, {"link", each(checkLink)}, {"xdp", each(checkXDP)}, {"foreign program", each(checkForeign)},
+		{"nic", each(checkPresent)}, {"link", each(checkLink)}, {"xdp", each(checkXDP)}, {"stations", each(checkStations)}, {"foreign program", each(checkForeign)},
 		{"lro", each(checkLRO)}, {"gro", each(checkGRO)}, {"vlan offload", each(checkVLAN)}, {"checksum", each(checkChecksum)},
 		{"veth", each(checkVeth)}, {"queues", each(checkQueues)}, {"irqs", each(checkIRQs)}, {"rings", each(checkRings)},
 		{"lost by the nic", each(checkLost)}, {"backlog", checkBacklog}, {"returned", checkReturned},

@@ -82,6 +82,7 @@ type NIC struct {
 	Kind     string
 	Up       bool
 	Carrier  bool
+	Promisc  bool // it takes frames for other stations too
 	MTU      int
 	VLANs    bool // there are VLANs on it
 	Peer     Peer // of a veth

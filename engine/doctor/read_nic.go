@@ -70,7 +70,7 @@ func (e eye) read(f *Facts, name string) NIC {
 	}
 	a := l.Attrs()
 	n := NIC{Name: name, Index: a.Index, Kind: l.Type(), MTU: a.MTU, Up: a.Flags&net.FlagUp != 0,
-		Carrier: a.RawFlags&unix.IFF_RUNNING != 0, Foreign: e.known, IRQs: readIRQs(a)}
+		Carrier: a.RawFlags&unix.IFF_RUNNING != 0, Promisc: a.Promisc != 0, Foreign: e.known, IRQs: readIRQs(a)}
 	for _, other := range e.links {
 		n.VLANs = n.VLANs || other.Type() == "vlan" && other.Attrs().ParentIndex == a.Index
 	}

@@ -14,7 +14,7 @@ type advice struct {
 // usual is what to look at for the reasons of a stage that have no advice of their own.
 var usual = map[Stage]string{
 	Root:      "`hairpin chain`: whether the NIC has a row at all, and `hairpin status`: which generation is live.",
-	Parse:     "`hairpin capture reason NAME` copies such packets, `hairpin drops` says by which NIC they come.",
+	Parse:     "`hairpin capture reason NAME` copies such packets and says by which NIC they come, `hairpin status` how many do.",
 	Balancer:  "`hairpin drops` says which VIPs lose how many, `hairpin trace` what becomes of one packet and why.",
 	Decap:     "`hairpin agent` shows what comes for each VIP of this backend, `hairpin capture reason NAME` the packets.",
 	SNAT:      "`hairpin agent` shows how many flows are translated, and for which VIPs.",
@@ -51,7 +51,7 @@ var advised = map[string]advice{
 	"no_generation":       {"`hairpin status`: whether a spec was ever applied, and which NICs it names.", ""},
 	"internal":            {"`hairpin events` around the first of them, and `hairpin doctor`.", ""},
 	"chain_end":           {"`hairpin chain`.", "Nothing where the last stage is a firewall or a limit. Where it should balance, add `balancer` to the chain."},
-	"firewall_rule":       {"`hairpin drops`: which rule, by its name and counter.", "If they should pass, correct the rule, or put one with action pass in front of it; try it in `shadow` first."},
+	"firewall_rule":       {"`hairpin chain`: which rule, by its name and counter.", "If they should pass, correct the rule, or put one with action pass in front of it; try it in `shadow` first."},
 	"rate_limited":        {"`hairpin limits`: the rate against the limit; of a tenant, which of its VIPs uses it up. `hairpin connections --by source --sort new`: who opens most.", ""},
 	"source_rate_limited": {"`hairpin limits`: the sources that are over. `hairpin connections --by source --sort new`.", ""},
 	"conn_limited": {"`hairpin limits`: open connections against the limit, and how they are counted.",

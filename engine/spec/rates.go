@@ -91,7 +91,7 @@ func (x *Rates) fields(r *reader) []field {
 
 func (r *reader) rate(n *yaml.Node, a *at) Rate {
 	var l Rate
-	r.limit(n, a, field{"rate", "how many new connections a second", number(r, &l.Rate, 1, maxRate)}, &l.Per, &l.VIP, &l.Tenant, &l.Prefix4, &l.Prefix6)
+	r.limit(n, a, field{"rate", "how many new connections a second, by each NIC", number(r, &l.Rate, 1, maxRate)}, &l.Per, &l.VIP, &l.Tenant, &l.Prefix4, &l.Prefix6)
 	return l
 }
 

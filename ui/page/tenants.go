@@ -133,7 +133,7 @@ func (p *Tenants) detail(k Kit, v View, w int) (out []string) {
 		if l.Tenant != name || l.Source.IsValid() {
 			continue
 		}
-		unit := map[string]string{"ratelimit": " new connections a second", "connlimit": " connections"}[l.Kind]
+		unit := map[string]string{"ratelimit": " new connections a second there", "connlimit": " connections"}[l.Kind]
 		say(limitToken(l), fmt.Sprintf("%s on %s: %s of %d%s, %d refused", l.Stage, l.NIC, widget.Number(l.Now), l.Max, unit, l.Over.Packets))
 	}
 	if of := v.State.Spec.Tenant(name); of != nil {
