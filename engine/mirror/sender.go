@@ -27,14 +27,13 @@ type Sender struct {
 
 const vxlanHead = 8
 
-// failure is a copy that could not be sent.
+// failure is a copy that could not be sent, or that nobody listened for.
 type failure struct {
 	why string
 	at  time.Time
 }
 
-// failsFor is how long a failure counts. A collector that does not listen is known by an answer to some copies only, and those
-// between are sent.
+// failsFor is how long a failure counts. A collector that does not listen is known by an answer to some copies only.
 const failsFor = 10 * time.Second
 
 // errNoPacket is why GUE cannot have a frame: it has only what is within one.
@@ -83,6 +82,10 @@ func (s *Sender) Send(frame []byte, l2 int) {
 		s.buf = append(s.buf, frame[l2:]...)
 	}
 	_, err := s.conn.Write(s.buf)
+	if errors.Is(err, unix.ECONNREFUSED) { // what became of a copy before: nobody listens there, but somebody may capture
+		s.fail(err)
+		_, err = s.conn.Write(s.buf)
+	}
 	s.note(err)
 }
 
@@ -92,8 +95,10 @@ func (s *Sender) note(err error) {
 		return
 	}
 	s.unsent.Add(1)
-	s.failed.Store(&failure{err.Error(), time.Now()})
+	s.fail(err)
 }
+
+func (s *Sender) fail(err error) { s.failed.Store(&failure{err.Error(), time.Now()}) }
 
 // Counts are how many copies were sent, and how many could not be.
 func (s *Sender) Counts() (sent, unsent uint64) { return s.sent.Load(), s.unsent.Load() }

@@ -69,7 +69,7 @@ func TestGUE(t *testing.T) {
 	}
 }
 
-// TestNobody: a collector that does not listen is known by the copy after.
+// TestNobody: a collector that does not listen is known by the copy after, and is sent that all the same, in case it captures.
 func TestNobody(t *testing.T) {
 	c, to := collector(t)
 	_ = c.Close()
@@ -83,6 +83,12 @@ func TestNobody(t *testing.T) {
 	}
 	if !strings.Contains(s.Trouble(time.Now()), "refused") {
 		t.Errorf("the trouble is %q", s.Trouble(time.Now()))
+	}
+	for range 1000 {
+		s.Send(frame, 14)
+	}
+	if sent, unsent := s.Counts(); unsent > sent/4 { // an answer may come in the middle of a send
+		t.Errorf("%d copies were sent, %d not", sent, unsent)
 	}
 	if why := s.Trouble(time.Now().Add(time.Minute)); why != "" {
 		t.Errorf("a minute later the trouble is %q", why)
