@@ -45,7 +45,9 @@ func attachTheirs(t *testing.T, name string) link.Link {
 // sabotage does something to the pins of a node while its engine runs, and gives that a few ticks' time.
 func sabotage(t *testing.T, o *owner, what string, do func() error) *State {
 	t.Helper()
-	if err := do(); err != nil {
+	var err error
+	inside(t, o, func() { err = do() }) // between two ticks of the engine
+	if err != nil {
 		t.Fatalf("%s: %v", what, err)
 	}
 	for range 2 {
