@@ -34,6 +34,7 @@ type fleetTrial struct {
 	before     traffic
 	atLive     traffic
 	clients    datapath.Clients
+	counting   time.Time
 	generation int
 }
 
@@ -89,7 +90,7 @@ func (o *owner) mayTry(t *fleetTrial, watched bool) error {
 	o.fleet.base.Store(&known)
 	if watched {
 		o.seeClients(true)
-		t.clients = o.kernel.Clients()
+		t.clients, t.counting = o.kernel.Clients(), time.Now()
 	}
 	return nil
 }
@@ -102,7 +103,7 @@ func (o *owner) try(t *fleetTrial, s *spec.Spec, r fleet.Revision, options fleet
 	}
 	t.before = o.lately()
 	if options.Watch > 0 {
-		t.before.Clients = o.kernel.Clients().Since(t.clients)
+		t.before.Clients, t.before.Over = o.kernel.Clients().Since(t.clients), time.Since(t.counting)
 	}
 	request := ApplyRequest{Spec: s, Who: r.Who, Why: why, Force: r.Force}
 	if options.Watch > 0 {

@@ -54,6 +54,7 @@ type handing struct {
 	frozen bool
 
 	clients  datapath.Clients // counted when it began
+	counting time.Time        // since when
 	compared time.Time        // when enough is known of how they fare
 }
 
@@ -85,7 +86,8 @@ func (o *owner) beginHandoff(r HandoffRequest) error {
 	o.step("handoff: successor started")
 	o.handing = h
 	if o.seeClients(true); o.active != 0 {
-		h.clients, h.compared = o.kernel.Clients(), now.Add(min(r.Watch, beforeMost))
+		h.clients, h.counting = o.kernel.Clients(), time.Now()
+		h.compared = h.counting.Add(min(r.Watch, beforeMost))
 	}
 	o.showHandoff(h.shown)
 	o.journal.add(now, "audit", r.Who, fmt.Sprintf("hands the node over to pid %d%s", h.shown.To.PID, because(r.Why)))
@@ -280,7 +282,7 @@ func (o *owner) freeze(h *handing) error {
 		h.shown = h.shown.begin(stepFreeze, time.Now())
 		o.showHandoff(h.shown)
 		before := o.lately()
-		before.Clients = o.kernel.Clients().Since(h.clients)
+		before.Clients, before.Over = o.kernel.Clients().Since(h.clients), time.Since(h.counting)
 		return handoffWord{Live: o.keepLive(), Offer: &handoffOffer{Handoff: h.shown, Before: before}}, nil
 	})
 	if err != nil {

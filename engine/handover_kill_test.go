@@ -122,7 +122,7 @@ func (k killer) round(t *testing.T, what string, want HandoffOutcome, heir partn
 		t.Fatalf("%s: %v", what, err)
 	}
 	_ = n.Close()
-	now, outcome := k.settled(t, began)
+	now, outcome := k.settled(t, began, func(pid int) bool { return heir.Die != "" && pid != first.PID })
 	forwards(t, k.paths, k.wire)
 	settleDeadline(t, k.paths, map[string]bool{first.Revision: true})
 	for reason, count := range exits(t, k.paths) {
@@ -151,8 +151,8 @@ func (k killer) round(t *testing.T, what string, want HandoffOutcome, heir partn
 }
 
 // settled waits until the handoff is over, whoever lives: somebody owns the node and is watched no more, or else nobody does
-// and the next one can.
-func (k killer) settled(t *testing.T, began time.Time) (s *State, outcome HandoffOutcome) {
+// and the next one can. Who is doomed does not count.
+func (k killer) settled(t *testing.T, began time.Time, doomed func(pid int) bool) (s *State, outcome HandoffOutcome) {
 	t.Helper()
 	for limit := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(limit) {
@@ -162,7 +162,7 @@ func (k killer) settled(t *testing.T, began time.Time) (s *State, outcome Handof
 		if err == nil {
 			s = n.State()
 			_ = n.Close()
-			if h := s.Handoff; h != nil && h.Over() && h.Began.After(began) && s.PID == lockedBy(t, k.paths) {
+			if h := s.Handoff; h != nil && h.Over() && h.Began.After(began) && s.PID == lockedBy(t, k.paths) && !doomed(s.PID) {
 				return s, h.Outcome
 			}
 			continue

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"hairpin/engine/datapath"
 	"hairpin/engine/reason"
@@ -14,6 +15,7 @@ type traffic struct {
 	Own               float64 // for this node itself, or for no service of it: answers to its checks, and who works on it
 	Attached          int     // chains
 	Clients           datapath.Clients
+	Over              time.Duration // for which clients were counted
 }
 
 // noVIP is the reason of packets for no service of this node.
@@ -80,12 +82,13 @@ func (o *owner) counted() (t traffic, err error) {
 			}
 		}
 	}
-	t.Attached, t.Clients = o.inPlace(), o.kernel.Clients()
+	t.Attached, t.Clients, t.Over = o.inPlace(), o.kernel.Clients(), time.Duration(datapath.Monotonic())
 	return t, nil
 }
 
 func (t traffic) since(before traffic) traffic {
-	return traffic{t.In - before.In, t.Forward - before.Forward, t.Drop - before.Drop, t.Own - before.Own, t.Attached, t.Clients.Since(before.Clients)}
+	return traffic{t.In - before.In, t.Forward - before.Forward, t.Drop - before.Drop, t.Own - before.Own, t.Attached, t.Clients.Since(before.Clients),
+		t.Over - before.Over}
 }
 
 // By how much packets and clients after a switch may be worse off than before, and from how many on that is judged.
@@ -99,9 +102,9 @@ const (
 	enoughEvents                = 10 // resets, or repeats
 )
 
-// endsTogether is how many packets must have come since, of those of clients that came before, for their resets to be judged: connections
-// that waited for a busy machine end together, and the first few packets after a switch may be no more than that.
-const endsTogether = 1.0 / 4
+// clientsLeast is for how long clients must have been counted, before and after, to be judged. Connections that waited for a busy machine
+// begin together and end together, so that for some tenths of a second half of what comes may be resets.
+const clientsLeast = time.Second
 
 // customResets is the share of resets from clients that end each connection by a reset: SYN, a question, RST. Few packets before may be
 // of a moment in which connections only began, and do not say that these are no such clients.
@@ -119,17 +122,15 @@ var measures = []struct {
 	factor, slack float64
 	atLeast       bool
 	least         float64 // of the part
-	fewest        float64 // of the whole
-	asBefore      float64 // share of the whole before that must have come, too
 	custom        float64 // share that fewer than enoughPackets before do not rule out
 }{
-	{"dropped", "the packets are dropped", func(t traffic) (float64, float64) { return t.Drop, t.In }, dropFactor, dropSlack, false, 0, enoughPackets, 0, 0},
+	{"dropped", "the packets are dropped", func(t traffic) (float64, float64) { return t.Drop, t.In }, dropFactor, dropSlack, false, 0, 0},
 	{"forwarded", "the packets are forwarded", func(t traffic) (float64, float64) { return t.Forward, t.In - t.Own },
-		forwardFactor, forwardSlack, true, 0, enoughPackets, 0, 0},
+		forwardFactor, forwardSlack, true, 0, 0},
 	{"resets", "the TCP packets of clients are resets", func(t traffic) (float64, float64) { return float64(t.Clients.Resets), float64(t.Clients.Packets) },
-		resetFactor, resetSlack, false, enoughEvents, enoughPackets, endsTogether, customResets},
+		resetFactor, resetSlack, false, enoughEvents, customResets},
 	{"SYN repeats", "the SYNs of clients are repeated", func(t traffic) (float64, float64) { return float64(t.Clients.Repeats), float64(t.Clients.SYNs) },
-		repeatFactor, repeatSlack, false, enoughEvents, 0, 0, 0},
+		repeatFactor, repeatSlack, false, enoughEvents, 0},
 }
 
 // judge compares what came since a switch with what came before it. Shares are compared and not rates: how much comes is
@@ -149,11 +150,13 @@ func judge(before, now traffic) (figures []HandoffFigure, err error) {
 		} else {
 			f.Limit = min(1, m.factor*was+m.slack+chance)
 		}
-		_, known := m.of(before)
-		if m.custom > 0 && known < enoughPackets {
+		if _, known := m.of(before); m.custom > 0 && known < enoughPackets {
 			f.Limit = max(f.Limit, m.custom)
 		}
-		enough := part >= m.least && whole >= max(m.fewest, m.asBefore*known)
+		enough := whole >= enoughPackets
+		if m.least > 0 {
+			enough = part >= m.least && min(before.Over, now.Over) >= clientsLeast
+		}
 		f.Exceeded = enough && (f.AtLeast && f.Now < f.Limit || !f.AtLeast && f.Now > f.Limit)
 		if f.Exceeded {
 			err = fmt.Errorf("%.2f %% of %s, the limit is %.2f %%, before it were %.2f %%", 100*f.Now, m.says, 100*f.Limit, 100*f.Before)

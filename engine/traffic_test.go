@@ -18,7 +18,8 @@ func often(n uint64, t traffic) traffic {
 func TestJudge(t *testing.T) {
 	const much = 100_000 // chance is below a hundredth of a percent
 	quiet, few := traffic{Attached: 1}, traffic{In: 1000, Forward: 900, Drop: 20, Attached: 1}
-	with := func(t traffic, c datapath.Clients) traffic { t.Clients = c; return t }
+	with := func(t traffic, c datapath.Clients) traffic { t.Clients, t.Over = c, clientsLeast; return t }
+	brief := func(t traffic) traffic { t.Over--; return t }
 	calm := with(few, datapath.Clients{Packets: 1000, SYNs: 100, Repeats: 1, Resets: 6})
 	busy, manyCalm := often(much, few), often(much, calm)
 	clients := func(c datapath.Clients) traffic { return often(much, with(few, c)) }
@@ -48,10 +49,8 @@ func TestJudge(t *testing.T) {
 		{"as many are reset", manyCalm, clients(datapath.Clients{Packets: 9000, SYNs: 900, Resets: 55}), ""},
 		{"more are reset", manyCalm, clients(datapath.Clients{Packets: 1000, SYNs: 100, Resets: 24}), "2.40 % of the TCP packets of clients are resets, the limit is 2.31 %"},
 		{"few are reset", manyCalm, with(busy, datapath.Clients{Packets: 20, SYNs: 20, Resets: 9}), ""},
-		{"connections end together at first", with(few, datapath.Clients{Packets: 3000, SYNs: 300, Resets: 300}),
-			with(few, datapath.Clients{Packets: 700, SYNs: 30, Resets: 330}), ""},
-		{"as many end, and go on to", with(few, datapath.Clients{Packets: 3000, SYNs: 300, Resets: 300}),
-			with(few, datapath.Clients{Packets: 800, SYNs: 30, Resets: 380}), "47.50 % of the TCP packets of clients are resets"},
+		{"half are reset, for a moment", manyCalm, brief(clients(datapath.Clients{Packets: 1000, SYNs: 100, Resets: 500, Repeats: 50})), ""},
+		{"half are reset, of what was looked at for a moment", brief(manyCalm), clients(datapath.Clients{Packets: 1000, SYNs: 100, Resets: 500, Repeats: 50}), ""},
 		{"some are reset, few came before", someone, with(few, datapath.Clients{Packets: 1000, SYNs: 400, Resets: 60}), ""},
 		{"clients that always reset, few ends came before", with(few, datapath.Clients{Packets: 69, SYNs: 30, Resets: 2}),
 			with(few, datapath.Clients{Packets: 927, SYNs: 300, Resets: 235}), ""},
@@ -96,7 +95,7 @@ func TestJudgeByChance(t *testing.T) {
 	node := func(packets int, drops, resets, repeats float64) traffic {
 		syns := packets/4 + 1
 		drop := float64(some(packets, drops))
-		return traffic{In: float64(packets), Drop: drop, Forward: float64(packets) - drop, Attached: 1,
+		return traffic{In: float64(packets), Drop: drop, Forward: float64(packets) - drop, Attached: 1, Over: clientsLeast,
 			Clients: datapath.Clients{Packets: uint64(packets), SYNs: uint64(syns), Resets: some(packets, resets), Repeats: some(syns, repeats)}}
 	}
 	const rounds = 20_000
