@@ -7,24 +7,29 @@ import (
 	"testing"
 )
 
+// dialled is a socket that listens, and both ends of a connection to it. All are closed when the test ends.
+func dialled(t *testing.T, address string) (l net.Listener, client, server net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	if client, err = net.Dial("tcp", l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	if server, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	return l, client, server
+}
+
 // TestList: a connection is listed at both its ends, with what went over it, and not the socket that listens.
 func TestList(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
-		l, err := net.Listen("tcp", address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		client, err := net.Dial("tcp", l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer client.Close()
-		server, err := l.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer server.Close()
+		l, client, server := dialled(t, address)
 		if _, err := client.Write(make([]byte, 1000)); err != nil {
 			t.Fatal(err)
 		}
@@ -60,16 +65,7 @@ func TestList(t *testing.T) {
 // said.
 func TestTaker(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
-		l, err := net.Listen("tcp", address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		client, err := net.Dial("tcp", l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer client.Close()
+		l, client, _ := dialled(t, address)
 		u, err := net.ListenPacket("udp", address)
 		if err != nil {
 			t.Fatal(err)
