@@ -95,12 +95,12 @@ func TestSYNFlood(t *testing.T) {
 func TestBudget(t *testing.T) {
 	n := newNode(t, settleSpec)
 	n.add(t, "web", "10.1.1.4")
-	began := Monotonic() >> tickShift
+	began := coarse() >> tickShift
 	flood := n.flooder(t, syn)
 	for sent := 0; sent < 200_000; sent += 50_000 {
 		flood.send(t, 50_000)
 	}
-	limit := int(Monotonic()>>tickShift-began+1) * len(n.counters.all) << 15
+	limit := int(coarse()>>tickShift-began+1) * len(n.counters.all) << 15
 	if used := n.entries(); used > limit || used == 0 {
 		t.Errorf("%d entries are used, the budget allows %d", used, limit)
 	}

@@ -237,7 +237,7 @@ func (n *node) served(t *testing.T, chain int, in []byte) {
 
 // fillFlows leaves no room for a flow more: each has been answered, and was seen a moment ago.
 func (n *node) fillFlows() {
-	now := Monotonic() >> tickShift << natAgeShift
+	now := coarse() >> tickShift << natAgeShift
 	for i := range n.natFlows.all {
 		for way := range n.natFlows.all[i].State {
 			n.natFlows.all[i].Flow[way], n.natFlows.all[i].State[way] = uint64(way+1), now|natConfirmed|natAnswered|1

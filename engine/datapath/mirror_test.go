@@ -99,11 +99,11 @@ func (n *node) checkMirrorBounds(t *testing.T, c *Copier) {
 	if got, _ := copies(t, c); len(got) < 100 || len(got) > 320 || n.own("many", 0) != uint64(len(got)) {
 		t.Errorf("%d of 2000 packets were copied, one in 10 was wanted; counted %d", len(got), n.own("many", 0))
 	}
-	before := Monotonic() >> 30
+	before := coarse() >> 30
 	for range 100 {
 		n.run(t, n.chain(t, "eth1", TCXIngress), in, 0)
 	}
-	windows := int(Monotonic()>>30-before) + 1
+	windows := int(coarse()>>30-before) + 1
 	cpus, err := ebpf.PossibleCPU()
 	if err != nil {
 		t.Fatal(err)

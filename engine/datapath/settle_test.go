@@ -83,7 +83,7 @@ func TestUnmarkedSlotAsksNothing(t *testing.T) {
 func TestSYNWithoutRoom(t *testing.T) {
 	t.Parallel()
 	full := func(n *node) {
-		tick := Monotonic() >> tickShift & entryAgeMask
+		tick := coarse() >> tickShift & entryAgeMask
 		for i := range n.connections.all {
 			for j := range n.connections.all[i] {
 				n.connections.all[i][j] = uint64(j+1)<<36 | tick<<entryAgeShift | entryConfirmed | 1
@@ -92,7 +92,7 @@ func TestSYNWithoutRoom(t *testing.T) {
 	}
 	spent := func(n *node) {
 		for i := range n.counters.all {
-			n.counters.all[i].BudgetTick = Monotonic() >> tickShift & entryAgeMask
+			n.counters.all[i].BudgetTick = coarse() >> tickShift & entryAgeMask
 			n.counters.all[i].BudgetUsed = 1 << 32
 		}
 	}
@@ -108,10 +108,11 @@ func TestSYNWithoutRoom(t *testing.T) {
 			if c.ring(t) == old[c] {
 				continue // the drain moved it back
 			}
+			tick := coarse() >> tickShift
 			fill(n)
-			before, tick := n.ledger(t), Monotonic()>>tickShift
+			before := n.ledger(t)
 			got := c.send(t, "S")
-			if why == "budget spent" && Monotonic()>>tickShift != tick {
+			if why == "budget spent" && coarse()>>tickShift != tick {
 				continue // a new tick brought a new budget
 			}
 			want := old[c]
