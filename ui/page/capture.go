@@ -116,7 +116,7 @@ func (p *Capture) Draw(k Kit, v View, w, h int) []string {
 func (p *Capture) head(k Kit, v View, w int) []string {
 	c := v.Capture
 	if c == nil {
-		lines := []string{" " + k.Say(theme.Dim, "nothing is captured by this console; only headers are copied, and it ends by itself")}
+		lines := []string{" " + k.Say(theme.Dim, "nothing is captured here; only headers are copied, and it ends by itself")}
 		for _, s := range v.State.Captures {
 			lines = append(lines, " "+k.Say(theme.Text, fmt.Sprintf("%s captures %s on %s until %s", s.Who, orAll(s.Filter), s.Where, s.Until.Format("15:04:05"))))
 		}
