@@ -110,8 +110,8 @@ func (n *node) meets(t *testing.T, chain int, in []byte) (why string, same bool)
 	exit, verdict, out := n.exit(t, chain, in)
 	why = reasonName(int(dry.Note.Reason))
 	switch {
-	case exit.Name != why && strings.Contains(why, "limited") && !strings.Contains(exit.Name, "limited"):
-		return exit.Name, false // a place came free in between
+	case exit.Name != why && limitsMoved(why, exit.Name):
+		return exit.Name, false
 	case exit.Name != why:
 		t.Errorf("%s: reason %s dry, %s live", describe(in), why, exit.Name)
 	case dry.Verdict != verdict:
@@ -124,6 +124,20 @@ func (n *node) meets(t *testing.T, chain int, in []byte) (why string, same bool)
 		}
 	}
 	return why, true
+}
+
+// limitsMoved tells whether time alone may have made the difference between what a dry run met and what a live one did.
+func limitsMoved(dry, live string) bool {
+	limited := func(why string) bool { return strings.Contains(why, "limited") }
+	switch {
+	case limited(dry) && !limited(live), dry == "too_big" && live == "too_big_told":
+		return true // a place came free in between
+	case dry == "source_rate_limited" && live == "conn_limited":
+		return true // the same, and the stage behind it has none
+	case dry == "echo_answered" && live == "echo_limited", dry == "too_big_told" && live == "too_big":
+		return true // one may see a window end a tick of the clock before the other
+	}
+	return false
 }
 
 func describe(in []byte) string {
@@ -145,6 +159,7 @@ func (n *node) sentTo(id int) (sum uint64) {
 // reality compares that many random packets, and demands that some left with each of these reasons.
 func (n *node) reality(t *testing.T, count int, tunnel bool, each func(i int), wanted ...string) {
 	t.Helper()
+	onCPU(0) // each has room for answers of its own
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	m := maker{rand.New(rand.NewPCG(seed, 1))}
