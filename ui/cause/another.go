@@ -18,13 +18,18 @@ func another(s *engine.State) []Cause {
 		return []Cause{{Level: OK, rank: rankOther, Screen: "8", Since: h.Ended, over: true,
 			What: strings.TrimSpace(fmt.Sprintf("%s handed the node over to pid %d, %s", h.Who, h.To.PID, h.To.Version))}}
 	}
+	given := false // by a handoff, whose successor adopts next
 	for _, e := range s.Events {
-		age := s.Time.Sub(e.Time)
-		if age < 0 || age > anotherFor || !strings.HasPrefix(e.What, "adopted generation ") {
+		if strings.HasPrefix(e.What, "hands the node over ") {
+			given = true
+		}
+		if !strings.HasPrefix(e.What, "adopted generation ") {
 			continue
 		}
-		if h != nil && !e.Time.Before(h.Began) && (!h.Over() || !e.Time.After(h.Ended)) {
-			continue // the successor did, as it does in every handoff
+		successor := given || h != nil && !e.Time.Before(h.Began) && (!h.Over() || !e.Time.After(h.Ended))
+		given = false
+		if age := s.Time.Sub(e.Time); successor || age < 0 || age > anotherFor {
+			continue
 		}
 		return []Cause{{Level: OK, rank: rankOther, Screen: "9", Since: e.Time, over: true,
 			What: fmt.Sprintf("the engine was started again, generation %d goes on", s.Generation.Active)}}

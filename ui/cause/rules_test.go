@@ -292,8 +292,17 @@ func TestRules(t *testing.T) {
 			s.Handoff.Ended, s.Handoff.Outcome = time.Time{}, engine.HandoffGoesOn
 			event(s, "info", "engine", "adopted generation 41, applied by ops-3", 40*time.Second)
 		}, OK, "all is well", ""},
+		{"nor while another goes on soon after", func(s *engine.State) {
+			event(s, "audit", "ops-3", "hands the node over to pid 4712", 50*time.Second)
+			event(s, "info", "engine", "adopted generation 41, applied by ops-3", 48*time.Second)
+			handedOver(s, 5*time.Second, 0)
+			s.Handoff.Ended, s.Handoff.Outcome = time.Time{}, engine.HandoffGoesOn
+			event(s, "audit", "ops-3", "hands the node over to pid 4713", 5*time.Second)
+		}, OK, "all is well", ""},
 		{"a restart after a handoff is one", func(s *engine.State) {
 			handedOver(s, 245*time.Second, 235*time.Second)
+			event(s, "audit", "ops-3", "hands the node over to pid 4712", 245*time.Second)
+			event(s, "info", "engine", "adopted generation 41, applied by ops-3", 240*time.Second)
 			event(s, "info", "engine", "adopted generation 41, applied by ops-3", 40*time.Second)
 		}, OK, "the engine was started again, generation 41 goes on, 40s ago", "9"},
 	} {

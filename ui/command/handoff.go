@@ -22,7 +22,8 @@ the path it was started from, or the one that --binary names. The successor
 loads its programs, takes the ownership over, makes them live, and is watched.
 When it forwards less or drops more than was normal before, when more clients
 reset or repeat themselves, or when it dies, the engine before it has the node
-again, and the kernel its programs. The command returns when the successor has
+again, and the kernel its programs. How clients fare is judged from a second
+on, which a shorter watch does not have. The command returns when the successor has
 stayed, or says why it has not.
 
 While the successor is watched, "handoff --back" goes back by hand.
